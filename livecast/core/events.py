@@ -1,0 +1,297 @@
+"""What goes into a room and what comes out.
+
+Inputs are `Event`s: what people and nodes did. They carry an `Origin`, which the room only hands back with its answer.
+Outputs are `Answer`s (one per event that asked for one) and `Frame`s (what every viewer is told at a tick).
+The structs of a frame are its wire shape: field names are those of the protocol; absent parts are `None` and not sent.
+All times are Unix milliseconds (int).
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from msgspec import UNSET, Struct, UnsetType
+
+from livecast.core.errors import Refusal
+
+Json: TypeAlias = Any  # a JSON value: None, bool, int, float, str, list, dict. Patches of it follow RFC 7396
+
+STAFF_ROLES = frozenset({"host", "moderator", "merchant", "service"})
+
+
+class Person(Struct, frozen=True, omit_defaults=True):
+    """A caller as the room and other viewers see them. One object per connection, shared by all its events."""
+
+    id: str
+    name: str
+    role: str = "viewer"
+    level: int = 0
+    badges: tuple[str, ...] = ()
+    avatar: str = ""
+    anonymous: bool = False
+
+    @property
+    def staff(self) -> bool:
+        """Staff and services skip modes, slow mode, rate limits, same-text and budget."""
+        return self.role in STAFF_ROLES
+
+
+class Origin(Struct, frozen=True):
+    """Where an answer goes: the node and, on it, the asker's number."""
+
+    node: str
+    asker: int
+
+
+# --- Inputs ---------------------------------------------------------------------------------------------------------
+
+
+class Said(Struct, frozen=True):
+    """A comment. `body` is a digest of everything but the cid: the same cid with another body is a `conflict`."""
+
+    origin: Origin
+    person: Person
+    cid: str
+    text: str
+    body: int = 0
+    reply_to: str | None = None
+    mentions: tuple[str, ...] = ()
+    style: dict[str, Json] | None = None
+    meta: dict[str, Json] | None = None
+
+
+class Liked(Struct, frozen=True):
+    """`n` taps since the last message. Without a cid nobody waits for an answer."""
+
+    origin: Origin
+    person: Person
+    n: int
+    cid: str | None = None
+
+
+class Presence(Struct, frozen=True):
+    """Who watches through one node, once a second while it changes. `joined` are people new since the last report.
+
+    `users` counts distinct ids on that node, an anonymous connection being one. A report with zero connections
+    takes the node off the count. `ttl_ms` is how long the report stands without another.
+    """
+
+    node: str
+    connections: int
+    users: int
+    joined: tuple[Person, ...] = ()
+    ttl_ms: int = 15_000
+
+
+class EdgeRefused(Struct, frozen=True):
+    """Comments that a node refused before they reached the room, by code; they belong into the tally."""
+
+    node: str
+    codes: dict[str, int]
+
+
+class Command(Struct, frozen=True):
+    """A change asked for by the control plane; answered with the whole object (`Done`) once it is committed.
+
+    `name` is one of `livecast.core.commands.COMMANDS`; `args` is its typed arguments struct; `by` is who asked.
+    """
+
+    origin: Origin
+    by: Person
+    name: str
+    args: Struct
+    cid: str | None = None
+
+
+class Ask(Struct, frozen=True):
+    """A question about the room that changes nothing; answered at once with `Done`. `what` names it: `room`, `me`, `mutes`, `bans`."""
+
+    origin: Origin
+    by: Person
+    what: str
+    args: dict[str, Json] = {}
+    cid: str | None = None
+
+
+Event: TypeAlias = Said | Liked | Presence | EdgeRefused | Command | Ask
+
+
+# --- Answers --------------------------------------------------------------------------------------------------------
+
+
+class Verdict(Struct, frozen=True, omit_defaults=True):
+    """What became of a message: `shown` {id, seq}, `merged` {id, seq}, `sampled` {seq}, `held` {id}, `counted` {counted}, `ok`…"""
+
+    verdict: str
+    id: str | None = None
+    seq: int | None = None
+    counted: int | None = None
+
+
+class Done(Struct, frozen=True):
+    """The answer of a command or a question: the whole object as it is now, and whether it was made by this call."""
+
+    value: Json
+    created: bool = False
+
+
+Answer: TypeAlias = Verdict | Done | Refusal
+
+
+class Reply(Struct, frozen=True):
+    """An answer on its way to `asker` of the node that it is sent to."""
+
+    asker: int
+    cid: str | None
+    answer: Answer
+
+
+class Notice(Struct, frozen=True, omit_defaults=True, tag_field="t", tag="notice"):
+    """To one user, on every socket of theirs. At most once: the durable form is what `…/me` shows."""
+
+    id: str
+    kind: str
+    at: int
+    data: Json
+
+
+# --- Frames ---------------------------------------------------------------------------------------------------------
+
+
+class Quote(Struct, frozen=True):
+    """What a reply answers: `text` is at most 60 code points."""
+
+    id: str
+    u: Json
+    text: str
+
+
+class Comment(Struct, frozen=True, omit_defaults=True):
+    """One line on the screen. `n` > 1: so many people said it. `late`: a held one, approved; not counted again."""
+
+    id: str
+    u: Person
+    text: str
+    at: int
+    n: int = 1
+    style: dict[str, Json] | None = None
+    lane: int = 3
+    reply_to: Quote | None = None
+    mentions: tuple[str, ...] = ()
+    meta: dict[str, Json] | None = None
+    paid: dict[str, Json] | None = None
+    late: bool = False
+
+
+class Merge(Struct, frozen=True):
+    """A comment already shown is now said by `n` people."""
+
+    id: str
+    n: int
+
+
+class Likes(Struct, frozen=True):
+    """Taps since the last frame, and of the broadcast."""
+
+    delta: int
+    total: int
+
+
+class Viewers(Struct, frozen=True):
+    """`connections` are sockets and event streams, `users` distinct ids per node, summed, `total` of the broadcast (approximate)."""
+
+    connections: int
+    users: int
+    total: int
+
+
+class Custom(Struct, frozen=True, omit_defaults=True):
+    """An event of the platform's own. `type` starts with `x.`."""
+
+    id: str
+    type: str
+    at: int
+    data: Json
+    u: Person | None = None
+
+
+class Redact(Struct, frozen=True, omit_defaults=True):
+    """Remove these comments, and everything of these users, from the screen and from what is replayed."""
+
+    comments: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+
+
+class Tally(Struct, frozen=True, rename={"in_": "in"}):
+    """`in` (a keyword in Python, hence `in_`) = shown + merged + sampled + held + Σ rejected, per frame and so over any number of them."""
+
+    in_: int = 0
+    shown: int = 0
+    merged: int = 0
+    sampled: int = 0
+    held: int = 0
+    rejected: dict[str, int] = {}
+
+    def __post_init__(self) -> None:
+        if self.in_ != self.shown + self.merged + self.sampled + self.held + sum(self.rejected.values()):
+            msg = f"tally does not add up: {self}"
+            raise ValueError(msg)
+
+
+class Frame(Struct, frozen=True, omit_defaults=True, tag_field="t", tag="frame"):
+    """What a room says at one tick. Only the parts that have something to say are there."""
+
+    epoch: str
+    seq: int
+    ts: int
+    comments: tuple[Comment, ...] = ()
+    merges: tuple[Merge, ...] = ()
+    likes: Likes | None = None
+    gifts: tuple[Json, ...] = ()
+    viewers: Viewers | None = None
+    activity: dict[str, Json] | None = None
+    events: tuple[Custom, ...] = ()
+    state: dict[str, Json] | UnsetType = UNSET
+    redact: Redact | None = None
+    tally: Tally | None = None
+
+
+class Remembered(Struct, frozen=True, array_like=True):
+    """A final answer kept for its (user, kind, cid), so that a repeat gets it again. `body` as in `Said`."""
+
+    user: str
+    kind: str
+    cid: str
+    body: int
+    at: int
+    answer: Verdict | Refusal
+
+
+class Flush(Struct):
+    """What a tick produced: everything of it is made durable in one commit before anybody hears of it.
+
+    `replies` go back to their nodes, `frame` to all viewers, `notices` to single users; `private` is an RFC 7396 patch of
+    what only the next owner needs (mutes, slow-mode times, counters); `remembered` are answers for repeated ids.
+    """
+
+    frame: Frame | None
+    replies: list[tuple[Origin, str | None, Answer]]
+    private: dict[str, Json]
+    remembered: list[Remembered]
+    notices: list[tuple[str, Notice]]
+    new_users: list[str]
+    """Ids first seen since the last flush; the log counts the distinct ones of the broadcast."""
+    renew: bool = False
+    """A new broadcast begins: after this flush the owner begins a new epoch (`Room.begin_epoch`), so that within an epoch
+    `likes.total` is always the welcome's figure plus the deltas since."""
+
+
+class Snapshot(Struct, omit_defaults=True):
+    """Everything a new owner or a joining node needs to go on from `seq`: the public view and the owner's private part."""
+
+    epoch: str
+    seq: int
+    state: dict[str, Json]
+    policy: dict[str, Json]
+    recent: tuple[Comment, ...]
+    private: dict[str, Json] = {}

@@ -1,0 +1,290 @@
+"""The seams of the service: what rooms need from the outside, as promises.
+
+Each `Protocol` here has a memory and a Redis implementation in `livecast.adapters`, and one contract suite
+(`tests/contract/`) that both must pass. A docstring promises delivery, order and atomicity, and says what is *not* promised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeAlias
+
+from msgspec import Struct
+
+from livecast.core.errors import LivecastError
+from livecast.core.events import Event, Notice, Reply
+
+
+# --- Faults -----------------------------------------------------------------------------------------------------------
+class StoreError(LivecastError):
+    """The store did not do it, or did not say so in time."""
+
+
+class Unavailable(StoreError):  # noqa: N818 - the field's word
+    """No answer in time: it may or may not have happened. Repeat the same call with the same bytes."""
+
+
+class Fenced(StoreError):  # noqa: N818 - the field's word
+    """Another owner holds the shard now: nothing was written, and nothing this owner writes will be. Step down."""
+
+
+class OutOfOrder(StoreError):  # noqa: N818 - says what the commit was
+    """The log's last commit is not the one before this: the owner's picture is wrong. Step down and load anew."""
+
+
+# --- Records ----------------------------------------------------------------------------------------------------------
+class Commit(Struct, frozen=True):
+    """One tick of one room, made durable in one step.
+
+    `number` counts the room's commits within `epoch` from 1, without gaps (not every commit has a frame); (token, epoch,
+    number) makes it idempotent: the same commit again answers as the first time and writes nothing. `snapshot` replaces
+    the stored one and is required with number 1; entries before `keep_from` (a number) may be dropped with it.
+    """
+
+    room: str
+    token: str
+    epoch: str
+    number: int
+    seq: int
+    """Last frame number after this commit."""
+    at: int
+    """Unix ms."""
+    frame: bytes | None = None
+    """The frame in MessagePack; published to all followers in the same step."""
+    private: bytes | None = None
+    """RFC 7396 patch of the owner's private part, MessagePack."""
+    remembered: bytes | None = None
+    """Answers for repeated ids (MessagePack array), kept for `remember_ms`."""
+    remember_ms: int = 600_000
+    snapshot: bytes | None = None
+    """A `Snapshot` as of this commit, MessagePack."""
+    keep_from: int = 1
+    new_users: tuple[str, ...] = ()
+    """Ids to add to the broadcast's distinct users."""
+    broadcast: str = ""
+    summary: bytes | None = None
+    """The room's line in `RoomLog.rooms`, JSON; None leaves it as it is."""
+
+
+class Committed(Struct, frozen=True):
+    """What the log says after a commit: distinct users of the broadcast so far (approximate, ±2 %)."""
+
+    users_total: int
+
+
+class Entry(Struct, frozen=True):
+    """One commit as stored, without its snapshot."""
+
+    number: int
+    seq: int
+    frame: bytes | None
+    private: bytes | None
+
+
+class Stored(Struct, frozen=True):
+    """A room as stored: the snapshot was taken with commit `snapshot_number` and `entries` are all later ones, in order, plus
+    as many earlier ones as are kept (for resume). `remembered` is filled only for owners.
+    """
+
+    epoch: str
+    number: int
+    seq: int
+    snapshot: bytes
+    snapshot_number: int
+    entries: Sequence[Entry]
+    remembered: Sequence[bytes] = ()
+
+
+class Published(Struct, frozen=True):
+    """What followers of a room get: a committed frame, or (`snapshot`) that a new epoch has begun."""
+
+    room: str
+    epoch: str
+    seq: int
+    frame: bytes | None = None
+    snapshot: bytes | None = None
+
+
+# --- Ports ------------------------------------------------------------------------------------------------------------
+class RoomLog(Protocol):
+    """Where rooms are kept: frame log, snapshots, remembered answers, ownership of shards.
+
+    Every call may raise `Unavailable` after its deadline (2 s). All keys of a shard can live on one server of a cluster.
+    """
+
+    async def take(self, shard: int, token: str) -> None:
+        """Make `token` the owner of `shard`. From then on every commit under another token is `Fenced`. Last taker wins."""
+
+    async def load(self, room: str) -> Stored | None:
+        """The room for its owner, or None if it was never committed. Reflects every acknowledged commit."""
+
+    async def commit(self, commit: Commit) -> Committed:
+        """Check the fence and the number, append, store, count and publish in one atomic step.
+
+        Raises `Fenced`, `OutOfOrder` or `Unavailable` (repeat with the same bytes). Calls made within `batch_ms` (5) share a
+        round trip; calls for one room are never under way at the same time. Durable against the death of this process at
+        once, and against power loss as the store's fsync policy says (`everysec`: a second).
+        """
+
+    async def read(self, room: str) -> Stored | None:
+        """The room for a node that wants to follow it, without the remembered answers. Consistent: one moment's picture."""
+
+    async def rooms(self, after: str, limit: int) -> list[tuple[str, bytes]]:
+        """(room, summary) in order of room id, from the first id above `after` on. Not one moment's picture."""
+
+    async def close(self) -> None:
+        """Let connections go. Calls under way raise `Unavailable`."""
+
+
+EventsHandler: TypeAlias = Callable[[str, Sequence[Event]], None]
+RepliesHandler: TypeAlias = Callable[[Sequence[Reply]], None]
+NoticeHandler: TypeAlias = Callable[[str, str, Notice], None]
+PublishedHandler: TypeAlias = Callable[[Published], None]
+
+
+class Subscription(Protocol):
+    """A followed room."""
+
+    def close(self) -> None:
+        """No more deliveries from now on."""
+
+
+class Bus(Protocol):
+    """Between nodes with viewers and owners of shards. At most once, in order per sender and room, nothing stored.
+
+    Handlers are called on the event loop, must not block and must not raise.
+    """
+
+    async def attach(self, node: str, replies: RepliesHandler, notices: NoticeHandler) -> None:
+        """Make this process reachable as `node`: replies sent to it, and notices (room or "", user, notice) sent to all."""
+
+    async def serve(self, shard: int, events: EventsHandler) -> None:
+        """Hand over what is posted to rooms of `shard`, until `unserve`. One receiver per shard and process."""
+
+    async def unserve(self, shard: int) -> None:
+        """Stop receiving for `shard`. What was posted meanwhile is lost; its senders time out."""
+
+    def post(self, room: str, event: Event) -> bool:
+        """Send to the room's owner. False if it is known that nobody receives it (answer `unavailable`); True promises nothing
+        but an attempt: without a reply in 2 s the outcome is unknown.
+        """
+
+    def reply(self, node: str, replies: Sequence[Reply]) -> None:
+        """Send answers back. Replies of one call arrive together and, within this process, before anything published later."""
+
+    async def follow(self, room: str, deliver: PublishedHandler) -> Subscription:
+        """Deliver everything published in `room` after this returns. Losses are possible and show as a hole in `seq`."""
+
+    def publish(self, published: Published) -> None:
+        """Hand a committed frame or epoch to the followers in this process. (Those in others heard from the log's commit.)"""
+
+    def notify(self, room: str, user: str, notice: Notice) -> None:
+        """To every node: for all sockets of `user` in `room` (or everywhere, if room is "")."""
+
+    async def close(self) -> None:
+        """Stop everything that was started."""
+
+
+class IdempotencyStore(Protocol):
+    """First answers of HTTP POSTs by `Idempotency-Key`, for 24 h."""
+
+    async def begin(self, key: str, digest: bytes, lease_ms: int) -> bytes | None:
+        """None: go ahead (the key is now in flight for `lease_ms`). Bytes: the stored answer to give again.
+
+        Raises `InFlight` while another request holds the key, `OtherBody` if it was used with another digest.
+        """
+
+    async def finish(self, key: str, digest: bytes, answer: bytes | None) -> None:
+        """Store the answer for 24 h, or (None) forget the key so that it can be tried again."""
+
+
+class InFlight(StoreError):  # noqa: N818 - says what the request is
+    """A request with this key is still being worked on."""
+
+
+class OtherBody(StoreError):  # noqa: N818 - says what is wrong with the request
+    """This key was used with another body."""
+
+
+# --- Observation ------------------------------------------------------------------------------------------------------
+class Flushed(Struct, frozen=True):
+    """A room's tick was committed: how late it began after it was due, how long the commit took, what it weighed."""
+
+    room: str
+    late_ms: float
+    commit_ms: float
+    frame_bytes: int
+    verdicts: dict[str, int]
+    inbox: int
+
+
+class FannedOut(Struct, frozen=True):
+    """A frame went to the sockets of one room on this node."""
+
+    room: str
+    deliveries: int
+    wire_bytes: int
+    skipped: int
+    took_ms: float
+
+
+class Connected(Struct, frozen=True):
+    """A viewer came (`kind`: `ws`, `sse`)."""
+
+    kind: str
+    anonymous: bool
+
+
+class Disconnected(Struct, frozen=True):
+    """A viewer went; `code` is the close code, 1006 if there was none."""
+
+    kind: str
+    code: int
+
+
+class Refused(Struct, frozen=True):
+    """An edge answered with an error code before any room heard of it, `times` times."""
+
+    where: str
+    code: str
+    times: int = 1
+
+
+class RoomsHeld(Struct, frozen=True):
+    """How many rooms this process owns, and how many of them have a timer; views it keeps, and their bytes."""
+
+    owned: int
+    active: int
+    views: int
+    view_bytes: int
+
+
+class LoopLag(Struct, frozen=True):
+    """How much later than asked the event loop woke a timer, in ms."""
+
+    ms: float
+
+
+class Trouble(Struct, frozen=True):
+    """Something an operator should know: what happened, to what, and what to do about it."""
+
+    what: str
+    about: str
+    advice: str
+    level: str = "warning"
+
+
+Fact: TypeAlias = Flushed | FannedOut | Connected | Disconnected | Refused | RoomsHeld | LoopLag | Trouble
+
+
+class Observer(Protocol):
+    """Told facts, at most once per batch, never per viewer. Must not block or raise. Prometheus and structlog are observers."""
+
+    def observe(self, fact: Fact) -> None:
+        """Take note."""
+
+
+class Clock(Protocol):
+    """Wall time in Unix ms that never steps: the wall at process start plus a monotonic clock."""
+
+    def __call__(self) -> int: ...
