@@ -287,4 +287,5 @@ class Observer(Protocol):
 class Clock(Protocol):
     """Wall time in Unix ms that never steps: the wall at process start plus a monotonic clock."""
 
-    def __call__(self) -> int: ...
+    def __call__(self) -> int:
+        """Unix ms."""

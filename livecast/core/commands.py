@@ -25,7 +25,10 @@ class Host(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
 
 
 class PutRoom(Struct, frozen=True, forbid_unknown_fields=True):
-    """Create a room or replace what it says about itself. `policy` and `custom` replace too: what is absent falls back to the default."""
+    """Create a room or replace what it says about itself.
+
+    `policy` and `custom` replace too: what is absent falls back to the default.
+    """
 
     title: Title = ""
     merchant: Annotated[str, Meta(max_length=64)] = ""
@@ -91,7 +94,10 @@ class ClearNotice(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Emit(Struct, frozen=True, forbid_unknown_fields=True):
-    """A platform's own event, to all viewers (a frame's `events`) or to one user (`to`: a notice). `data` is at most 4 KiB of JSON."""
+    """A platform's own event, to all viewers (a frame's `events`) or to one user (`to`: a notice).
+
+    `data` is at most 4 KiB of JSON.
+    """
 
     type: Annotated[str, Meta(pattern=r"^x\.[A-Za-z0-9_.-]{1,62}\Z")]
     data: Any = None

@@ -104,7 +104,10 @@ class Command(Struct, frozen=True):
 
 
 class Ask(Struct, frozen=True):
-    """A question about the room that changes nothing; answered at once with `Done`. `what` names it: `room`, `me`, `mutes`, `bans`."""
+    """A question about the room that changes nothing; answered at once with `Done`.
+
+    `what` names it: `room`, `me`, `mutes`, `bans`.
+    """
 
     origin: Origin
     by: Person
@@ -198,7 +201,11 @@ class Likes(Struct, frozen=True):
 
 
 class Viewers(Struct, frozen=True):
-    """`connections` are sockets and event streams, `users` distinct ids per node, summed, `total` of the broadcast (approximate)."""
+    """Who watches, counted.
+
+    `connections` are sockets and event streams, `users` distinct ids per node, summed, `total` distinct ids of the
+    broadcast (approximate).
+    """
 
     connections: int
     users: int
@@ -223,7 +230,10 @@ class Redact(Struct, frozen=True, omit_defaults=True):
 
 
 class Tally(Struct, frozen=True, rename={"in_": "in"}):
-    """`in` (a keyword in Python, hence `in_`) = shown + merged + sampled + held + Σ rejected, per frame and so over any number of them."""
+    """What became of the comments: in = shown + merged + sampled + held + Σ rejected, per frame and so over any number of them.
+
+    `in` is a keyword of Python, hence `in_`.
+    """
 
     in_: int = 0
     shown: int = 0

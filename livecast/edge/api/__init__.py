@@ -1,1 +1,1 @@
-""""""
+"""The control plane over HTTP, a module per subject."""
