@@ -93,7 +93,9 @@ class EdgeRefused(Struct, frozen=True):
 class Command(Struct, frozen=True):
     """A change asked for by the control plane; answered with the whole object (`Done`) once it is committed.
 
-    `name` is one of `livecast.core.commands.COMMANDS`; `args` is its typed arguments struct; `by` is who asked.
+    `name` is one of `livecast.core.commands.COMMANDS`; `args` is its typed arguments struct; `by` is who asked. With
+    `if_rev` the change happens only while the object's `rev` is that one (0: it does not exist yet), else it is refused
+    with `precondition_failed`.
     """
 
     origin: Origin
@@ -101,6 +103,7 @@ class Command(Struct, frozen=True):
     name: str
     args: Struct
     cid: str | None = None
+    if_rev: int | None = None
 
 
 class Ask(Struct, frozen=True):
