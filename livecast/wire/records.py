@@ -17,6 +17,7 @@ from livecast.core.events import Frame, Remembered, Snapshot, Verdict
 _encoder = msgspec.msgpack.Encoder()
 _frame = msgspec.msgpack.Decoder(Frame)
 _snapshot = msgspec.msgpack.Decoder(Snapshot)
+_summary = msgspec.json.Decoder(dict[str, Any])
 _private = msgspec.msgpack.Decoder(dict[str, Any])
 
 
@@ -80,6 +81,16 @@ def encode_remembered(answers: Sequence[Remembered]) -> bytes:
 def decode_remembered(data: bytes) -> list[Remembered]:
     """Read the remembered answers of one commit. Raises `msgspec.DecodeError` if they are none."""
     return [_whole(s) for s in _answers.decode(data)]
+
+
+def encode_summary(summary: dict[str, Any]) -> bytes:
+    """A room's line in the list of rooms, JSON."""
+    return msgspec.json.encode(summary)
+
+
+def decode_summary(data: bytes) -> dict[str, Any]:
+    """Read a room's line in the list of rooms."""
+    return _summary.decode(data)
 
 
 def _flat(a: Remembered) -> _StoredAnswer:
