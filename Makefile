@@ -1,0 +1,50 @@
+# make run    a living room at once: virtual environment, install, `livecast demo`
+# make test   the same environment, then every test that needs no extra program
+# make lint   style, types and import contracts
+# make bench  the measurements of bench/README.md
+# make clean  remove what the others made
+#
+# Only Python >= 3.11 and make are needed. PYTHON=python3.12 chooses another one; ARGS="..." is passed on.
+
+PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11 python; do \
+	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$each; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.PHONY: run test lint bench clean
+.DEFAULT_GOAL := run
+
+run: $(VENV)/installed
+	@exec $(BIN)/livecast demo $(ARGS)
+
+test: $(VENV)/installed-dev
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/installed-dev
+	$(BIN)/python -m bench $(ARGS)
+
+clean:
+	rm -rf $(VENV) .livecast build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find livecast tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp says what was installed and when, so that a second run starts at once; a change of pyproject.toml installs anew.
+$(VENV)/installed: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/installed-dev: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(VENV)/installed
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "livecast needs Python 3.11 or newer (python3). On Debian: apt install python3; on macOS: brew install python"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv module is missing. On Debian or Ubuntu: apt install python3-venv"; exit 1; }
+	@echo "Making a virtual environment in $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }

@@ -1,0 +1,125 @@
+"""The groups of settings that belong to no other part: where the node listens, who may call, which stores, what is logged.
+
+A field's docstring is what the configuration reference says of the key.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from msgspec import Meta, Struct, field
+
+#: What `--dev` signs and accepts. Public on purpose, and therefore refused everywhere else.
+DEV_SECRET: Final = "livecast-development-secret-do-not-use"  # noqa: S105 - it is meant to be read
+DEV_KEY: Final = "lck_dev_dev"
+#: RFC 7518 §3.2: an HS256 key is at least as long as the hash.
+SECRET_BYTES_MIN: Final = 32
+DEFAULT_PORT: Final = 8080
+
+SCOPES: Final = (
+    "rooms:read", "rooms:write", "chat:write", "chat:moderate", "drops:read", "drops:write", "claims:settle", "gifts:write",
+    "wallets:read", "wallets:write", "reports:read", "webhooks:write", "tokens:viewer", "tokens:staff",
+)  # fmt: skip
+Scope = Literal[
+    "rooms:read", "rooms:write", "chat:write", "chat:moderate", "drops:read", "drops:write", "claims:settle", "gifts:write",
+    "wallets:read", "wallets:write", "reports:read", "webhooks:write", "tokens:viewer", "tokens:staff",
+]  # fmt: skip
+
+
+class Server(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the node listens and keeps its data."""
+
+    host: Annotated[str, Meta(min_length=1, max_length=255)] = "127.0.0.1"
+    """Address to listen on. `0.0.0.0` or `::` to be reached from outside."""
+    port: Annotated[int, Meta(ge=0, le=65535)] = DEFAULT_PORT
+    """Port to listen on; 0 takes a free one, which the ready line tells."""
+    workers: Annotated[int, Meta(ge=1)] = 1
+    """Processes that serve. Only 1 for now."""
+    data_dir: Annotated[str, Meta(min_length=1)] = ".livecast"
+    """Where the embedded stores keep their files, readable by this user alone. Unused with `[redis] url`."""
+
+
+class ApiKey(Struct, frozen=True, forbid_unknown_fields=True):
+    """A caller of the control plane, as `livecast key new` prints it."""
+
+    id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,64}\Z")]
+    """The middle part of `lck_<id>_<secret>`; shown in logs and audits."""
+    hash: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+    """SHA-256 of the whole key, in hex. The key itself is not stored anywhere."""
+    scopes: tuple[Scope, ...] = ()
+    """What the key may do."""
+    rooms: tuple[Annotated[str, Meta(min_length=1, max_length=64)], ...] = ("*",)
+    """Room ids or globs that the key may do it in."""
+    merchant: Annotated[str, Meta(max_length=64)] = ""
+    """Only rooms of this merchant; empty: all."""
+
+
+class Auth(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who is who: viewers by JWT, callers of the control plane by API key or staff JWT."""
+
+    jwt_secrets: tuple[str, ...] = ()
+    """HS256 secrets, at least 32 bytes each. All are accepted, the first one signs: put a new one first, drop the old one later."""
+    jwks_url: str = ""
+    """Where the public keys of RS256, ES256 or EdDSA tokens are."""
+    api_keys: tuple[ApiKey, ...] = ()
+    """Keys of the control plane: `{id, hash, scopes, rooms, merchant}`."""
+
+
+class Redis(Struct, frozen=True, forbid_unknown_fields=True):
+    """The store of the rooms: frame log, ownership, pub/sub."""
+
+    url: str = ""
+    """`redis://`, `rediss://` or `unix://`. Empty: the node starts its own Valkey in `data_dir`/rooms."""
+
+
+class Ledger(Struct, frozen=True, forbid_unknown_fields=True):
+    """The store of the money. Its settings are checked now; gifts and drops that use it are still to come."""
+
+    url: str = ""
+    """A server of its own, which must show `appendfsync always`. Empty: the node starts its own in `data_dir`/ledger."""
+    durability: Literal["always", "external", "none"] = "always"
+    """`always`: the store must show it. `external`: a managed store that hides it vouches for it. `none`: only with `--dev`."""
+    replicas: Annotated[int, Meta(ge=0, le=5)] = 0
+    """Replicas that must have a write on disk before it is acknowledged."""
+
+
+class Gift(Struct, frozen=True, forbid_unknown_fields=True):
+    """A gift viewers can send."""
+
+    id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")]
+    """What clients name it by."""
+    name: Annotated[str, Meta(min_length=1, max_length=64)]
+    """What viewers read."""
+    price: Annotated[int, Meta(ge=1, le=1_000_000_000)]
+    """In coins."""
+    tier: Annotated[int, Meta(ge=1, le=3)] = 1
+    """How much is made of it on the screen."""
+
+
+class GiftLimits(Struct, frozen=True, forbid_unknown_fields=True):
+    """What one viewer may spend, in coins; absent: no limit."""
+
+    per_gift: Annotated[int, Meta(ge=1)] | None = None
+    """In one message."""
+    per_day: Annotated[int, Meta(ge=1)] | None = None
+    """In 24 hours."""
+    per_month: Annotated[int, Meta(ge=1)] | None = None
+    """In 30 days."""
+
+
+class Gifts(Struct, frozen=True, forbid_unknown_fields=True):
+    """What can be sent and how much of it. Checked now; gifts themselves are still to come."""
+
+    catalogue: tuple[Gift, ...] = (Gift("rose", "Rose", 1, 1), Gift("heart", "Heart", 10, 2), Gift("rocket", "Rocket", 1000, 3))
+    """Gifts: `{id, name, price, tier}`."""
+    limits: GiftLimits = field(default_factory=GiftLimits)
+    """Spending limits of one viewer: `{per_gift, per_day, per_month}`."""
+
+
+class Log(Struct, frozen=True, forbid_unknown_fields=True):
+    """Logs go to standard error; tokens never do."""
+
+    format: Literal["auto", "console", "json"] = "auto"
+    """`auto`: console on a terminal, else JSON, one object a line."""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least that is written."""

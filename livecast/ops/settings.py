@@ -1,0 +1,260 @@
+"""What a deployment can set: a few frozen groups by reader, checked by themselves and against each other.
+
+`load` reads the layers (`livecast.ops.layers`), reports *all* problems at once, and returns `Settings`. Every key of every
+section is a field of a group in `livecast.ops.groups`, or of the rules that a part of the service defines for itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from livecast.core.rules import Policy, RoomRules
+from livecast.ops.groups import DEV_KEY, DEV_SECRET, SCOPES, SECRET_BYTES_MIN, ApiKey, Auth, Gifts, Ledger, Log, Redis, Server
+from livecast.ops.layers import Given, Layer, Path2, Problem, SettingsError, decoded, from_environment, from_toml, nearest
+
+Group = TypeVar("Group", bound=Struct)
+
+
+class Settings(Struct, frozen=True):
+    """Everything in force, and where each value that is not a default came from."""
+
+    dev: bool
+    server: Server
+    auth: Auth
+    redis: Redis
+    ledger: Ledger
+    room: RoomRules
+    gifts: Gifts
+    log: Log
+    origins: dict[Path2, str]
+    advice: tuple[str, ...] = ()
+    """Legal, and probably not meant."""
+
+
+#: Section -> the groups its keys belong to, in the order in which they are listed.
+SECTIONS: Final[dict[str, tuple[type[Struct], ...]]] = {
+    "server": (Server,),
+    "auth": (Auth,),
+    "redis": (Redis,),
+    "ledger": (Ledger,),
+    "room": (Policy, RoomRules),
+    "gifts": (Gifts,),
+    "log": (Log,),
+}
+
+
+def keys_of(section: str) -> dict[str, msgspec.structs.FieldInfo]:
+    """Key -> field of all groups of a section. `RoomRules.policy` is not a key: its own fields are."""
+    return {
+        each.name: each
+        for group in SECTIONS[section]
+        for each in msgspec.structs.fields(group)
+        if not (group is RoomRules and each.name == "policy")
+    }
+
+
+KNOWN: Final = {section: frozenset(keys_of(section)) for section in SECTIONS}
+
+
+def load(
+    *,
+    file: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    options: Mapping[Path2, Given] | None = None,
+    dev: bool = False,
+) -> Settings:
+    """Put the layers together. Raises `SettingsError` with everything that is wrong."""
+    layer, problems = from_toml(file, KNOWN) if file else ({}, [])
+    for more, wrong in (from_environment(environment or {}, KNOWN), (dict(options or {}), [])):
+        layer |= more
+        problems += wrong
+    values = _converted(layer, problems)
+    settings = Settings(
+        dev=dev,
+        server=_group(Server, values, "server"),
+        auth=_group(Auth, values, "auth"),
+        redis=_group(Redis, values, "redis"),
+        ledger=_group(Ledger, values, "ledger"),
+        room=_group(RoomRules, values, "room", policy=_group(Policy, values, "room")),
+        gifts=_group(Gifts, values, "gifts"),
+        log=_group(Log, values, "log"),
+        origins={path: given.origin for path, given in layer.items()},
+    )
+    problems += _cross_checks(settings)
+    if problems:
+        raise SettingsError(problems)
+    return _development(settings) if dev else msgspec.structs.replace(settings, advice=_advice(settings))
+
+
+# --- Values -----------------------------------------------------------------------------------------------------------
+def _converted(layer: Layer, problems: list[Problem]) -> dict[Path2, Any]:
+    values: dict[Path2, Any] = {}
+    for path, given in layer.items():
+        kind = keys_of(path[0])[path[1]].type
+        try:
+            value = decoded(given, plain=_accepts(kind, "text"), listing=_accepts(kind, ["text"]))
+            values[path] = msgspec.convert(value, kind)
+        except msgspec.ValidationError as error:
+            problems.append(Problem(given.origin, _explained(str(error), kind)))
+        except ValueError as error:
+            problems.append(Problem(given.origin, str(error)))
+    return values
+
+
+def _accepts(kind: Any, example: object) -> bool:
+    """Whether a plain string (or a list of them) is what this type wants, bounds and choices aside."""
+    inner = msgspec.inspect.type_info(kind)
+    if isinstance(example, list):
+        return isinstance(inner, msgspec.inspect.VarTupleType) and isinstance(inner.item_type, msgspec.inspect.StrType)
+    if isinstance(inner, msgspec.inspect.LiteralType):
+        return all(isinstance(value, str) for value in inner.values)
+    return isinstance(inner, msgspec.inspect.StrType)
+
+
+def _explained(message: str, kind: Any) -> str:
+    """What is wrong in words, with the nearest right name for a wrong one. Values are not repeated: they may be secret."""
+    path = re.search(r" - at `\$(.*)`$", message)
+    said = message.removesuffix(path[0]) if path else message
+    where = f"{path[1].lstrip('.')}: " if path and path[1] else ""
+    unknown = re.search(r"unknown field `(.+)`$", said)
+    wrong_choice = re.search(r"Invalid enum value '(.+)'$", said)
+    if unknown:
+        return f"{where}there is no such key as `{unknown[1]}`{nearest(unknown[1], _names(kind))}"
+    if wrong_choice:
+        choices = [str(choice) for choice in _choices(kind)]
+        return f"{where}`{wrong_choice[1]}` is none of {', '.join(choices)}{nearest(wrong_choice[1], choices)}"
+    return where + said[0].lower() + said[1:].replace("`", "")
+
+
+def _names(kind: Any) -> list[str]:
+    """Field names of the structs inside a type."""
+    return [
+        each.encode_name
+        for node in _walk(msgspec.inspect.type_info(kind))
+        if isinstance(node, msgspec.inspect.StructType)
+        for each in node.fields
+    ]
+
+
+def _choices(kind: Any) -> list[Any]:
+    """Values of the literals inside a type."""
+    nodes = _walk(msgspec.inspect.type_info(kind))
+    return [value for node in nodes if isinstance(node, msgspec.inspect.LiteralType) for value in node.values]
+
+
+def _walk(node: msgspec.inspect.Type) -> list[msgspec.inspect.Type]:
+    inside: list[msgspec.inspect.Type] = []
+    match node:
+        case msgspec.inspect.VarTupleType(item_type=item):
+            inside = [item]
+        case msgspec.inspect.UnionType(types=types):
+            inside = list(types)
+        case msgspec.inspect.StructType(fields=fields):
+            inside = [each.type for each in fields]
+        case _:
+            pass
+    return [node, *(found for each in inside for found in _walk(each))]
+
+
+def _group(group: type[Group], values: Mapping[Path2, Any], section: str, **more: Any) -> Group:
+    names = group.__struct_fields__
+    return group(**{key: value for (where, key), value in values.items() if where == section and key in names}, **more)
+
+
+# --- What must fit together -------------------------------------------------------------------------------------------
+def _cross_checks(settings: Settings) -> list[Problem]:
+    return [
+        Problem(settings.origins.get(path, f"[{path[0]}] {path[1]}"), what)
+        for path, what in (*_wrong_auth(settings), *_wrong_stores(settings), *_wrong_rules(settings))
+    ]
+
+
+def _wrong_auth(settings: Settings) -> list[tuple[Path2, str]]:
+    auth, wrong = settings.auth, list[tuple[Path2, str]]()
+    secrets = ("auth", "jwt_secrets")
+    if not settings.dev:
+        if DEV_SECRET in auth.jwt_secrets:
+            wrong.append((secrets, "the development secret is public: it is only accepted with --dev"))
+        short = [number for number, secret in enumerate(auth.jwt_secrets, 1) if len(secret.encode()) < SECRET_BYTES_MIN]
+        wrong += [
+            (secrets, f"secret {number} is shorter than {SECRET_BYTES_MIN} bytes (make one with: openssl rand -base64 48)")
+            for number in short
+        ]
+        wrong += [
+            (("auth", "api_keys"), f"{DEV_KEY} is public: it is only accepted with --dev")
+            for key in auth.api_keys
+            if key.hash == hashlib.sha256(DEV_KEY.encode()).hexdigest()
+        ]
+    ids = [key.id for key in auth.api_keys]
+    wrong += [(("auth", "api_keys"), f"the id `{each}` is used twice") for each in sorted({i for i in ids if ids.count(i) > 1})]
+    if auth.jwks_url:
+        url = urlsplit(auth.jwks_url)
+        local = url.hostname in {"localhost", "127.0.0.1", "::1"}
+        if url.scheme != "https" and not (url.scheme == "http" and (local or settings.dev)):
+            wrong.append((("auth", "jwks_url"), "must be an https:// address: whoever can change these keys can be anyone"))
+    return wrong
+
+
+def _wrong_stores(settings: Settings) -> list[tuple[Path2, str]]:
+    wrong = list[tuple[Path2, str]]()
+    for section, url in (("redis", settings.redis.url), ("ledger", settings.ledger.url)):
+        if url and urlsplit(url).scheme not in {"redis", "rediss", "unix"}:
+            wrong.append(((section, "url"), "must begin with redis://, rediss:// or unix://"))
+    if settings.ledger.durability == "none" and not settings.dev:
+        wrong.append((("ledger", "durability"), "`none` may lose money: it is only accepted with --dev"))
+    if settings.ledger.url and settings.ledger.url == settings.redis.url and not settings.dev:
+        wrong.append((("ledger", "url"), "must be a server of its own, not that of [redis] url"))
+    return wrong
+
+
+def _wrong_rules(settings: Settings) -> list[tuple[Path2, str]]:
+    wrong, room = list[tuple[Path2, str]](), settings.room
+    if settings.server.workers > 1:
+        wrong.append((("server", "workers"), "one process serves for now: several workers are not built yet, so set it to 1"))
+    if room.tick_max_ms < room.policy.tick_ms:
+        wrong.append((("room", "tick_max_ms"), f"is below tick_ms ({room.policy.tick_ms}): a stretched tick cannot be shorter"))
+    if room.merge_life_ms < room.merge_idle_ms:
+        wrong.append((("room", "merge_life_ms"), f"is below merge_idle_ms ({room.merge_idle_ms}), which would never be reached"))
+    if room.snapshot_frames > room.log_frames_max:
+        wrong.append(
+            (("room", "snapshot_frames"), f"is above log_frames_max ({room.log_frames_max}): a new owner would miss frames")
+        )
+    ids = [gift.id for gift in settings.gifts.catalogue]
+    wrong += [(("gifts", "catalogue"), f"the id `{each}` is used twice") for each in sorted({i for i in ids if ids.count(i) > 1})]
+    return wrong
+
+
+def _advice(settings: Settings) -> tuple[str, ...]:
+    said = list[str]()
+    if not (settings.auth.jwt_secrets or settings.auth.jwks_url):
+        said.append("Nobody can sign in: set [auth] jwt_secrets or jwks_url, or try --dev.")
+    if not settings.auth.api_keys:
+        said.append("Nobody can make rooms but hosts with a token: add an [auth] api_keys entry (livecast key new).")
+    return tuple(said)
+
+
+# --- Development ------------------------------------------------------------------------------------------------------
+def _development(settings: Settings) -> Settings:
+    """What `--dev` fixes: the known secret and key beside any configured ones, and a ledger that need not be durable."""
+    key = ApiKey(id="dev", hash=hashlib.sha256(DEV_KEY.encode()).hexdigest(), scopes=SCOPES)
+    auth = settings.auth
+    secrets = (DEV_SECRET, *(secret for secret in auth.jwt_secrets if secret != DEV_SECRET))
+    keys = (key, *(each for each in auth.api_keys if each.id != "dev"))
+    ledger, advice = settings.ledger, tuple[str, ...]()
+    if settings.redis.url and not ledger.url:
+        ledger = Ledger(url=settings.redis.url, durability="none", replicas=0)
+        advice = ("The ledger is the server of [redis] url, whatever its durability: do not count money on it.",)
+    return msgspec.structs.replace(
+        settings,
+        auth=msgspec.structs.replace(auth, jwt_secrets=secrets, api_keys=keys),
+        ledger=ledger,
+        advice=advice,
+    )
