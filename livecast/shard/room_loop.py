@@ -1,0 +1,443 @@
+"""One room meeting time: inbox → room → flush → commit → publish.
+
+Rules for whoever edits this file:
+- Receiving never waits for a commit; at most one commit of a room is under way.
+- Nobody hears of anything before its commit is acknowledged: then the replies go first, the frame after them.
+- A commit without an answer is repeated with the same bytes until there is one. `Fenced` and `OutOfOrder` end this loop.
+- An idle room has no timer and no task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from livecast.core.errors import Refusal
+from livecast.core.events import Answer, Command, Event, Flush, Frame, Liked, Origin, Reply, Said, Snapshot
+from livecast.core.recovery import recover
+from livecast.core.room import Room
+from livecast.core.rules import RoomRules
+from livecast.ports import (
+    Bus,
+    Clock,
+    Commit,
+    Fenced,
+    Flushed,
+    Observer,
+    OutOfOrder,
+    Published,
+    RoomLog,
+    Stored,
+    Trouble,
+    Unavailable,
+)
+from livecast.shard.tick import Retention, Stretch
+from livecast.wire import records
+
+RECEIVE_MAX: Final = 500
+"""Events fed to a room before other work of the process gets its turn: about 5 ms."""
+COMMIT_WAIT_MS: Final = 1000
+"""With a commit unanswered for longer the inbox is left to fill (and to say `overloaded`): the room would only pile it up."""
+RETRY_FIRST_S: Final = 0.02
+RETRY_MAX_S: Final = 0.5
+"""Pause between repeats of an unanswered commit: doubles from the first to the last, so a store that returns is found soon."""
+CREATING: Final = frozenset({"put_room", "ensure"})
+"""Commands that may be the first ones a room ever hears."""
+
+
+class Surroundings(Struct, frozen=True):
+    """What every room loop of a process shares."""
+
+    bus: Bus
+    log: RoomLog
+    clock: Clock
+    rules: RoomRules
+    observer: Observer
+    new_epoch: Callable[[], str]
+    """A random string that no room ever had as its epoch."""
+
+
+class RoomLoop:
+    """Drives one room from its first event to the day its owner lets it go.
+
+    `token` is the fence of its shard; `ended(room, stepped_down)` is called once when the loop has no more use: the room does
+    not exist, or another owner holds it.
+    """
+
+    __slots__ = (
+        "_around",
+        "_committing_since",
+        "_due",
+        "_ended",
+        "_inbox",
+        "_last_snapshot_at",
+        "_number",
+        "_over",
+        "_receiving",
+        "_retention",
+        "_room",
+        "_since_snapshot",
+        "_stretch",
+        "_task",
+        "_timer",
+        "_token",
+        "last_heard_at",
+        "name",
+    )
+
+    def __init__(self, name: str, token: str, around: Surroundings, ended: Callable[[str, bool], None]) -> None:
+        self.name = name
+        self.last_heard_at = around.clock()
+        self._token = token
+        self._around = around
+        self._ended = ended
+        self._room: Room | None = None
+        self._inbox: deque[Event] = deque()
+        self._retention = Retention(around.rules)
+        self._number = 0
+        self._since_snapshot = 0
+        self._last_snapshot_at = 0
+        self._receiving = False
+        self._over = False
+        self._due = 0
+        self._committing_since: int | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._stretch: Stretch | None = None
+        self._task: asyncio.Task[None] | None = asyncio.get_running_loop().create_task(self._wake(), name=f"wake {name}")
+
+    # --- Feed ---------------------------------------------------------------------------------------------------------
+    def offer(self, events: Sequence[Event]) -> None:
+        """Take events in; what the inbox has no room for is answered `overloaded`, never dropped in silence."""
+        room_left = self._around.rules.inbox_max - len(self._inbox)
+        if len(events) > room_left:
+            self._refuse(events[max(room_left, 0) :], Refusal("overloaded", retry_after_ms=self._around.rules.tick_max_ms))
+            events = events[: max(room_left, 0)]
+        self._inbox.extend(events)
+        if not self._receiving and self._room is not None:
+            self._receive()
+
+    def _receive(self) -> None:
+        self._receiving = False
+        room, now = self._room, self._around.clock()
+        if room is None or self._over or self._stalled(now):
+            return
+        self.last_heard_at = now
+        inbox, receive = self._inbox, room.receive
+        replies: list[tuple[Origin, str | None, Answer]] = []
+        for _ in range(min(RECEIVE_MAX, len(inbox))):
+            event = inbox.popleft()
+            try:
+                answer = receive(event, now)
+            except Exception as e:  # noqa: BLE001 - a fault met by one event must not silence the room for all others
+                answer = self._fault("an event was not understood by its room", e)
+            if answer is not None:
+                replies.append((event.origin, event.cid, answer))  # type: ignore[union-attr] # Presence and EdgeRefused get no answer
+        if replies:
+            self._reply(replies)
+        if inbox:
+            self._receiving = True
+            asyncio.get_running_loop().call_soon(self._receive)
+        self._arm(now)
+        if self._number == 0 and self._task is None:
+            self._vanish()  # the command that would have made the room was refused
+
+    def _stalled(self, now: int) -> bool:
+        return self._committing_since is not None and now - self._committing_since > COMMIT_WAIT_MS
+
+    # --- The flush clock ----------------------------------------------------------------------------------------------
+    def _arm(self, now: int) -> None:
+        """Flush now, later, or (nothing to say, or a commit under way) not at all."""
+        if self._room is None or self._over or self._task is not None:
+            return
+        due = self._room.next_flush_at()
+        if self._timer is not None:
+            if due is not None and due == self._due:
+                return
+            self._timer.cancel()
+            self._timer = None
+        if due is None:
+            return
+        self._due = due
+        if due <= now:
+            self._flush(now)
+        else:
+            self._timer = asyncio.get_running_loop().call_later((due - now) / 1000, self._on_time)
+
+    def _on_time(self) -> None:
+        self._timer = None
+        # A timer may wake a fraction of a millisecond early; the room is asked about the moment it named.
+        self._flush(max(self._around.clock(), self._due))
+
+    def _flush(self, now: int) -> None:
+        room = self._room
+        if room is None or self._over or self._task is not None:
+            return
+        late_ms = max(0, now - self._due)
+        stretched = self._stretch.note(late_ms, room.policy.tick_ms) if self._stretch else 0
+        room.tick_stretch(stretched)
+        try:
+            flush = room.flush(now)
+        except Exception as e:  # noqa: BLE001 - the room's memory cannot be trusted any more: it starts again from its log
+            self._give_up(self._fault("a room could not flush", e))
+            return
+        if flush is None:
+            self._arm(now)
+            return
+        self._task = asyncio.get_running_loop().create_task(self._settle(room, flush, now, late_ms), name=f"commit {self.name}")
+
+    # --- Commit and publish -------------------------------------------------------------------------------------------
+    async def _settle(self, room: Room, flush: Flush, now: int, late_ms: int) -> None:
+        try:
+            frame = records.encode_frame(flush.frame) if flush.frame is not None else None
+            took_ms = await self._commit(room, flush, frame, now)
+            self._reply(flush.replies)
+            if frame is not None:
+                self._around.bus.publish(Published(self.name, room.epoch, room.seq, frame=frame))
+            for user, notice in flush.notices:
+                self._around.bus.notify(self.name, user, notice)
+            self._around.observer.observe(
+                Flushed(self.name, late_ms, took_ms, len(frame or b""), _verdicts(flush), len(self._inbox)),
+            )
+            if flush.renew:
+                await self._begin_epoch(room, self._around.new_epoch())
+        except (Fenced, OutOfOrder) as e:
+            self._step_down(e)
+            return
+        except Exception as e:  # noqa: BLE001 - as above: nobody was told anything that is not in the log
+            self._give_up(self._fault("a commit failed", e))
+            return
+        finally:
+            self._task = None
+        if self._inbox and not self._receiving:
+            self._receiving = True
+            asyncio.get_running_loop().call_soon(self._receive)
+        self._arm(self._around.clock())
+
+    async def _commit(self, room: Room, flush: Flush, frame: bytes | None, now: int) -> float:
+        rules = self._around.rules
+        self._number += 1
+        self._since_snapshot += 1
+        keep_from = self._retention.note(self._number, now, len(frame or b""))
+        due = self._since_snapshot >= rules.snapshot_frames or now - self._last_snapshot_at >= rules.snapshot_ms
+        snapshot = records.encode_snapshot(room.snapshot()) if due or self._number == 1 else None
+        commit = Commit(
+            room=self.name,
+            token=self._token,
+            epoch=room.epoch,
+            number=self._number,
+            seq=room.seq,
+            at=now,
+            frame=frame,
+            private=records.encode_private(flush.private) if flush.private else None,
+            remembered=records.encode_remembered(flush.remembered) if flush.remembered else None,
+            remember_ms=rules.cid_memory_ms,
+            snapshot=snapshot,
+            keep_from=keep_from,
+            new_users=tuple(flush.new_users),
+            broadcast=room.broadcast,
+            summary=records.encode_summary(room.summary()) if snapshot or (flush.frame and flush.frame.state) else None,
+        )
+        return await self._until_answered(room, commit)
+
+    async def _until_answered(self, room: Room, commit: Commit) -> float:
+        """Repeat the commit until the log says what became of it; the time it took in ms."""
+        around = self._around
+        began, pause = around.clock(), RETRY_FIRST_S
+        self._committing_since = began
+        while True:
+            try:
+                committed = await around.log.commit(commit)
+                break
+            except Unavailable as e:
+                if pause == RETRY_FIRST_S:
+                    around.observer.observe(
+                        Trouble("commit unanswered", self.name, f"repeating it until the rooms store answers ({e})"),
+                    )
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, RETRY_MAX_S)
+        self._committing_since = None
+        if commit.snapshot is not None:
+            self._since_snapshot, self._last_snapshot_at = 0, commit.at
+        room.note_users_total(committed.users_total)
+        return around.clock() - began
+
+    async def _begin_epoch(self, room: Room, epoch: str) -> None:
+        """Commit the room as it is under a new epoch, then tell all who follow it to start from there."""
+        now = self._around.clock()
+        snapshot = room.begin_epoch(epoch, now)
+        self._number, self._since_snapshot = 1, 0
+        self._retention.clear()
+        self._retention.note(1, now, 0)
+        data = records.encode_snapshot(snapshot)
+        commit = Commit(
+            room=self.name,
+            token=self._token,
+            epoch=epoch,
+            number=1,
+            seq=snapshot.seq,
+            at=now,
+            snapshot=data,
+            broadcast=room.broadcast,
+            summary=records.encode_summary(room.summary()),
+        )
+        await self._until_answered(room, commit)
+        self._around.bus.publish(Published(self.name, epoch, snapshot.seq, snapshot=data))
+
+    # --- Coming and going ---------------------------------------------------------------------------------------------
+    async def _wake(self) -> None:
+        """Load the room, begin a new epoch, and take in what has waited; or find that there is no such room."""
+        around = self._around
+        try:
+            stored = await self._load()
+            if stored is not None:
+                room = self._restore(stored)
+                await self._begin_epoch(room, room.epoch)
+            elif (created := self._create()) is not None:
+                room = created
+            else:
+                self._task = None
+                self._vanish()
+                return
+        except (Fenced, OutOfOrder) as e:
+            self._task = None
+            self._step_down(e)
+            return
+        except Exception as e:  # noqa: BLE001 - a record that cannot be read: say so, and try again when somebody asks again
+            self._task = None
+            self._give_up(self._fault("a room could not be loaded", e))
+            return
+        self._task = None
+        self._room = room
+        self._stretch = Stretch(around.rules.tick_max_ms)
+        self._receiving = True
+        self._receive()
+        self._arm(around.clock())
+
+    async def _load(self) -> Stored | None:
+        pause = RETRY_FIRST_S
+        while True:
+            try:
+                return await self._around.log.load(self.name)
+            except Unavailable as e:
+                if pause == RETRY_FIRST_S:
+                    self._around.observer.observe(
+                        Trouble("room not loaded", self.name, f"asking again until the rooms store answers ({e})")
+                    )
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, RETRY_MAX_S)
+
+    def _restore(self, stored: Stored) -> Room:
+        later = [e for e in stored.entries if e.number > stored.snapshot_number]
+        snapshot: Snapshot = recover(
+            records.decode_snapshot(stored.snapshot),
+            [
+                (
+                    records.decode_frame(e.frame) if e.frame is not None else None,
+                    records.decode_private(e.private) if e.private is not None else None,
+                )
+                for e in later
+            ],
+            self._around.rules,
+        )
+        remembered = [r for blob in stored.remembered for r in records.decode_remembered(blob)]
+        return Room.restore(self.name, self._around.new_epoch(), self._around.rules, snapshot, remembered, self._around.clock())
+
+    def _create(self) -> Room | None:
+        """A new room, if that is what the first command asks for; what came before it finds no room."""
+        while self._inbox:
+            first = self._inbox[0]
+            if isinstance(first, Command) and first.name in CREATING:
+                return Room.create(self.name, self._around.new_epoch(), self._around.rules, self._around.clock())
+            self._refuse([self._inbox.popleft()], Refusal("unknown_room"))
+        return None
+
+    async def drain(self) -> None:
+        """Take in what waits, flush it, and commit it with a snapshot: the next owner starts from there."""
+        if self._task is not None:
+            await asyncio.wait({self._task})
+        while self._room is not None and not self._over:
+            self._receive()
+            now = self._around.clock()
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            self._last_snapshot_at = 0  # due now
+            self._due = now
+            if self._task is None:
+                self._flush(now)
+            if self._task is None and not self._inbox:
+                break
+            if self._task is not None:
+                await asyncio.wait({self._task})
+        self.close()
+
+    def close(self) -> None:
+        """Stop at once; what is not committed is not promised."""
+        self._over = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+    @property
+    def active(self) -> bool:
+        """Whether anything of it is under way: a timer, a commit, an inbox."""
+        return self._timer is not None or self._task is not None or bool(self._inbox)
+
+    @property
+    def watched(self) -> bool:
+        """Whether anybody looks at it."""
+        return self._room is not None and self._room.watched
+
+    def _fault(self, what: str, error: Exception) -> Refusal:
+        """Report a programming fault with where it happened; what its askers are told."""
+        where = "".join(traceback.format_exception(error))
+        self._around.observer.observe(Trouble(what, self.name, f"please report this:\n{where}", "error"))
+        return Refusal("unavailable", retry_after_ms=1000)
+
+    def _vanish(self) -> None:
+        """There is no such room."""
+        self._end(Refusal("unknown_room"), stepped_down=False)
+
+    def _give_up(self, refusal: Refusal) -> None:
+        """Forget the room; the next event loads it anew, as a new owner would."""
+        self._end(refusal, stepped_down=False)
+
+    def _step_down(self, why: Exception) -> None:
+        advice = f"another process owns this room now, or the log moved on without us ({why})"
+        self._around.observer.observe(Trouble("stepped down", self.name, advice, "error"))
+        self._end(Refusal("unavailable", retry_after_ms=1000), stepped_down=True)
+
+    def _end(self, refusal: Refusal, *, stepped_down: bool) -> None:
+        self._over = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self._refuse(self._inbox, refusal)
+        self._ended(self.name, stepped_down)
+
+    # --- Answers ------------------------------------------------------------------------------------------------------
+    def _reply(self, replies: Sequence[tuple[Origin, str | None, Answer]]) -> None:
+        by_node: dict[str, list[Reply]] = {}
+        for origin, cid, answer in replies:
+            by_node.setdefault(origin.node, []).append(Reply(origin.asker, cid, answer))
+        for node, batch in by_node.items():
+            self._around.bus.reply(node, batch)
+
+    def _refuse(self, events: Sequence[Event] | deque[Event], refusal: Refusal) -> None:
+        waiting = [e for e in events if not isinstance(e, Said | Liked) or e.cid is not None]
+        self._reply([(e.origin, e.cid, refusal) for e in waiting if hasattr(e, "origin")])
+        if events is self._inbox:
+            self._inbox.clear()
+
+
+def _verdicts(flush: Flush) -> dict[str, int]:
+    tally = flush.frame.tally if isinstance(flush.frame, Frame) else None
+    if tally is None:
+        return {}
+    shown = {"shown": tally.shown, "merged": tally.merged, "sampled": tally.sampled, "held": tally.held}
+    return {k: v for k, v in (shown | tally.rejected).items() if v}

@@ -1,0 +1,94 @@
+"""The shards a process owns and the rooms awake in them.
+
+Rooms are dealt to a fixed number of shards; a shard has one owner at a time, known by a random fence token that every commit
+carries. Whoever takes a shard later makes all commits of the one before fail: two owners never both speak.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from typing import Final
+
+from livecast.core.events import Event, Presence
+from livecast.core.placement import SHARDS, shard_of
+from livecast.core.rules import RoomRules
+from livecast.ports import Bus, Clock, Observer, RoomLog
+from livecast.shard.room_loop import RoomLoop, Surroundings
+
+EPOCH_ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+EPOCH_CHARS: Final = 8
+"""62^8 ≈ 2·10^14: a room that changes its epoch every minute for ten years repeats one with probability 10^-4 · 1 %."""
+SWEEP_S: Final = 60.0
+IDLE_MS: Final = 600_000
+"""A room that nobody watched or spoke in for so long is put out of memory; the log has it."""
+
+
+def new_epoch() -> str:
+    """A random epoch."""
+    return "".join(secrets.choice(EPOCH_ALPHABET) for _ in range(EPOCH_CHARS))
+
+
+class Shards:
+    """All rooms of the shards this process owns."""
+
+    def __init__(self, *, bus: Bus, log: RoomLog, clock: Clock, rules: RoomRules, observer: Observer) -> None:
+        self._around = Surroundings(bus=bus, log=log, clock=clock, rules=rules, observer=observer, new_epoch=new_epoch)
+        self._tokens: dict[int, str] = {}
+        self._rooms: dict[str, RoomLoop] = {}
+        self._sweeper: asyncio.Task[None] | None = None
+
+    async def start(self, shards: Sequence[int] = range(SHARDS)) -> None:
+        """Take ownership of `shards` and receive what is sent to their rooms. Raises `Unavailable` if the log does not answer."""
+        await asyncio.gather(*(self._take(shard) for shard in shards))
+        self._sweeper = asyncio.get_running_loop().create_task(self._sweep(), name="sweep idle rooms")
+
+    async def _take(self, shard: int) -> None:
+        token = secrets.token_hex(16)
+        await self._around.log.take(shard, token)
+        self._tokens[shard] = token
+        await self._around.bus.serve(shard, self.receive)
+
+    def receive(self, room: str, events: Sequence[Event]) -> None:
+        """Hand events to a room, waking it if it sleeps."""
+        loop = self._rooms.get(room)
+        if loop is None:
+            events = [e for e in events if not isinstance(e, Presence) or e.connections]
+            token = self._tokens.get(shard_of(room))
+            if token is None or not events:
+                return
+            loop = self._rooms[room] = RoomLoop(room, token, self._around, self._ended)
+        loop.offer(events)
+
+    def _ended(self, room: str, stepped_down: bool) -> None:
+        self._rooms.pop(room, None)
+        if stepped_down:
+            # Another process holds the whole shard: its other rooms find out the same way, with their next commit.
+            self._tokens.pop(shard_of(room), None)
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            now = self._around.clock()
+            for loop in [r for r in self._rooms.values() if not r.active and not r.watched and now - r.last_heard_at > IDLE_MS]:
+                loop.close()  # all it did is committed; closing and forgetting are one step, so that no event falls between
+                del self._rooms[loop.name]
+
+    async def drain(self) -> None:
+        """Give everything up in order: no new events, what has come is flushed and committed."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        await asyncio.gather(*(self._around.bus.unserve(shard) for shard in self._tokens))
+        await asyncio.gather(*(loop.drain() for loop in list(self._rooms.values())))
+        self._rooms.clear()
+
+    @property
+    def owned(self) -> int:
+        """Rooms awake here."""
+        return len(self._rooms)
+
+    @property
+    def active(self) -> int:
+        """Rooms with anything under way."""
+        return sum(loop.active for loop in self._rooms.values())
