@@ -1,0 +1,67 @@
+"""Who a caller is, once believed: what a token's claims become, and the anonymous viewer."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from msgspec import Struct
+
+from livecast.core.errors import LivecastError
+from livecast.core.events import Person
+
+#: What a viewer's token may allow, in the order in which `you.can` lists it.
+CAN_ALL: Final[tuple[str, ...]] = ("comment", "like", "gift", "claim", "vote")
+EVERY_ROOM: Final[tuple[str, ...]] = ("*",)
+
+
+class AuthError(LivecastError):
+    """A token is not believed (`unauthorized`) or not meant for this (`forbidden`). The message never quotes the token."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class Identity(Struct, frozen=True, gc=False):
+    """A believed caller. `can` ⊆ `CAN_ALL`; `rooms` are globs; `expires_at_ms` is None for the anonymous only."""
+
+    person: Person
+    rooms: tuple[str, ...] = EVERY_ROOM
+    can: tuple[str, ...] = CAN_ALL
+    expires_at_ms: int | None = None
+    facts: dict[str, Any] | None = None
+    merchant: str = ""
+
+    def covers(self, room: str) -> bool:
+        """Whether this token is meant for `room`."""
+        return self.rooms is EVERY_ROOM or any(glob_matches(glob, room) for glob in self.rooms)
+
+
+def anonymous(conn: str, can: tuple[str, ...] = ()) -> Identity:
+    """A viewer without a token, named after the connection."""
+    return Identity(person=Person(id=f"anon-{conn}", name="", anonymous=True), can=can)
+
+
+def glob_matches(glob: str, room: str) -> bool:
+    """Whether `room` matches `glob`, where `*` is any run of characters and `?` any one; nothing else is special.
+
+    Linear space, at most len(glob) × len(room) steps: no pattern can make it slow.
+    """
+    if glob in {"*", room}:
+        return True
+    g = r = 0
+    star, mark = -1, 0
+    while r < len(room):
+        if g < len(glob) and glob[g] == "*":
+            star, mark = g, r
+            g += 1
+        elif g < len(glob) and glob[g] in {"?", room[r]}:
+            g += 1
+            r += 1
+        elif star >= 0:
+            mark += 1
+            g, r = star + 1, mark
+        else:
+            return False
+    return glob[g:].strip("*") == ""
