@@ -143,8 +143,8 @@ def test_gzip_is_unpacked_and_a_broken_one_gives_what_it_has() -> None:
     comments, skipped = read(packed[: len(packed) * 2 // 3])
     assert 0 < len(comments) < 2000
     assert "compressed data without its end" in skipped.reasons
-    comments, skipped = read(packed[:5000] + b"\xff" * 500 + packed[5500:])
-    assert 0 < len(comments) < 2000
+    comments, skipped = read(packed[:-8] + bytes(8))
+    assert len(comments) > 1900
     assert "broken compressed data" in skipped.reasons
 
 
