@@ -9,21 +9,14 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct, field
 
+from livecast.edge.keys import ApiKey
+
 #: What `--dev` signs and accepts. Public on purpose, and therefore refused everywhere else.
 DEV_SECRET: Final = "livecast-development-secret-do-not-use"  # noqa: S105 - it is meant to be read
 DEV_KEY: Final = "lck_dev_dev"
 #: RFC 7518 §3.2: an HS256 key is at least as long as the hash.
 SECRET_BYTES_MIN: Final = 32
 DEFAULT_PORT: Final = 8080
-
-SCOPES: Final = (
-    "rooms:read", "rooms:write", "chat:write", "chat:moderate", "drops:read", "drops:write", "claims:settle", "gifts:write",
-    "wallets:read", "wallets:write", "reports:read", "webhooks:write", "tokens:viewer", "tokens:staff",
-)  # fmt: skip
-Scope = Literal[
-    "rooms:read", "rooms:write", "chat:write", "chat:moderate", "drops:read", "drops:write", "claims:settle", "gifts:write",
-    "wallets:read", "wallets:write", "reports:read", "webhooks:write", "tokens:viewer", "tokens:staff",
-]  # fmt: skip
 
 
 class Server(Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,21 +32,6 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True):
     """Where the embedded stores keep their files, readable by this user alone. Unused with `[redis] url`."""
 
 
-class ApiKey(Struct, frozen=True, forbid_unknown_fields=True):
-    """A caller of the control plane, as `livecast key new` prints it."""
-
-    id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,64}\Z")]
-    """The middle part of `lck_<id>_<secret>`; shown in logs and audits."""
-    hash: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
-    """SHA-256 of the whole key, in hex. The key itself is not stored anywhere."""
-    scopes: tuple[Scope, ...] = ()
-    """What the key may do."""
-    rooms: tuple[Annotated[str, Meta(min_length=1, max_length=64)], ...] = ("*",)
-    """Room ids or globs that the key may do it in."""
-    merchant: Annotated[str, Meta(max_length=64)] = ""
-    """Only rooms of this merchant; empty: all."""
-
-
 class Auth(Struct, frozen=True, forbid_unknown_fields=True):
     """Who is who: viewers by JWT, callers of the control plane by API key or staff JWT."""
 
@@ -62,7 +40,7 @@ class Auth(Struct, frozen=True, forbid_unknown_fields=True):
     jwks_url: str = ""
     """Where the public keys of RS256, ES256 or EdDSA tokens are."""
     api_keys: tuple[ApiKey, ...] = ()
-    """Keys of the control plane: `{id, hash, scopes, rooms, merchant}`."""
+    """Keys of the control plane: `{id, hash, scopes, rooms, merchant}`, as `livecast key new` prints them."""
 
 
 class Redis(Struct, frozen=True, forbid_unknown_fields=True):

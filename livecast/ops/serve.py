@@ -87,6 +87,8 @@ def command(**options: Any) -> None:
       livecast serve --config livecast.toml --host 0.0.0.0 --port 8080
       LIVECAST_AUTH__JWT_SECRETS_FILE=/run/secrets/jwt livecast serve
     """  # noqa: D301 - click wants the control character, not its name
+    settings = settings_or_exit(**options)
+
     from livecast.ops.main import run  # noqa: PLC0415 - wrong settings are told before the service is imported
 
-    sys.exit(run(settings_or_exit(**options)))
+    sys.exit(run(settings))

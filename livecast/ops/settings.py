@@ -7,6 +7,7 @@ section is a field of a group in `livecast.ops.groups`, or of the rules that a p
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +18,9 @@ import msgspec
 from msgspec import Struct
 
 from livecast.core.rules import Policy, RoomRules
-from livecast.ops.groups import DEV_KEY, DEV_SECRET, SCOPES, SECRET_BYTES_MIN, ApiKey, Auth, Gifts, Ledger, Log, Redis, Server
+from livecast.edge.keys import SCOPES, ApiKey
+from livecast.edge.rules import EdgeRules
+from livecast.ops.groups import DEV_KEY, DEV_SECRET, SECRET_BYTES_MIN, Auth, Gifts, Ledger, Log, Redis, Server
 from livecast.ops.layers import Given, Layer, Path2, Problem, SettingsError, decoded, from_environment, from_toml, nearest
 
 Group = TypeVar("Group", bound=Struct)
@@ -28,6 +31,7 @@ class Settings(Struct, frozen=True):
 
     dev: bool
     server: Server
+    edge: EdgeRules
     auth: Auth
     redis: Redis
     ledger: Ledger
@@ -38,10 +42,16 @@ class Settings(Struct, frozen=True):
     advice: tuple[str, ...] = ()
     """Legal, and probably not meant."""
 
+    def value(self, section: str, key: str) -> Any:
+        """What is in force for a key of a section."""
+        groups = {type(each): each for each in (self.edge, self.room.policy, getattr(self, section))}
+        owner = next(group for group in SECTIONS[section] if key in group.__struct_fields__)
+        return getattr(groups[owner], key)
+
 
 #: Section -> the groups its keys belong to, in the order in which they are listed.
 SECTIONS: Final[dict[str, tuple[type[Struct], ...]]] = {
-    "server": (Server,),
+    "server": (Server, EdgeRules),
     "auth": (Auth,),
     "redis": (Redis,),
     "ledger": (Ledger,),
@@ -50,14 +60,17 @@ SECTIONS: Final[dict[str, tuple[type[Struct], ...]]] = {
     "log": (Log,),
 }
 
+#: `[room]` has the fields of the policy itself; development is an option of the command line, never a line in a file.
+NOT_KEYS: Final[frozenset[tuple[type[Struct], str]]] = frozenset({(RoomRules, "policy"), (EdgeRules, "dev")})
+
 
 def keys_of(section: str) -> dict[str, msgspec.structs.FieldInfo]:
-    """Key -> field of all groups of a section. `RoomRules.policy` is not a key: its own fields are."""
+    """Key -> field of all groups of a section."""
     return {
         each.name: each
         for group in SECTIONS[section]
         for each in msgspec.structs.fields(group)
-        if not (group is RoomRules and each.name == "policy")
+        if (group, each.name) not in NOT_KEYS
     }
 
 
@@ -80,6 +93,7 @@ def load(
     settings = Settings(
         dev=dev,
         server=_group(Server, values, "server"),
+        edge=_group(EdgeRules, values, "server"),
         auth=_group(Auth, values, "auth"),
         redis=_group(Redis, values, "redis"),
         ledger=_group(Ledger, values, "ledger"),
@@ -173,12 +187,13 @@ def _group(group: type[Group], values: Mapping[Path2, Any], section: str, **more
 def _cross_checks(settings: Settings) -> list[Problem]:
     return [
         Problem(settings.origins.get(path, f"[{path[0]}] {path[1]}"), what)
-        for path, what in (*_wrong_auth(settings), *_wrong_stores(settings), *_wrong_rules(settings))
+        for path, what in (*_wrong_auth(settings), *_wrong_edge(settings), *_wrong_stores(settings), *_wrong_rules(settings))
     ]
 
 
 def _wrong_auth(settings: Settings) -> list[tuple[Path2, str]]:
-    auth, wrong = settings.auth, list[tuple[Path2, str]]()
+    auth = settings.auth
+    wrong: list[tuple[Path2, str]] = []
     secrets = ("auth", "jwt_secrets")
     if not settings.dev:
         if DEV_SECRET in auth.jwt_secrets:
@@ -204,7 +219,7 @@ def _wrong_auth(settings: Settings) -> list[tuple[Path2, str]]:
 
 
 def _wrong_stores(settings: Settings) -> list[tuple[Path2, str]]:
-    wrong = list[tuple[Path2, str]]()
+    wrong: list[tuple[Path2, str]] = []
     for section, url in (("redis", settings.redis.url), ("ledger", settings.ledger.url)):
         if url and urlsplit(url).scheme not in {"redis", "rediss", "unix"}:
             wrong.append(((section, "url"), "must begin with redis://, rediss:// or unix://"))
@@ -215,10 +230,29 @@ def _wrong_stores(settings: Settings) -> list[tuple[Path2, str]]:
     return wrong
 
 
-def _wrong_rules(settings: Settings) -> list[tuple[Path2, str]]:
-    wrong, room = list[tuple[Path2, str]](), settings.room
+def _wrong_edge(settings: Settings) -> list[tuple[Path2, str]]:
+    edge = settings.edge
+    wrong: list[tuple[Path2, str]] = []
     if settings.server.workers > 1:
         wrong.append((("server", "workers"), "one process serves for now: several workers are not built yet, so set it to 1"))
+    if edge.outbox_max_bytes <= edge.outbox_soft_bytes:
+        wrong.append((("server", "outbox_max_bytes"), f"must be above outbox_soft_bytes ({edge.outbox_soft_bytes})"))
+    wrong += [
+        (("server", "origins"), f"{origin!r} is no origin: write https://shop.example, without a path, or *")
+        for origin in edge.origins
+        if origin != "*" and not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?", origin)
+    ]
+    for network in edge.trusted_proxies:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            wrong.append((("server", "trusted_proxies"), f"{error}; write 10.0.0.7 or 10.0.0.0/8"))
+    return wrong
+
+
+def _wrong_rules(settings: Settings) -> list[tuple[Path2, str]]:
+    room = settings.room
+    wrong: list[tuple[Path2, str]] = []
     if room.tick_max_ms < room.policy.tick_ms:
         wrong.append((("room", "tick_max_ms"), f"is below tick_ms ({room.policy.tick_ms}): a stretched tick cannot be shorter"))
     if room.merge_life_ms < room.merge_idle_ms:
@@ -233,7 +267,7 @@ def _wrong_rules(settings: Settings) -> list[tuple[Path2, str]]:
 
 
 def _advice(settings: Settings) -> tuple[str, ...]:
-    said = list[str]()
+    said: list[str] = []
     if not (settings.auth.jwt_secrets or settings.auth.jwks_url):
         said.append("Nobody can sign in: set [auth] jwt_secrets or jwks_url, or try --dev.")
     if not settings.auth.api_keys:
@@ -248,12 +282,14 @@ def _development(settings: Settings) -> Settings:
     auth = settings.auth
     secrets = (DEV_SECRET, *(secret for secret in auth.jwt_secrets if secret != DEV_SECRET))
     keys = (key, *(each for each in auth.api_keys if each.id != "dev"))
+    unlimited = {key: 0 for key in ("connections_per_address", "connections_per_user") if ("server", key) not in settings.origins}
     ledger, advice = settings.ledger, tuple[str, ...]()
     if settings.redis.url and not ledger.url:
         ledger = Ledger(url=settings.redis.url, durability="none", replicas=0)
         advice = ("The ledger is the server of [redis] url, whatever its durability: do not count money on it.",)
     return msgspec.structs.replace(
         settings,
+        edge=msgspec.structs.replace(settings.edge, dev=True, **unlimited),
         auth=msgspec.structs.replace(auth, jwt_secrets=secrets, api_keys=keys),
         ledger=ledger,
         advice=advice,

@@ -1,0 +1,176 @@
+"""Observers: the facts of `livecast.ports` as Prometheus metrics and as log lines. Nothing else in the service counts or logs.
+
+Every label has a bound: words that we made, or `other`. No label is a room, a user or an address.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector, generate_latest
+
+from livecast import __version__
+from livecast.core.errors import CODES
+from livecast.ports import (
+    Connected,
+    Disconnected,
+    Fact,
+    FannedOut,
+    Flushed,
+    LoopLag,
+    Observer,
+    Refused,
+    RoomsHeld,
+    Trouble,
+)
+
+VERDICTS: Final = frozenset({"shown", "merged", "sampled", "held", "counted", "ok", "reported", *CODES})
+CLOSE_CODES: Final = frozenset(
+    {1000, 1001, 1002, 1003, 1005, 1006, 1007, 1009, 1011, 4000, 4001, 4002, 4003, 4008, 4010, 4400, 4401, 4403, 4404, 4429, 4503}
+)
+#: From a prompt tick to one that is five stretched ticks late.
+SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+EVENTS: Final = (0, 1, 10, 100, 1_000, 10_000, 20_000)
+#: The same trouble is logged once in so long; what was left out is counted in the next line.
+SAME_TROUBLE_S: Final = 5.0
+#: Different troubles remembered for that; beyond, all are forgotten and may be said again.
+TROUBLES_MAX: Final = 1_000
+
+
+class Observers:
+    """Tells every fact to all of them."""
+
+    def __init__(self, observers: Sequence[Observer]) -> None:
+        self._observers = tuple(observers)
+
+    def observe(self, fact: Fact) -> None:
+        """Take note."""
+        for observer in self._observers:
+            observer.observe(fact)
+
+
+class PrometheusObserver:
+    """Facts as metrics in a registry of its own; `exposition` is what `/metrics` answers."""
+
+    def __init__(self) -> None:
+        registry = self.registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        Gauge("livecast_build_info", "Always 1; the version is its label.", ["version"], registry=registry).labels(__version__).set(
+            1
+        )
+
+        def counter(name: str, says: str, *labels: str) -> Counter:
+            return Counter(f"livecast_{name}", says, labels, registry=registry)
+
+        def gauge(name: str, says: str, *labels: str) -> Gauge:
+            return Gauge(f"livecast_{name}", says, labels, registry=registry)
+
+        def histogram(name: str, says: str, buckets: Sequence[float] = SECONDS) -> Histogram:
+            return Histogram(f"livecast_{name}", says, buckets=buckets, registry=registry)
+
+        self._connections = gauge("connections", "Viewers connected now, by kind: ws, sse.", "kind")
+        self._opened = counter("connections_opened_total", "Viewers who came.", "kind", "anonymous")
+        self._closed = counter("connections_closed_total", "Viewers who went, by close code.", "kind", "code")
+        self._rooms = gauge("rooms", "Rooms this process owns: in memory, and of them with anything under way.", "state")
+        self._views = gauge("views", "Rooms that viewers of this process watch.")
+        self._view_bytes = gauge("view_bytes", "Bytes of frames kept for resume.")
+        self._frames = counter("frames_total", "Frames committed.")
+        self._frame_bytes = counter("frame_bytes_total", "Bytes of committed frames, as MessagePack.")
+        self._deliveries = counter("deliveries_total", "Frames written to viewers.")
+        self._delivered = counter("delivered_bytes_total", "Bytes of frames written to viewers, headers included.")
+        self._skipped = counter("skipped_frames_total", "Frames not written because a viewer was too slow; a welcome follows.")
+        self._fan_out = histogram("fan_out_seconds", "Time to write one frame to all viewers of a room here.")
+        self._inbox = histogram("inbox_events", "Events that waited for a room when it flushed.", EVENTS)
+        self._verdicts = counter("verdicts_total", "What rooms decided, by verdict or error code.", "verdict")
+        self._refused = counter("refusals_total", "What the edge refused before any room heard of it.", "where", "code")
+        self._late = histogram("flush_lateness_seconds", "How long after it was due a flush began.")
+        self._commit = histogram("commit_seconds", "Time from a flush to the log's word that it is kept.")
+        self._lag = histogram("loop_lag_seconds", "How much later than asked the event loop woke a timer.")
+        self._troubles = counter("troubles_total", "What an operator should know; the log says what.", "level")
+        self._take: dict[type, Callable[[Any], None]] = {
+            Flushed: self._flushed,
+            FannedOut: self._fanned_out,
+            Connected: self._connected,
+            Disconnected: self._disconnected,
+            Refused: lambda fact: self._refused.labels(fact.where, _bounded(fact.code, CODES)).inc(fact.times),
+            RoomsHeld: self._held,
+            LoopLag: lambda fact: self._lag.observe(fact.ms / 1000),
+            Trouble: lambda fact: self._troubles.labels(fact.level).inc(),
+        }
+
+    def observe(self, fact: Fact) -> None:
+        """Take note."""
+        self._take[type(fact)](fact)
+
+    def exposition(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+    def _flushed(self, fact: Flushed) -> None:
+        if fact.frame_bytes:
+            self._frames.inc()
+            self._frame_bytes.inc(fact.frame_bytes)
+        self._inbox.observe(fact.inbox)
+        self._late.observe(fact.late_ms / 1000)
+        self._commit.observe(fact.commit_ms / 1000)
+        for verdict, times in fact.verdicts.items():
+            self._verdicts.labels(_bounded(verdict, VERDICTS)).inc(times)
+
+    def _fanned_out(self, fact: FannedOut) -> None:
+        self._deliveries.inc(fact.deliveries)
+        self._delivered.inc(fact.wire_bytes)
+        self._skipped.inc(fact.skipped)
+        self._fan_out.observe(fact.took_ms / 1000)
+
+    def _connected(self, fact: Connected) -> None:
+        self._connections.labels(fact.kind).inc()
+        self._opened.labels(fact.kind, "yes" if fact.anonymous else "no").inc()
+
+    def _disconnected(self, fact: Disconnected) -> None:
+        self._connections.labels(fact.kind).dec()
+        self._closed.labels(fact.kind, _bounded(fact.code, CLOSE_CODES)).inc()
+
+    def _held(self, fact: RoomsHeld) -> None:
+        self._rooms.labels("owned").set(fact.owned)
+        self._rooms.labels("active").set(fact.active)
+        self._views.set(fact.views)
+        self._view_bytes.set(fact.view_bytes)
+
+
+def _bounded(word: Any, words: Any) -> str:
+    return str(word) if word in words else "other"
+
+
+class LogObserver:
+    """Troubles as log lines, with what to do about them; comings and goings at level debug."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._log = structlog.get_logger("livecast")
+        self._clock = clock
+        self._said: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def observe(self, fact: Fact) -> None:
+        """Take note."""
+        match fact:
+            case Trouble():
+                self._trouble(fact)
+            case Connected() | Disconnected():
+                self._log.debug(type(fact).__name__.lower(), **{name: getattr(fact, name) for name in fact.__struct_fields__})
+            case _:
+                pass
+
+    def _trouble(self, fact: Trouble) -> None:
+        now, key = self._clock(), (fact.what, fact.about)
+        said_at, left_out = self._said.get(key, (float("-inf"), 0))
+        if now - said_at < SAME_TROUBLE_S:
+            self._said[key] = said_at, left_out + 1
+            return
+        if len(self._said) >= TROUBLES_MAX:
+            self._said.clear()
+        self._said[key] = now, 0
+        more = {"left_out": left_out} if left_out else {}
+        getattr(self._log, fact.level, self._log.warning)(fact.what, about=fact.about, advice=fact.advice, **more)
