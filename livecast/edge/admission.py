@@ -2,7 +2,29 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from urllib.parse import urlsplit
+
 from livecast.edge.rules import EdgeRules
+
+
+class Rate:
+    """A token bucket kept as one number, the time at which it will be full again (GCRA). Times in ms."""
+
+    __slots__ = ("_burst_ms", "_full_at", "_interval_ms")
+
+    def __init__(self, per_s: float, burst: int) -> None:
+        self._interval_ms = 1000 / per_s
+        self._burst_ms = (burst - 1) * self._interval_ms
+        self._full_at = 0.0
+
+    def take(self, now: int) -> int:
+        """Take one: 0, or (nothing taken) how many ms until there is one."""
+        late = max(0.0, self._full_at - now)
+        if late > self._burst_ms:
+            return int(late - self._burst_ms) + 1
+        self._full_at = now + late + self._interval_ms
+        return 0
 
 
 class Admission:
@@ -10,19 +32,103 @@ class Admission:
 
     def __init__(self, rules: EdgeRules) -> None:
         self._rules = rules
+        self._handshakes = Rate(rules.handshakes_per_s, rules.handshakes_burst) if rules.handshakes_per_s else None
+        self._by_address: dict[str, int] = {}
+        self._by_user: dict[str, int] = {}
+        self._proxies = tuple(ip_network(network, strict=False) for network in rules.trusted_proxies)
+        self._origins = frozenset(origin.lower().rstrip("/") for origin in rules.origins)
+        self.knows_addresses = bool(rules.connections_per_address or rules.trusted_proxies)
+        """Whether anybody asks for addresses at all: finding out a peer's costs a system call."""
 
     def handshake(self, now: int) -> int:
         """0: come in. Otherwise: full, try again in so many ms (503, `Retry-After`)."""
-        raise NotImplementedError
+        return 0 if self._handshakes is None else self._handshakes.take(now)
 
     def hold(self, address: str, user: str | None) -> bool:
         """Count a connection in; False (and nothing counted) if its address or user has too many. `user` None: anonymous."""
-        raise NotImplementedError
+        address = _site(address)
+        at_address = self._by_address.get(address, 0)
+        of_user = self._by_user.get(user, 0) if user is not None else 0
+        if 0 < self._rules.connections_per_address <= at_address or 0 < self._rules.connections_per_user <= of_user:
+            return False
+        if self._rules.connections_per_address:
+            self._by_address[address] = at_address + 1
+        if user is not None and self._rules.connections_per_user:
+            self._by_user[user] = of_user + 1
+        return True
 
     def release(self, address: str, user: str | None) -> None:
         """Count a connection out, with what it was held by."""
-        raise NotImplementedError
+        _count_out(self._by_address, _site(address))
+        if user is not None:
+            _count_out(self._by_user, user)
+
+    def sign_in(self, user: str) -> bool:
+        """A connection held as anonymous is `user`'s from now on; False if the user has too many."""
+        held = self._by_user.get(user, 0)
+        if 0 < self._rules.connections_per_user <= held:
+            return False
+        if self._rules.connections_per_user:
+            self._by_user[user] = held + 1
+        return True
 
     def origin_allowed(self, origin: str | None, host: str) -> bool:
-        """Whether a page of `origin` may connect to us at `host` (the Host header). No origin: not a page, allowed."""
-        raise NotImplementedError
+        """Whether a page of `origin` may connect to us at `host` (the Host header). No origin: not a page, allowed.
+
+        Without a configured list a page may connect to the host that it came from itself. The scheme is not compared then:
+        behind a proxy that ends TLS we do not know our own.
+        """
+        if origin is None:
+            return True
+        origin = origin.lower().rstrip("/")
+        if self._origins:
+            return "*" in self._origins or origin in self._origins
+        return urlsplit(origin).netloc == host.lower()
+
+    def address(self, peer: str, forwarded_for: str) -> str:
+        """The client's address: `peer`, or behind trusted proxies the rightmost untrusted entry of `X-Forwarded-For`.
+
+        What stands further left was written by the client and is not believed.
+        """
+        address = peer
+        hops = forwarded_for.split(",") if forwarded_for else []
+        while hops and self._trusts(address):
+            hop = hops.pop().strip()
+            if not _is_address(hop):
+                break  # a trusted proxy would not write this: stay with whom we know
+            address = hop
+        return address
+
+    def _trusts(self, address: str) -> bool:
+        if not self._proxies or not _is_address(address):
+            return False
+        ip = ip_address(address)
+        mapped = getattr(ip, "ipv4_mapped", None)
+        return any(_contains(network, mapped or ip) for network in self._proxies)
+
+
+def _contains(network: IPv4Network | IPv6Network, ip: object) -> bool:
+    return getattr(ip, "version", 0) == network.version and ip in network
+
+
+def _site(address: str) -> str:
+    """What an address counts as: an IPv6 client owns a whole /64, so all of that is one."""
+    if ":" not in address or not _is_address(address):
+        return address
+    return str(ip_network((address.partition("%")[0], 64), strict=False))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _count_out(counts: dict[str, int], key: str) -> None:
+    left = counts.get(key, 0) - 1
+    if left > 0:
+        counts[key] = left
+    else:
+        counts.pop(key, None)

@@ -1,0 +1,125 @@
+"""The issuer's public keys (JWKS, RFC 7517), fetched, cached and rotated.
+
+A key is bound to the one algorithm of its type; symmetric keys in a key set are ignored, so nobody can have a public key
+taken for a shared secret. A key set that cannot be fetched anew stays in use for a day: an issuer's short outage locks
+nobody out, and a revoked key does not live for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any, Final
+
+import aiohttp
+import jwt
+import msgspec
+from msgspec import Meta, Struct
+
+from livecast.core.errors import LivecastError
+from livecast.ports import Clock, Observer, Trouble
+
+REFRESH_MS: Final = 600_000
+"""A key set is fetched anew in the background when it is older: a new key is known before its first token, mostly."""
+RETRY_MS: Final = 10_000
+"""Tokens with unknown keys cause at most one fetch in this time, however many come."""
+STALE_MS: Final = 86_400_000
+"""A key set older than this is not believed any more."""
+FETCH_TIMEOUT_S: Final = 5.0
+BYTES_MAX: Final = 1_048_576
+
+#: (kty, crv) -> the only algorithm that a key of this type is used with.
+ALGORITHMS: Final = {("RSA", None): "RS256", ("EC", "P-256"): "ES256", ("OKP", "Ed25519"): "EdDSA"}
+RSA_BITS_MIN: Final = 2048
+
+
+class KeysStale(LivecastError):  # noqa: N818 - it says what the keys are; the caller fetches and asks again
+    """No key fits, but a fresh key set might have it."""
+
+
+class PublicKey(Struct, frozen=True):
+    """One usable key of the set."""
+
+    kid: str | None
+    algorithm: str
+    key: jwt.PyJWK
+
+
+class _Document(Struct, frozen=True):
+    keys: Annotated[tuple[dict[str, Any], ...], Meta(max_length=100)]
+
+
+class Jwks:
+    """The key set at `url`."""
+
+    def __init__(self, url: str, clock: Clock, observer: Observer) -> None:
+        self._url = url
+        self._clock = clock
+        self._observer = observer
+        self._keys: tuple[PublicKey, ...] = ()
+        self._fetched_at: int | None = None
+        self._tried_at: int | None = None
+        self._fetching: asyncio.Task[None] | None = None
+
+    def candidates(self, algorithm: str, kid: str | None) -> list[PublicKey]:
+        """The keys that may have signed a token with this header. Raises `KeysStale` where fetching may find one."""
+        now = self._clock()
+        fresh = self._fetched_at is not None and now - self._fetched_at < STALE_MS
+        found = [k for k in self._keys if k.algorithm == algorithm and kid in {None, k.kid}] if fresh else []
+        if not found and (self._tried_at is None or now - self._tried_at >= RETRY_MS):
+            raise KeysStale(self._url)
+        if found and self._fetched_at is not None and now - self._fetched_at >= REFRESH_MS:
+            self._refresh_soon(now)
+        return found
+
+    async def refresh(self) -> None:
+        """Fetch the set now; whoever calls meanwhile waits for the same fetch. Keeps the old set if it fails."""
+        if self._fetching is None or self._fetching.done():
+            self._fetching = asyncio.get_running_loop().create_task(self._fetch())
+        await asyncio.shield(self._fetching)
+
+    def load(self, document: bytes) -> None:
+        """Use this key set from now on. Raises `msgspec.DecodeError` if it is none."""
+        keys = msgspec.json.decode(document, type=_Document).keys
+        self._keys = tuple(key for entry in keys if (key := _usable(entry)) is not None)
+        self._fetched_at = self._clock()
+
+    def _refresh_soon(self, now: int) -> None:
+        if self._tried_at is None or now - self._tried_at >= RETRY_MS:
+            self._tried_at = now
+            self._fetching = asyncio.get_running_loop().create_task(self._fetch())
+
+    async def _fetch(self) -> None:
+        self._tried_at = self._clock()
+        try:
+            timeout = aiohttp.ClientTimeout(total=FETCH_TIMEOUT_S)
+            async with aiohttp.ClientSession(timeout=timeout) as session, session.get(self._url, max_redirects=3) as response:
+                response.raise_for_status()
+                document = await response.content.read(BYTES_MAX)
+                while chunk := await response.content.read(BYTES_MAX):
+                    document += chunk
+                    if len(document) > BYTES_MAX:
+                        raise ValueError("the key set is too large")  # noqa: TRY301 - told like any other bad answer
+            self.load(document)
+        except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, ValueError, OSError) as fault:
+            self._observer.observe(
+                Trouble(
+                    f"The key set could not be fetched ({type(fault).__name__}).",
+                    self._url,
+                    "Check [auth] jwks_url; until it can be fetched the last set is used, for at most a day.",
+                )
+            )
+
+
+def _usable(entry: dict[str, Any]) -> PublicKey | None:
+    """The key of one entry, or None where it is of a kind that we do not use."""
+    algorithm = ALGORITHMS.get((entry.get("kty"), entry.get("crv") if entry.get("kty") != "RSA" else None))  # type: ignore[arg-type]
+    if algorithm is None or entry.get("alg", algorithm) != algorithm or entry.get("use", "sig") != "sig":
+        return None
+    try:
+        key = jwt.PyJWK(entry, algorithm)
+    except (jwt.PyJWTError, ValueError, TypeError, KeyError):
+        return None
+    if algorithm == "RS256" and key.key.key_size < RSA_BITS_MIN:
+        return None
+    kid = entry.get("kid")
+    return PublicKey(kid if isinstance(kid, str) else None, algorithm, key)
