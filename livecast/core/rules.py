@@ -36,6 +36,7 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     mode: Literal["all", "level", "staff"] = "all"
     """Who may comment: everyone, viewers from `min_level` on, or staff alone."""
     min_level: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    """The level from which viewers may comment with mode `level`."""
     chat_budget_per_s: Annotated[int, Meta(ge=0, le=1000)] = 40
     """Comments shown per second. 40 fills a screen of flying comments; above it nobody reads any of them."""
     like_max_per_s: Annotated[int, Meta(ge=1, le=1000)] = 20
@@ -43,6 +44,7 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     anonymous: Literal["off", "read", "like"] = "read"
     """What a viewer without a token may do."""
     styles: Styles = field(default_factory=Styles)
+    """Which colours and places on the screen viewers may choose for a comment."""
     board: Literal["off", "names", "values"] = "names"
     """What the public leaderboard shows."""
 
@@ -61,6 +63,7 @@ class RoomRules(Struct, frozen=True, forbid_unknown_fields=True):
     gcra_burst: Annotated[int, Meta(ge=1)] = 3
     """Comments a user may send at once, then one per `gcra_interval_ms`."""
     gcra_interval_ms: Annotated[int, Meta(ge=1)] = 1000
+    """Time between two comments of a user in the long run. One a second is faster than anybody types."""
     repeated_text_ms: Annotated[int, Meta(ge=0)] = 30_000
     """The same user may not say the same (by merge key) within this time. 0 is off."""
 

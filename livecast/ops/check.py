@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,6 +10,7 @@ import click
 import msgspec
 
 from livecast.ops.groups import DEV_SECRET
+from livecast.ops.reference import as_toml, example
 from livecast.ops.serve import node_options, settings_or_exit
 from livecast.ops.settings import SECTIONS, Settings, keys_of
 
@@ -22,7 +22,7 @@ def in_force(settings: Settings) -> str:
         lines.append(f"[{section}]")
         for key in keys_of(section):
             origin = settings.origins.get((section, key))
-            value = _toml(masked(section, key, settings.value(section, key)))
+            value = as_toml(masked(section, key, settings.value(section, key)))
             lines.append(f"{key} = {value}" + (f"  # {origin}" if origin else ""))
         lines.append("")
     return "\n".join(lines).rstrip()
@@ -45,24 +45,21 @@ def without_password(url: str) -> str:
     return url.replace(f":{parts.password}@", ":***@") if parts.password else url
 
 
-def _toml(value: Any) -> str:
-    """A TOML value. JSON is TOML but for tables, and for null, which is left out."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key} = {_toml(each)}" for key, each in value.items() if each is not None) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(_toml(each) for each in value) + "]"
-    return json.dumps(value, ensure_ascii=False)
-
-
 @click.command()
 @click.option("--dev", is_flag=True, help="Check what `livecast serve --dev` would use.")
+@click.option(
+    "--example", "wants_example", is_flag=True, help="Print a settings file with every key, commented out, and do nothing else."
+)
 @node_options
-def command(*, config: Path | None, dev: bool, **options: Any) -> None:
+def command(*, config: Path | None, dev: bool, wants_example: bool, **options: Any) -> None:
     """Check the configuration and print what is in force.
 
     Exits 0 if a node would start with it, and 2 with everything that is wrong otherwise. Secrets are masked; values that are
     not defaults say where they came from. Development secrets are refused without --dev.
     """
+    if wants_example:
+        click.echo(example(), nl=False)
+        return
     settings = settings_or_exit(config=config, dev=dev, **options)
     click.echo(in_force(settings))
     for advice in settings.advice:
