@@ -1,0 +1,47 @@
+"""Names of keys and channels. All of one shard carry its hash tag, so that a cluster keeps them on one server.
+
+{s17}:owner            string    the fence token of the shard's owner
+{s17}:room:<room>      hash      last commit: token, epoch, number, seq; where its snapshot stands; counters
+{s17}:snapshot:<room>  string    the snapshot, MessagePack
+{s17}:log:<room>       stream    commits of the epoch, id <number>-0: s seq, f frame, p private
+{s17}:said:<room>      stream    remembered answers, id <Unix ms>-<n>: b body, c bytes before it
+{s17}:users:<room>:<broadcast>   HyperLogLog of the broadcast's users, dropped some days after the last new one
+{s17}:rooms            zset      room ids, all with score 0: ordered by name
+{s17}:summaries        hash      room id -> summary, JSON
+{s17}:out:<room>       channel   `Published`, MessagePack
+{s17}:in               channel   events for the shard's owner
+{node:<id>}            channel   replies for a node
+{notices}              channel   notices for all nodes
+idempotency:<key>      hash      d digest, a answer (absent while in flight)
+"""
+
+from __future__ import annotations
+
+from livecast.core.placement import shard_of
+
+NOTICES = "{notices}"
+
+
+def owner(shard: int) -> str:
+    """Where the shard's fence token is."""
+    return f"{{s{shard}}}:owner"
+
+
+def of_room(kind: str, room: str) -> str:
+    """A key of one room; `kind` as in the table above."""
+    return f"{{s{shard_of(room)}}}:{kind}:{room}"
+
+
+def of_shard(kind: str, shard: int) -> str:
+    """A key of a shard."""
+    return f"{{s{shard}}}:{kind}"
+
+
+def node(node_id: str) -> str:
+    """The channel of a node."""
+    return f"{{node:{node_id}}}"
+
+
+def idempotency(key: str) -> str:
+    """Where the first answer to an `Idempotency-Key` is."""
+    return f"idempotency:{key}"

@@ -1,0 +1,108 @@
+"""What all tests share: a real Valkey, from the wheel that the service itself runs on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from livecast.ops.valkey_binary import valkey_binary
+
+
+class Valkey:
+    """A Valkey of the tests' own on a unix socket in a private directory. It can be killed, frozen and started again.
+
+    Its log of writes is on disk at every answer (`appendonly`, written before it answers), so a kill loses nothing.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.socket = directory / "valkey.sock"
+        self.url = f"unix://{self.socket}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        options = ["--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.directory), "--save", ""]
+        options += ["--appendonly", "yes", "--appendfsync", "everysec", "--logfile", "valkey.log"]
+        self._process = subprocess.Popen([valkey_binary(), *options], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 10
+        while not self._answers():
+            assert self._process.poll() is None, (self.directory / "valkey.log").read_text()
+            assert time.monotonic() < deadline, "Valkey does not answer"
+            time.sleep(0.01)
+
+    def command(self, *words: str) -> bytes:
+        """Run one command on a connection of its own; the answer in the raw."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(5)
+            s.connect(str(self.socket))
+            s.sendall(b"".join([b"*%d\r\n" % len(words), *(b"$%d\r\n%s\r\n" % (len(w), w.encode()) for w in words)]))
+            return s.recv(65536)
+
+    def kill(self) -> None:
+        """Kill -9."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def freeze(self) -> None:
+        """Stop its clock: connections stay open and say nothing."""
+        assert self._process is not None
+        os.kill(self._process.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on where it was."""
+        assert self._process is not None
+        os.kill(self._process.pid, signal.SIGCONT)
+
+    def stop(self) -> None:
+        """End it for good."""
+        if self._process is not None and self._process.poll() is None:
+            self.kill()
+
+    def _answers(self) -> bool:
+        try:
+            return self.command("PING").startswith(b"+PONG")
+        except OSError:
+            return False
+
+
+def _fresh_valkey() -> Iterator[Valkey]:
+    # Not pytest's tmp_path: a socket's path may have 108 bytes at most, and a test's name may be longer.
+    directory = Path(tempfile.mkdtemp(prefix="livecast-test-"))  # mkdtemp makes it 0700
+    server = Valkey(directory)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="session")
+def valkey_server() -> Iterator[Valkey]:
+    """One Valkey for the whole session. Leave it running; use `valkey`."""
+    yield from _fresh_valkey()
+
+
+@pytest.fixture
+def valkey(valkey_server: Valkey) -> str:
+    """URL of a running Valkey, empty at the start of each test."""
+    assert valkey_server.command("FLUSHALL").startswith(b"+OK")
+    assert valkey_server.command("SCRIPT", "FLUSH").startswith(b"+OK")
+    return valkey_server.url
+
+
+@pytest.fixture
+def crashable_valkey() -> Iterator[Valkey]:
+    """A Valkey for this test alone, to kill, freeze and start again."""
+    yield from _fresh_valkey()
