@@ -46,7 +46,7 @@ class Key(Struct, frozen=True):
     policy: bool = False
 
 
-def keys() -> Iterator[Key]:
+def every_key() -> Iterator[Key]:
     """Every key, in the order in which they are listed."""
     for section, groups in SECTIONS.items():
         known = keys_of(section)
@@ -123,7 +123,7 @@ def example() -> str:
         "# LIVECAST_AUTH__JWT_SECRETS_FILE=/run/secrets/jwt reads the value from a file. `livecast check` tells what is in force.",
     ]
     section = ""
-    for key in keys():
+    for key in every_key():
         if key.section != section:
             section = key.section
             lines += ["", "", f"[{section}]", f"# {ABOUT[section].replace(' Keys marked P can', ' Those up to `board` can')}"]
@@ -136,7 +136,7 @@ def tables() -> str:
     """The sections as Markdown tables."""
     lines: list[str] = []
     section = ""
-    for key in keys():
+    for key in every_key():
         if key.section != section:
             section = key.section
             lines += ["", f"### [{section}]", "", ABOUT[section], "", "| key | value | default | |", "|---|---|---|---|"]
