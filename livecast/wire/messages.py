@@ -18,8 +18,8 @@ from livecast.core.events import Comment
 from livecast.core.rules import Cid, UserId
 
 MESSAGE_BYTES_MAX = 4096
-"""A client message above this is `too_large`. The longest comment (1,000 code points, 4 bytes each) just does not fit with
-everything else at its maximum, and nobody types that."""
+"""A client message above this is `too_large`. The longest comment a policy allows (1,000 code points of 3 bytes) fits with
+its `meta`; twice as much would double what a hostile socket can make us look at."""
 META_BYTES_MAX = 512
 """`comment.meta`, measured as compact JSON whatever the codec: it is copied to every viewer of the room."""
 REASON_CHARS_MAX = 200
@@ -223,16 +223,15 @@ class Bye(Struct, frozen=True, omit_defaults=True, tag_field="t", tag="bye"):
     redirect: str | None = None
 
 
+class DeskComment(Comment, frozen=True, omit_defaults=True):
+    """A comment that viewers did not get to see, and why."""
+
+    verdict: str = ""
+
+
 class Desk(Struct, frozen=True, omit_defaults=True, tag_field="t", tag="desk"):
-    """To staff alone: the tick's comments that the lanes left out (`verdict` beside each), what is held, what was reported."""
+    """To staff alone, never stored: the tick's comments that the lanes left out, how many are held, what was reported."""
 
     comments: tuple[DeskComment, ...] = ()
     held: int | None = None
     reports: tuple[Any, ...] = ()
-
-
-class DeskComment(Struct, frozen=True):
-    """A comment that viewers did not get to see, and why."""
-
-    comment: Comment
-    verdict: str
