@@ -1,0 +1,18 @@
+"""All measurements, one after the other: `python -m bench [--quick] [--write] [NAME…]`."""
+
+from __future__ import annotations
+
+from bench import fanout, idle_rooms, ingest, join, latency, memory
+from bench.report import run
+
+if __name__ == "__main__":
+    run(
+        [
+            ("fanout", fanout.measure),
+            ("ingest", ingest.measure),
+            ("join", join.measure),
+            ("memory", memory.measure),
+            ("latency", latency.measure),
+            ("idle_rooms", idle_rooms.measure),
+        ]
+    )
