@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from livecast.core.room import Room
@@ -88,7 +89,7 @@ class Stage:
         asker = event.origin.asker  # type: ignore[union-attr]
         return (await self.until(lambda: [s for s in self.said if isinstance(s, Reply) and s.asker == asker]))[0].answer
 
-    async def until(self, condition, within_s: float = 30.0):  # type: ignore[no-untyped-def]
+    async def until(self, condition: Callable[..., Any], within_s: float = 30.0) -> Any:
         """Let virtual time pass until the condition holds."""
         end = self.loop.time() + within_s
         while not (held := condition()):

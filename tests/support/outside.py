@@ -85,7 +85,7 @@ class Outsider:
         await self.until(lambda: message["cid"] in self.answers, what=f"answer to {message}")
         return self.answers[message["cid"]]
 
-    async def until(self, condition: Callable[[], Any], *, within_s: float = 15, what: str = "that") -> None:
+    async def until(self, condition: Callable[..., Any], *, within_s: float = 15, what: str = "that") -> None:
         end = time.monotonic() + within_s
         while not condition():
             assert time.monotonic() < end, f"no {what} in {within_s} s; closed {self.closed}, said {self.said[-3:]}"
@@ -114,7 +114,8 @@ class Outsider:
 
     def gaps(self) -> list[tuple[Any, Any]]:
         """Frames that do not follow on what came before them."""
-        found, at = [], None
+        found: list[tuple[Any, Any]] = []
+        at: tuple[Any, Any] | None = None
         for m in self.stream:
             if m["t"] == "frame" and (m["epoch"], m["seq"] - 1) != at:
                 found.append((at, (m["epoch"], m["seq"])))

@@ -10,7 +10,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-class _NeverWaits(selectors.DefaultSelector):  # type: ignore[valid-type, misc] # the default selector is chosen per platform
+class _NeverWaits(selectors.DefaultSelector):
     """Instead of waiting for a timer, say how long it would have waited."""
 
     loop: VirtualLoop
