@@ -98,7 +98,8 @@ def measure(quick: bool) -> list[Row]:
                 f"≥ {asked:,}",
                 f"{found.per_core:,.0f}",
                 f"{found.wall:,.0f}/s by the wall clock, node at {found.node_busy:.0%} and Valkey at "
-                f"{found.stores_busy:.0%} of the core, load at {found.load_busy:.0%} of the other; 16 messages per write: {batched.per_core:,.0f}",
+                f"{found.stores_busy:.0%} of the core, load at {found.load_busy:.0%} of the other; "
+                f"16 messages per write: {batched.per_core:,.0f}",
             )
         )
     return rows
