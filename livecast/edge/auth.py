@@ -43,6 +43,11 @@ class Authenticator:
         self._jwks = jwks
         self._clock_leeway_ms = clock_leeway_ms
 
+    @property
+    def signing_secret(self) -> str | None:
+        """What new tokens are signed with: the first secret. None where all tokens come from elsewhere."""
+        return self._secrets[0].decode() if self._secrets else None
+
     def check(self, token: str, room: str | None, now: int) -> Identity:
         """The identity of a token, meant for `room` (None: any), at `now` (Unix ms), without waiting for anything.
 
