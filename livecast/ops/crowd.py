@@ -1,0 +1,302 @@
+"""`livecast crowd`: simulated people in a room, and a live view of what becomes of them.
+
+Who does what and when is decided by `livecast.ops.people`; here everybody gets a socket of their own. One more, anonymous
+client watches the room as a viewer would; latency is measured between a sender's press of the key and that watcher.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+import click
+import msgspec
+import uvloop
+from rich.console import Console
+from rich.text import Text
+
+from livecast.client import ClientError, Connection, Event, Frame, GaveUp, LivecastClient
+from livecast.ops.people import Act, Crowd, Person
+from livecast.ops.screen import RoomScreen, Style, connection_text
+from livecast.ops.terminal import draw, is_live, more_files, percentile, say, until, until_stopped
+from livecast.ops.visitors import Tokens, speaker_options
+
+STEP_S: Final = 0.05  # finer than a tick, so that comments spread over it
+OPENING_MAX: Final = 50  # handshakes under way at once: a crowd, not a storm
+LATENCIES_MAX: Final = 2000  # of the last so many comments the percentiles are made
+SEQS_MAX: Final = 2000  # frames whose arrival is remembered: over a minute of the busiest room
+ANSWER_S: Final = 15.0
+PATIENCE_S: Final = 3.0  # after the end, for answers under way
+
+
+class CrowdShow:
+    """A crowd in a room: sockets, and what became of what was said through them."""
+
+    def __init__(self, url: str, room: str, crowd: Crowd, tokens: Tokens) -> None:
+        self.screen = RoomScreen(room)
+        self.crowd = crowd
+        self.verdicts: Counter[str] = Counter()
+        self.said = 0
+        self.taps = 0
+        self.unanswered = 0
+        self.trouble = ""
+        """Why the last person could not come in."""
+        self.latencies_ms: deque[float] = deque(maxlen=LATENCIES_MAX)
+        self.watcher = LivecastClient(url, room, listen=self._watch)
+        self.on_event: Callable[[Event], None] = lambda _: None
+        self._url, self._room, self._tokens = url, room, tokens
+        self._people: dict[str, LivecastClient] = {}
+        self._opening = asyncio.Semaphore(OPENING_MAX)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._talking: set[asyncio.Task[None]] = set()
+        self._arrived_s: dict[int, float] = {}
+        self._waiting: dict[int, list[float]] = {}
+
+    @property
+    def connected(self) -> int:
+        """People with a live socket."""
+        return sum(client.connected for client in self._people.values())
+
+    async def run(self, stop: asyncio.Event, duration_s: float | None) -> None:
+        """Play until `stop` or for so long, then let everybody get their answers and go."""
+        end_s = None if duration_s is None else time.monotonic() + duration_s
+        while not stop.is_set() and (end_s is None or time.monotonic() < end_s):
+            for act in self.crowd.step(time.monotonic()):
+                self._act(act)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(STEP_S):
+                    await stop.wait()
+
+    async def close(self) -> None:
+        """Everybody leaves."""
+        if self._talking:
+            await asyncio.wait(self._talking, timeout=PATIENCE_S)
+        for task in (*self._tasks, *self._talking):
+            task.cancel()
+        await asyncio.gather(*self._tasks, *self._talking, return_exceptions=True)
+        await asyncio.gather(*(self._leave(person_id) for person_id in list(self._people)))
+        await self.watcher.close()
+
+    # --- Acts ---------------------------------------------------------------------------------------------------------
+
+    def _act(self, act: Act) -> None:
+        client = self._people.get(act.person.id)
+        match act.kind:
+            case "join":
+                self._spawn(self._join(act.person), self._tasks)
+            case "leave":
+                self._spawn(self._leave(act.person.id), self._tasks)
+            case "tap" if client is not None and client.connected:
+                client.like(act.n)
+                self.taps += act.n
+            case "say" if client is not None and client.connected:
+                self._spawn(self._say(client, act.text), self._talking)
+            case _:
+                pass  # still at the door: people do not talk there
+
+    async def _join(self, person: Person) -> None:
+        async with self._opening:
+            token = await self._tokens.of(person.id, person.name, level=person.level)
+            client = self._people[person.id] = LivecastClient(self._url, self._room, token=token, light=True, connect_timeout_s=30)
+            try:
+                await client.start()
+            except ClientError as error:
+                self._people.pop(person.id, None)
+                self.trouble = str(error)
+
+    async def _leave(self, person_id: str) -> None:
+        client = self._people.pop(person_id, None)
+        if client is not None:
+            await client.close()
+
+    async def _say(self, client: LivecastClient, text: str) -> None:
+        said_s = time.monotonic()
+        self.said += 1
+        try:
+            answer = await client.comment(text, timeout_s=ANSWER_S)
+        except (GaveUp, ClientError):
+            self.unanswered += 1
+            return
+        self.verdicts[answer.outcome] += 1
+        if answer.outcome == "shown" and answer.ack is not None and answer.ack.seq is not None:
+            self._count_latency(answer.ack.seq, said_s)
+
+    def _spawn(self, work: Coroutine[Any, Any, None], group: set[asyncio.Task[None]]) -> None:
+        task = asyncio.create_task(work)
+        group.add(task)
+        task.add_done_callback(group.discard)
+
+    # --- Watching -----------------------------------------------------------------------------------------------------
+
+    def _watch(self, event: Event) -> None:
+        now_s = time.monotonic()
+        self.screen.take(event, now_s)
+        if isinstance(event, Frame):
+            self._arrived_s[event.seq] = now_s
+            if len(self._arrived_s) > SEQS_MAX:
+                del self._arrived_s[next(iter(self._arrived_s))]
+            for said_s in self._waiting.pop(event.seq, ()):
+                self.latencies_ms.append((now_s - said_s) * 1000)
+        elif isinstance(event, Connection) and event.state != "open":
+            self._waiting.clear()
+        self.on_event(event)
+
+    def _count_latency(self, seq: int, said_s: float) -> None:
+        """The ack may come before or after the watcher's frame."""
+        arrived_s = self._arrived_s.get(seq)
+        if arrived_s is not None:
+            self.latencies_ms.append((arrived_s - said_s) * 1000)
+        elif self.watcher.connected:
+            self._waiting.setdefault(seq, []).append(said_s)
+
+    # --- Telling ------------------------------------------------------------------------------------------------------
+
+    def figures(self, now_s: float) -> dict[str, Any]:
+        """Where things stand, for machines."""
+        return {
+            "people": len(self.crowd.present),
+            "connected": self.connected,
+            "said": self.said,
+            "verdicts": dict(self.verdicts),
+            "unanswered": self.unanswered,
+            "under_way": len(self._talking),
+            "taps": self.taps,
+            "likes": self.screen.likes,
+            "viewers": self.screen.viewers,
+            "tally": dict(self.screen.tally.counts),
+            "frames": self.screen.frames,
+            "frames_per_s": round(self.screen.frames_per_s(now_s), 1),
+            "latency_p50_ms": round(percentile(self.latencies_ms, 0.5)),
+            "latency_p99_ms": round(percentile(self.latencies_ms, 0.99)),
+        }
+
+    def line(self, now_s: float) -> str:
+        """Where things stand, for a log."""
+        f = self.figures(now_s)
+        verdicts = " ".join(f"{name}={n}" for name, n in self.verdicts.most_common(6))
+        trouble = f" trouble={self.trouble!r}" if self.trouble and f["connected"] < f["people"] else ""
+        return (
+            f"people={f['connected']}/{f['people']} said={f['said']} {verdicts} unanswered={f['unanswered']} likes={f['likes']} "
+            f"frames/s={f['frames_per_s']} p50={f['latency_p50_ms']}ms p99={f['latency_p99_ms']}ms{trouble}"
+        )
+
+    def panel(self, now_s: float) -> list[Text]:
+        """Where things stand, below the room's picture."""
+        f = self.figures(now_s)
+        moment = self.crowd.moment
+        stage = f"the host {moment.what}" if moment is not None and now_s - moment.at_s < 6 else "—"
+        crowd = Text.assemble(
+            ("crowd    ", "dim"), (f"{f['connected']:,}", "bold"), f" of {f['people']:,} people connected · on stage: {stage}"
+        )
+        said = Text.assemble(
+            ("said     ", "dim"), (f"{f['said']:,}", "bold"), f" · {f['under_way']} under way · {f['unanswered']} unanswered"
+        )
+        for name, n in self.verdicts.most_common(6):
+            said.append(f" · {name} {n:,}", "dim")
+        latency = Text.assemble(
+            ("latency  ", "dim"), "p50 ", (f"{f['latency_p50_ms']} ms", "bold"), "  p99 ", (f"{f['latency_p99_ms']} ms", "bold"),
+            ("  from a sender's key to another viewer's screen", "dim"),
+        )  # fmt: skip
+        trouble = [Text(f"trouble  {self.trouble}", "red")] if self.trouble and f["connected"] < f["people"] else []
+        return [crowd, said, latency, *trouble]
+
+
+async def run_crowd(
+    url: str,
+    room: str,
+    *,
+    viewers: int = 100,
+    rate: float = 8.0,
+    likes: float = 40.0,
+    duration_s: float | None = None,
+    seed: int = 1,
+    token_secret: str | None = None,
+    api_key: str | None = None,
+    style: Style = "plain",
+    quiet: bool = False,
+    console: Console | None = None,
+) -> int:
+    """Send a crowd into `room` until stopped (Ctrl-C, SIGTERM) or for `duration_s`. Returns the exit status."""
+    more_files()
+    console = console or Console()
+    crowd = Crowd(viewers=viewers, rate=rate, likes=likes, seed=seed)
+    async with Tokens(url, room, token_secret=token_secret, api_key=api_key) as tokens:
+        show = CrowdShow(url, room, crowd, tokens)
+        with until_stopped() as stop:
+            try:
+                await until(show.watcher.start(), stop)
+                drawing = asyncio.create_task(_tell(show, style, console, stop, quiet=quiet))
+                await show.run(stop, duration_s)
+                stop.set()
+                await drawing
+            except ClientError as error:
+                click.echo(f"livecast crowd: {error}", err=True)
+                return 1
+            finally:
+                await show.close()
+    if style == "json":
+        say(msgspec.json.encode({"end": True, **show.figures(time.monotonic())}).decode())
+    elif not quiet:
+        console.print(f"{room}: {connection_text(show.screen.connection)}", highlight=False)
+        console.print("comments", show.screen.tally.text())
+        for text in show.panel(time.monotonic())[1:]:
+            console.print(text)
+    return 0
+
+
+async def _tell(show: CrowdShow, style: Style, console: Console, stop: asyncio.Event, *, quiet: bool) -> None:
+    """The view while it goes on: the room's picture, or a line a second."""
+    if style == "live" and not quiet:
+        await draw(console, lambda height: show.screen.picture(time.monotonic(), height, show.panel(time.monotonic())), stop)
+        return
+    while not stop.is_set():
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1.0):
+                await stop.wait()
+        now_s = time.monotonic()
+        line = msgspec.json.encode(show.figures(now_s)).decode() if style == "json" else show.line(now_s)
+        if not quiet and not stop.is_set() and not say(line):
+            stop.set()
+
+
+@click.command()
+@click.option("--room", required=True, metavar="R", help="The room to go to.")
+@click.option("--viewers", type=click.IntRange(1, 20_000), default=100, show_default=True, metavar="N", help="People at once.")
+@click.option(
+    "--rate", type=click.FloatRange(0, 10_000), default=8.0, show_default=True, metavar="R", help="Comments per second, on average."
+)
+@click.option(
+    "--likes",
+    type=click.FloatRange(0, 1_000_000),
+    default=40.0,
+    show_default=True,
+    metavar="R",
+    help="Taps per second, on average.",
+)
+@click.option(
+    "--duration", "duration_s", type=click.FloatRange(0.1), metavar="S", help="Stop after so many seconds; without it, on Ctrl-C."
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed is the same crowd.")
+@click.option("--plain", "style", flag_value="plain", help="One line a second; the default where there is no terminal.")
+@click.option("--json", "style", flag_value="json", help="One JSON object a second.")
+@click.option("--quiet", is_flag=True, help="Say nothing at all.")
+@speaker_options
+def command(*, style: Style | None, **options: Any) -> None:
+    """Send a simulated crowd into a room.
+
+    People watch, chat, shout the same short words when something happens on the stage, ask questions, tap likes in waves,
+    come and go. Shows the room as a viewer sees it, and what became of every comment.
+
+    \b
+    Examples:
+      livecast crowd --room demo
+      livecast crowd --room demo --viewers 1000 --rate 60 --likes 500 --duration 60
+      livecast crowd --room demo --json --duration 30 | jq .latency_p99_ms
+    """  # noqa: D301 - click wants the control character, not its name
+    console = Console()
+    chosen: Style = style or ("live" if is_live(console) else "plain")
+    raise SystemExit(uvloop.run(run_crowd(style=chosen, console=console, **options)))
