@@ -1,0 +1,98 @@
+"""Saying: messages to other processes, collected into few round trips, in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, TypeAlias
+
+from livecast.adapters.redis_messages import join
+from livecast.adapters.redis_server import RedisServer
+from livecast.ports import Observer, StoreError, Trouble, Unavailable
+
+OnLost: TypeAlias = Callable[[], None]
+
+GAP_MS = 2
+"""Pipelines leave at least so far apart; after a pause the first leaves at once. 2 ms are lost in a tick of 200, and a node
+that posts 10,000 events a second sends 500 pipelines instead."""
+BYTES_MAX = 8 * 1024 * 1024
+"""Bytes waiting. A server that takes none for 2 s loses what waited; a node that fills this before refuses new events."""
+FAREWELL_S = 0.5
+"""How long closing waits for the last messages to leave."""
+
+
+class Outbox:
+    """Publishes to sharded channels. Per channel, items arrive in the order they were put in, those put in close together in
+    one message.
+
+    One pipeline is under way at a time: two connections would race. (A pipeline given up at its deadline may still lie before
+    a frozen server, which then takes it late, beside newer ones.)
+    """
+
+    def __init__(self, server: RedisServer, observer: Observer) -> None:
+        self._server = server
+        self._observer = observer
+        self._waiting: dict[str, list[tuple[bytes, OnLost | None]]] = {}
+        self._bytes = 0
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._troubled = False
+
+    def put(self, channel: str, item: bytes, on_lost: OnLost | None = None) -> bool:
+        """Send an encoded item. False if too much waits already.
+
+        `on_lost` is called if nobody listens on the channel, or if the server did not say that it took it.
+        """
+        if self._bytes + len(item) > BYTES_MAX:
+            return False
+        self._bytes += len(item)
+        self._waiting.setdefault(channel, []).append((item, on_lost))
+        self._idle.clear()
+        self._wake.set()
+        self._task = self._task or asyncio.get_running_loop().create_task(self._live())
+        return True
+
+    async def close(self) -> None:
+        """Send what waits, for a moment at most."""
+        if self._task is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FAREWELL_S):
+                    await self._idle.wait()
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _live(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            waiting, self._waiting, self._bytes = self._waiting, {}, 0
+            await self._publish(waiting)
+            if not self._waiting:
+                self._idle.set()
+            await asyncio.sleep(GAP_MS / 1000)
+
+    async def _publish(self, waiting: dict[str, list[tuple[bytes, OnLost | None]]]) -> None:
+        commands = [("SPUBLISH", channel, join([item for item, _ in items])) for channel, items in waiting.items()]
+        receivers: Sequence[Any] = ()
+        try:
+            async with asyncio.timeout(self._server.deadline_s):
+                receivers = await self._server.exchange(commands)
+            self._troubled = False
+        except TimeoutError:
+            self._report(Unavailable(f"no answer within {self._server.deadline_s} s"))
+        except StoreError as error:
+            self._report(error)
+        for n, items in enumerate(waiting.values()):
+            if n >= len(receivers) or not isinstance(receivers[n], int) or receivers[n] == 0:
+                for _, on_lost in items:
+                    if on_lost is not None:
+                        on_lost()
+
+    def _report(self, error: StoreError) -> None:
+        if not self._troubled:
+            self._troubled = True
+            advice = "events and answers between nodes are lost until it is back: check the server and the network to it"
+            self._observer.observe(Trouble(f"messages could not be sent: {error}", "redis", advice))

@@ -1,0 +1,106 @@
+"""One suite, every adapter: `stores` is a place that several processes could share, in memory or on a real Valkey."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Protocol
+
+import pytest
+
+from livecast.adapters.memory_bus import MemoryBus
+from livecast.adapters.memory_idempotency import MemoryIdempotency
+from livecast.adapters.memory_log import MemoryRoomLog
+from livecast.adapters.redis_bus import RedisBus
+from livecast.adapters.redis_idempotency import RedisIdempotency
+from livecast.adapters.redis_log import RedisRoomLog
+from livecast.adapters.redis_server import RedisServer
+from livecast.ports import Bus, Fact, IdempotencyStore, RoomLog
+
+
+class Facts:
+    """An observer that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.seen: list[Fact] = []
+
+    def observe(self, fact: Fact) -> None:
+        """Keep it."""
+        self.seen.append(fact)
+
+
+class Stores(Protocol):
+    """Each call gives the port as one more process would have it, over the same store."""
+
+    def log(self) -> RoomLog:
+        """A room log."""
+
+    def bus(self) -> Bus:
+        """A bus."""
+
+    def idempotency(self, clock: Callable[[], int]) -> IdempotencyStore:
+        """An idempotency store; `clock` counts only where the store has none of its own."""
+
+    async def close(self) -> None:
+        """End everything."""
+
+
+class MemoryStores:
+    """In memory there is one process only: all calls give the same objects."""
+
+    def __init__(self) -> None:
+        self._log = MemoryRoomLog()
+        self._bus = MemoryBus()
+        self._idempotency: IdempotencyStore | None = None
+
+    def log(self) -> RoomLog:
+        return self._log
+
+    def bus(self) -> Bus:
+        return self._bus
+
+    def idempotency(self, clock: Callable[[], int]) -> IdempotencyStore:
+        self._idempotency = self._idempotency or MemoryIdempotency(clock)
+        return self._idempotency
+
+    async def close(self) -> None:
+        await self._bus.close()
+        await self._log.close()
+
+
+class RedisStores:
+    """On a Valkey: every call gives a new object with connections of its own."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._servers: list[RedisServer] = []
+        self._ports: list[RoomLog | Bus] = []
+
+    def _server(self) -> RedisServer:
+        self._servers.append(RedisServer(self._url))
+        return self._servers[-1]
+
+    def log(self) -> RoomLog:
+        self._ports.append(log := RedisRoomLog(self._server()))
+        return log
+
+    def bus(self) -> Bus:
+        self._ports.append(bus := RedisBus(self._server(), Facts()))
+        return bus
+
+    def idempotency(self, clock: Callable[[], int]) -> IdempotencyStore:
+        del clock  # the server has its own
+        return RedisIdempotency(self._server())
+
+    async def close(self) -> None:
+        for port in self._ports:
+            await port.close()
+        for server in self._servers:
+            await server.close()
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def stores(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
+    """A fresh store, in memory and on Valkey."""
+    made: Stores = MemoryStores() if request.param == "memory" else RedisStores(request.getfixturevalue("valkey"))
+    yield made
+    await made.close()
