@@ -15,9 +15,6 @@ from livecast.ports import Clock, LoopLag, Observer
 
 #: Descriptors to ask for: 60,000 sockets and their files. More viewers than that saturate a process by CPU first.
 FILES_WANTED: Final = 65_536
-#: Connections the kernel may hold for us before we accept them: a reconnect storm of one neighbour's viewers. The kernel
-#: caps it at net.core.somaxconn, 4096 on current Linux.
-BACKLOG: Final = 4_096
 #: Objects made before the youngest generation is looked at. Python's own 700 (2,000 from 3.13 on) means a collection every
 #: 20 joins, each of which finds nothing, because what we make per viewer lives on and what we make per message has no cycles.
 GC_YOUNG: Final = 50_000

@@ -1,0 +1,221 @@
+"""The composition root: which parts make a node, in which order they start, and in which they stop.
+
+Nothing is chosen anywhere else. What starts is put on a stack and stops in the opposite order, so a start that fails half-way
+leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any, Final, TypeAlias
+
+import click
+import uvloop
+from aiohttp import web
+
+from livecast.adapters.redis_bus import RedisBus
+from livecast.adapters.redis_idempotency import RedisIdempotency
+from livecast.adapters.redis_log import RedisRoomLog
+from livecast.adapters.redis_revoked import RedisRevokedKeys
+from livecast.adapters.redis_server import RedisServer
+from livecast.edge.app import build_app
+from livecast.edge.auth import Authenticator
+from livecast.edge.door import BACKLOG, FrontDoor
+from livecast.edge.health import MetricsPage
+from livecast.edge.jwks import Jwks
+from livecast.edge.keys import KeyRing
+from livecast.edge.node import Node
+from livecast.ops import logs
+from livecast.ops.check import without_password
+from livecast.ops.embedded import EmbeddedStoreError, EmbeddedValkey
+from livecast.ops.observers import LogObserver, Observers, PrometheusObserver
+from livecast.ops.process import (
+    CannotListen,
+    LagProbe,
+    listening_sockets,
+    raise_file_limit,
+    settle_memory,
+    steady_clock,
+    url_of,
+)
+from livecast.ops.revoking import Revoking
+from livecast.ops.settings import Settings
+from livecast.ops.valkey_binary import NoValkeyError
+from livecast.ports import Observer, RoomsHeld, StoreError, Trouble
+from livecast.shard.shards import Shards
+
+#: What runs beside a node for as long as it does, given its address.
+Beside: TypeAlias = Callable[[str], Coroutine[Any, Any, None]]
+
+#: Over which time reconnecting viewers of a stopped node are spread.
+BYE_SPREAD_MS: Final = 10_000
+# How long each step of a stop may take: together less than the 15 s that a stop may.
+DRAIN_ROOMS_S: Final = 4.0
+DRAIN_VIEWERS_S: Final = 3.0
+CLOSE_HTTP_S: Final = 1.5
+CLOSE_STORE_S: Final = 1.0
+STOP_VALKEY_S: Final = 4.0
+
+
+class StartFailed(Exception):  # noqa: N818 - says what happened; the message says what to do
+    """The node could not start."""
+
+
+def run(settings: Settings, beside: Beside | None = None) -> int:
+    """Run a node until SIGTERM or SIGINT. The exit code: 0 after a clean stop, 1 if it could not start or `beside` failed."""
+    logs.configure(settings.log.format, settings.log.level)
+    raise_file_limit()
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(settings, beside))
+    except (StartFailed, CannotListen) as error:
+        click.echo(f"livecast: {error}", err=True)
+        return 1
+    return 0
+
+
+async def _serve(settings: Settings, beside: Beside | None) -> None:
+    stop = _told_to_stop()
+    listeners = listening_sockets(settings.server.host, settings.server.port)
+    async with AsyncExitStack() as stack:
+        for listener in listeners:
+            stack.callback(listener.close)
+        if not await _unless(stop, _start(settings, stack, listeners)):
+            return
+        url = url_of(settings.server.host, listeners[0].getsockname()[1])
+        print(f"livecast ready {url}", flush=True)  # noqa: T201 - the one line on stdout that scripts wait for
+        if beside is not None and not await _unless(stop, beside(url)):
+            return
+        await stop.wait()
+
+
+async def _start(settings: Settings, stack: AsyncExitStack, listeners: list[socket.socket]) -> None:
+    """Start everything, from the store to the door. Raises `StartFailed`."""
+    clock = steady_clock()
+    prometheus = PrometheusObserver()
+    observer = Observers([prometheus, LogObserver()])
+    for advice in settings.advice:
+        observer.observe(Trouble("configuration", "settings", advice))
+    server = await _store(settings, stack, observer)
+    bus, log = RedisBus(server, observer), RedisRoomLog(server)
+    _later(stack, observer, log.close, CLOSE_STORE_S)
+    _later(stack, observer, bus.close, CLOSE_STORE_S)
+
+    shards = Shards(bus=bus, log=log, clock=clock, rules=settings.room, observer=observer)
+    jwks = Jwks(settings.auth.jwks_url, clock, observer) if settings.auth.jwks_url else None
+    keys = KeyRing(settings.auth.api_keys)
+    node = Node(
+        id=secrets.token_hex(8),
+        clock=clock,
+        bus=bus,
+        log=log,
+        authenticator=Authenticator(settings.auth.jwt_secrets, jwks, clock_leeway_ms=settings.edge.clock_leeway_ms),
+        keys=keys,
+        observer=observer,
+        rules=settings.edge,
+        room_rules=settings.room,
+    )
+
+    def metrics() -> bytes:
+        prometheus.observe(RoomsHeld(shards.owned, shards.active, len(node.views.hubs()), node.views.bytes))
+        return prometheus.exposition()
+
+    app = build_app(node, idempotency=RedisIdempotency(server), metrics=MetricsPage(metrics, open_to_all=settings.dev))
+    http = web.AppRunner(app, access_log=None)
+    await http.setup()
+    _later(stack, observer, http.cleanup, CLOSE_HTTP_S)
+    revoking = Revoking(keys, settings.auth.api_keys, RedisRevokedKeys(server), observer)
+    try:
+        await revoking.refresh()
+        await node.start()
+        _later(stack, observer, partial(node.drain, BYE_SPREAD_MS), DRAIN_VIEWERS_S)
+        await shards.start()
+    except StoreError as error:
+        raise StartFailed(f"the store does not answer as it should: {error}") from error
+    _later(stack, observer, shards.drain, DRAIN_ROOMS_S)
+
+    revoking.start()
+    stack.callback(revoking.stop)
+    probe = LagProbe(observer)
+    probe.start()
+    stack.callback(probe.stop)
+    settle_memory()
+    front = FrontDoor(node, http.server)
+    for listener in listeners:
+        if settings.edge.send_buffer_bytes:  # what is accepted inherits it, which saves a call per connection
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, settings.edge.send_buffer_bytes)
+        door = await asyncio.get_running_loop().create_server(front, sock=listener, backlog=BACKLOG)
+        stack.callback(door.close)
+
+
+async def _store(settings: Settings, stack: AsyncExitStack, observer: Observer) -> RedisServer:
+    """The rooms' server: the configured one, or a Valkey of our own in the data directory."""
+    url = settings.redis.url
+    if not url:
+        valkey = EmbeddedValkey(settings.server.data_dir, "rooms", observer)
+        _later(stack, observer, valkey.stop, STOP_VALKEY_S)
+        try:
+            url = await valkey.start()
+        except (EmbeddedStoreError, NoValkeyError) as error:
+            raise StartFailed(str(error)) from error
+    server = RedisServer(url)
+    _later(stack, observer, server.close, CLOSE_STORE_S)
+    try:
+        await server.check()
+    except StoreError as error:
+        where = without_password(settings.redis.url) or "the embedded Valkey"
+        raise StartFailed(f"{where} cannot be used: {error}. Check [redis] url, and that the server runs") from error
+    return server
+
+
+# --- Stopping ---------------------------------------------------------------------------------------------------------
+def _told_to_stop() -> asyncio.Event:
+    """Set by the first SIGTERM or SIGINT; the second one ends the process as if nobody listened."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def heard(number: signal.Signals) -> None:
+        if stop.is_set():
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, heard, number)
+    return stop
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
+    """Do `work`; False if told to stop before it was done. What it raises is raised here."""
+    working = asyncio.create_task(work)
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            working.result()
+            return True
+        return False
+    finally:
+        stopping.cancel()
+        working.cancel()
+        await asyncio.wait({working, stopping})
+
+
+def _later(stack: AsyncExitStack, observer: Observer, end: Callable[[], Awaitable[None]], deadline_s: float) -> None:
+    """On the way down call `end`, which may take so long; what hangs or fails must not keep the rest from ending."""
+
+    async def ended() -> None:
+        try:
+            async with asyncio.timeout(deadline_s):
+                await end()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others still have to be stopped
+            name = getattr(end, "__qualname__", repr(end))
+            observer.observe(Trouble("not stopped cleanly", name, f"{type(error).__name__}: {error}", "error"))
+
+    stack.push_async_callback(ended)
