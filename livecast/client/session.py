@@ -162,7 +162,7 @@ class Session:
             settle(GaveUp(message["cid"]))
             return
         self._asked[message["cid"]] = _Asked(message, settle, deadline_s)
-        self._asked_due_s = 0.0
+        self._asked_due_s = 0.0 if self.open else min(self._asked_due_s, deadline_s)
 
     def forget(self, cid: str) -> None:
         """Nobody waits for this answer any more."""
@@ -219,7 +219,7 @@ class Session:
         return out
 
     def next_timer_s(self) -> float:
-        """When to call `tick` and `to_send` next, if nothing else happens."""
+        """When to call `tick` and `to_send` next, if nothing else happens. Never too late; sometimes for nothing."""
         times = [self._asked_due_s]
         if self.open and self._taps_at_s is not None:
             times.append(self._taps_at_s)
@@ -277,7 +277,8 @@ class Session:
         if first:  # a new connection: what is not answered is asked again
             for asked in self._asked.values():
                 asked.again_at_s = 0.0
-            self._asked_due_s = 0.0
+            if self._asked:
+                self._asked_due_s = 0.0
             if self._taps:
                 self._taps_at_s = now_s
         self._events.append(welcome)
