@@ -250,6 +250,17 @@ class Refused(Struct, frozen=True):
     times: int = 1
 
 
+class Served(Struct, frozen=True):
+    """An HTTP request was answered. `route` is the path's pattern (few of them), `path` the path without its query."""
+
+    method: str
+    route: str
+    path: str
+    status: int
+    took_ms: float
+    request_id: str
+
+
 class RoomsHeld(Struct, frozen=True):
     """How many rooms this process owns, and how many of them have a timer; views it keeps, and their bytes."""
 
@@ -274,7 +285,7 @@ class Trouble(Struct, frozen=True):
     level: str = "warning"
 
 
-Fact: TypeAlias = Flushed | FannedOut | Connected | Disconnected | Refused | RoomsHeld | LoopLag | Trouble
+Fact: TypeAlias = Flushed | FannedOut | Connected | Disconnected | Refused | Served | RoomsHeld | LoopLag | Trouble
 
 
 class Observer(Protocol):

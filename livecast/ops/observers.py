@@ -24,6 +24,7 @@ from livecast.ports import (
     Observer,
     Refused,
     RoomsHeld,
+    Served,
     Trouble,
 )
 
@@ -31,6 +32,7 @@ VERDICTS: Final = frozenset({"shown", "merged", "sampled", "held", "counted", "o
 CLOSE_CODES: Final = frozenset(
     {1000, 1001, 1002, 1003, 1005, 1006, 1007, 1009, 1011, 4000, 4001, 4002, 4003, 4008, 4010, 4400, 4401, 4403, 4404, 4429, 4503}
 )
+METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 #: From a prompt tick to one that is five stretched ticks late.
 SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 EVENTS: Final = (0, 1, 10, 100, 1_000, 10_000, 20_000)
@@ -87,6 +89,8 @@ class PrometheusObserver:
         self._inbox = histogram("inbox_events", "Events that waited for a room when it flushed.", EVENTS)
         self._verdicts = counter("verdicts_total", "What rooms decided, by verdict or error code.", "verdict")
         self._refused = counter("refusals_total", "What the edge refused before any room heard of it.", "where", "code")
+        self._requests = counter("http_requests_total", "HTTP requests answered, by route.", "method", "route", "status")
+        self._answered = histogram("http_answer_seconds", "Time to answer a request; an event stream counts until it ends.")
         self._late = histogram("flush_lateness_seconds", "How long after it was due a flush began.")
         self._commit = histogram("commit_seconds", "Time from a flush to the log's word that it is kept.")
         self._lag = histogram("loop_lag_seconds", "How much later than asked the event loop woke a timer.")
@@ -97,6 +101,7 @@ class PrometheusObserver:
             Connected: self._connected,
             Disconnected: self._disconnected,
             Refused: lambda fact: self._refused.labels(fact.where, _bounded(fact.code, CODES)).inc(fact.times),
+            Served: self._served,
             RoomsHeld: self._held,
             LoopLag: lambda fact: self._lag.observe(fact.ms / 1000),
             Trouble: lambda fact: self._troubles.labels(fact.level).inc(),
@@ -134,6 +139,10 @@ class PrometheusObserver:
         self._connections.labels(fact.kind).dec()
         self._closed.labels(fact.kind, _bounded(fact.code, CLOSE_CODES)).inc()
 
+    def _served(self, fact: Served) -> None:
+        self._requests.labels(_bounded(fact.method, METHODS), fact.route, str(fact.status)).inc()
+        self._answered.observe(fact.took_ms / 1000)
+
     def _held(self, fact: RoomsHeld) -> None:
         self._rooms.labels("owned").set(fact.owned)
         self._rooms.labels("active").set(fact.active)
@@ -158,7 +167,7 @@ class LogObserver:
         match fact:
             case Trouble():
                 self._trouble(fact)
-            case Connected() | Disconnected():
+            case Connected() | Disconnected() | Served():
                 self._log.debug(type(fact).__name__.lower(), **{name: getattr(fact, name) for name in fact.__struct_fields__})
             case _:
                 pass

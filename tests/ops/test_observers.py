@@ -10,7 +10,7 @@ import structlog
 from prometheus_client.parser import text_string_to_metric_families
 
 from livecast.ops.observers import SAME_TROUBLE_S, LogObserver, Observers, PrometheusObserver
-from livecast.ports import Connected, Disconnected, Fact, FannedOut, Flushed, LoopLag, Refused, RoomsHeld, Trouble
+from livecast.ports import Connected, Disconnected, Fact, FannedOut, Flushed, LoopLag, Refused, RoomsHeld, Served, Trouble
 
 FACTS: list[Fact] = [
     Flushed("r", 12.0, 3.0, 700, {"shown": 4, "merged": 2, "rate_limited": 1}, 7),
@@ -20,6 +20,7 @@ FACTS: list[Fact] = [
     Connected("ws", anonymous=False),
     Disconnected("ws", 4008),
     Refused("socket", "bad_message", 3),
+    Served("PUT", "/v1/rooms/{room}", "/v1/rooms/r1", 201, 4.0, "8d7e"),
     RoomsHeld(12, 3, 5, 1_000_000),
     LoopLag(2.5),
     Trouble("the log does not answer", "rooms", "look at the store"),
@@ -68,6 +69,7 @@ def test_facts_add_up(told: PrometheusObserver) -> None:
         "livecast_connections_opened_total|yes|ws": 1,
         "livecast_connections_closed_total|4008|ws": 1,
         "livecast_refusals_total|bad_message|socket": 3,
+        "livecast_http_requests_total|PUT|/v1/rooms/{room}|201": 1,
         "livecast_rooms|owned": 12,
         "livecast_rooms|active": 3,
         "livecast_view_bytes": 1_000_000,
