@@ -14,7 +14,7 @@ import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 import click
 import uvloop
@@ -147,7 +147,7 @@ async def _start(settings: Settings, stack: AsyncExitStack, listeners: list[sock
     probe.start()
     stack.callback(probe.stop)
     settle_memory()
-    front = FrontDoor(node, http.server)
+    front = FrontDoor(node, cast("web.Server", http.server))  # it has one since its setup
     for listener in listeners:
         if settings.edge.send_buffer_bytes:  # what is accepted inherits it, which saves a call per connection
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, settings.edge.send_buffer_bytes)
