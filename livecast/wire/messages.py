@@ -172,6 +172,9 @@ class Welcome(Struct, frozen=True, tag_field="t", tag="welcome"):
     now: int
 
 
+# At most 15 keys with the tag: from 16 on msgspec writes MessagePack's longer map header even if most of them are absent.
+
+
 class Ack(Struct, frozen=True, omit_defaults=True, tag_field="t", tag="ack"):
     """What became of the message `cid`: a verdict, and beside it what that verdict needs."""
 
@@ -183,6 +186,14 @@ class Ack(Struct, frozen=True, omit_defaults=True, tag_field="t", tag="ack"):
     you: You | None = None
     tx: str | None = None
     balance: int | None = None
+    value: Any | UnsetType = UNSET
+
+
+class ClaimAck(Struct, frozen=True, omit_defaults=True, tag_field="t", tag="ack"):
+    """What became of a claim."""
+
+    cid: str
+    verdict: str
     serial: int | None = None
     of: int | None = None
     code: str | None = None
@@ -191,7 +202,6 @@ class Ack(Struct, frozen=True, omit_defaults=True, tag_field="t", tag="ack"):
     nonce: str | None = None
     opens_in_ms: int | None = None
     missing: tuple[Any, ...] | None = None
-    value: Any | UnsetType = UNSET
 
 
 class ErrorMessage(Struct, frozen=True, omit_defaults=True, tag_field="t", tag="error"):
