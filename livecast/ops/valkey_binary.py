@@ -5,10 +5,12 @@ from __future__ import annotations
 import shutil
 from importlib import metadata
 
+from livecast.core.errors import LivecastError
+
 NAME = "valkey-server"
 
 
-class NoValkeyError(Exception):
+class NoValkeyError(LivecastError):
     """There is no Valkey to start. The message says what to do."""
 
 
