@@ -32,6 +32,8 @@ VERDICTS: Final = frozenset({"shown", "merged", "sampled", "held", "counted", "o
 CLOSE_CODES: Final = frozenset(
     {1000, 1001, 1002, 1003, 1005, 1006, 1007, 1009, 1011, 4000, 4001, 4002, 4003, 4008, 4010, 4400, 4401, 4403, 4404, 4429, 4503}
 )
+#: Why the edge refuses: an error code, the status of an answered handshake, or a close code.
+REFUSALS: Final = frozenset({*CODES, "400", "403", "404", "408", "426", "431", "503", *map(str, CLOSE_CODES)})
 METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 #: From a prompt tick to one that is five stretched ticks late.
 SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -100,7 +102,7 @@ class PrometheusObserver:
             FannedOut: self._fanned_out,
             Connected: self._connected,
             Disconnected: self._disconnected,
-            Refused: lambda fact: self._refused.labels(fact.where, _bounded(fact.code, CODES)).inc(fact.times),
+            Refused: lambda fact: self._refused.labels(fact.where, _bounded(fact.code, REFUSALS)).inc(fact.times),
             Served: self._served,
             RoomsHeld: self._held,
             LoopLag: lambda fact: self._lag.observe(fact.ms / 1000),
