@@ -10,7 +10,16 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 
 from livecast import __version__
 from livecast.core.errors import CODES
@@ -60,6 +69,7 @@ class PrometheusObserver:
     """Facts as metrics in a registry of its own; `exposition` is what `/metrics` answers."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # a second sample beside every counter, saying when this process began to count
         registry = self.registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
