@@ -48,6 +48,7 @@ class LivecastClient:
     `url` is the node (`http://host:port`, `https://…`). `token` is a JWT; `get_token` gives fresh ones, and then the token
     is renewed on the live socket before it expires. Neither: anonymous. `light` follows only the numbers of frames, for
     simulated crowds: no view, no `Frame` events. `listen` is called with every event as it happens, before iteration.
+    `rng` draws the pauses before reconnects.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class LivecastClient:
         rules: RoomRules = VIEW_RULES,
         listen: Callable[[Event], None] | None = None,
         connect_timeout_s: float = OPEN_TIMEOUT_S,
+        rng: random.Random | None = None,
     ) -> None:
         if transport != "ws":
             raise ValueError(f"unknown transport {transport!r}")
@@ -73,7 +75,7 @@ class LivecastClient:
         """Events that fell out of the queue because nobody read them. The view has them all the same."""
         self.connections = 0
         """How often a connection was opened."""
-        self._rng = random.Random()  # noqa: S311 - spreads reconnects, protects nothing
+        self._rng = rng or random.Random()  # noqa: S311 - spreads reconnects, protects nothing
         self._session = Session(codec, light=light, rules=rules, rng=self._rng)
         self._url = socket_url(url, room)
         self._codec, self._deflate = codec, deflate

@@ -3,7 +3,8 @@
     async with FrameFiles(url, room) as files:
         async for message in files: ...     # Welcome (a snapshot), then Frames
 
-One request per frame: the server holds a request for the next frame until there is one.
+One request per frame: the server holds a request for the next frame until there is one. With `bundles` one request per ten
+frames, which come later by as much.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from livecast.client.reconnect import pause_s
 from livecast.core.events import Frame
 
 HELD_S: Final = 10.0  # so long the server holds a request for a frame that is not made yet
+AGAIN_S: Final = 1.0  # "not yet" may come from a cache for so long: asking earlier would not tell more
+BUNDLE: Final = 10  # frames in a bundle, which is named by its first one's number without the last digit
 ATTEMPTS_MAX: Final = 6  # failures in a row, about a minute with their pauses, before giving up
 
 
@@ -44,7 +47,9 @@ class FrameFiles:
         *,
         token: str | None = None,
         codec: CodecName = "json",
+        bundles: bool = False,
         session: aiohttp.ClientSession | None = None,
+        rng: random.Random | None = None,
     ) -> None:
         self.epoch, self.seq = "", 0
         self.snapshots = 0
@@ -52,10 +57,13 @@ class FrameFiles:
         self._base = f"{url.rstrip('/')}/v1/rooms/{quote(room, safe='')}"
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._suffix = codec
-        self._frame = (msgspec.msgpack if codec == "msgpack" else msgspec.json).Decoder(Frame).decode
+        self._bundles = bundles
+        kind = msgspec.msgpack if codec == "msgpack" else msgspec.json
+        self._frame = kind.Decoder(Frame).decode
+        self._bundle = kind.Decoder(list[Frame]).decode
         self._snapshot = msgspec.json.Decoder(Welcome).decode
         self._head = msgspec.json.Decoder(Head).decode
-        self._rng = random.Random()  # noqa: S311 - spreads retries, protects nothing
+        self._rng = rng or random.Random()  # noqa: S311 - spreads retries, protects nothing
         self._given = session
         self._session: aiohttp.ClientSession | None = session
 
@@ -74,13 +82,20 @@ class FrameFiles:
         while True:
             yield await self._begin()
             while True:
-                status, body = await self._get(f"/frames/{self.epoch}/{self.seq + 1}.{self._suffix}")
+                status, body = await self._get(self._next())
                 if status == 200:
-                    frame = self._frame(body)
-                    self.seq = frame.seq
-                    yield frame
+                    for frame in self._bundle(body) if self._bundles else (self._frame(body),):
+                        if frame.seq == self.seq + 1:
+                            self.seq = frame.seq
+                            yield frame
                 elif not await self._goes_on(status):
                     break
+
+    def _next(self) -> str:
+        """Where the next frame is, or will be."""
+        seq = self.seq + 1
+        path = f"/bundles/{self.epoch}/{seq // BUNDLE}" if self._bundles else f"/frames/{self.epoch}/{seq}"
+        return f"{path}.{self._suffix}"
 
     async def head(self) -> Head:
         """The room's last frame."""
@@ -102,11 +117,9 @@ class FrameFiles:
         """After a frame was not there: False if a new snapshot is needed."""
         if status == 410:
             return False
-        head = await self.head()
-        if head.epoch != self.epoch:
+        if (await self.head()).epoch != self.epoch:
             return False
-        if head.seq <= self.seq:  # nothing new for as long as the server held us; the answer may come from a cache for 1 s
-            await asyncio.sleep(1.0)
+        await asyncio.sleep(AGAIN_S)
         return True
 
     async def _get(self, path: str) -> tuple[int, bytes]:

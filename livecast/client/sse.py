@@ -75,6 +75,7 @@ class EventStream:
         token: str | None = None,
         since: str | None = None,
         session: aiohttp.ClientSession | None = None,
+        rng: random.Random | None = None,
     ) -> None:
         self.last_id = since or ""
         """Where the next connection resumes, `EPOCH:SEQ`."""
@@ -82,7 +83,7 @@ class EventStream:
         self._url = f"{url.rstrip('/')}/v1/rooms/{quote(room, safe='')}/events"
         self._headers = {"Accept": "text/event-stream"} | ({"Authorization": f"Bearer {token}"} if token else {})
         self._reader = Reader("json")
-        self._rng = random.Random()  # noqa: S311 - spreads reconnects, protects nothing
+        self._rng = rng or random.Random()  # noqa: S311 - spreads reconnects, protects nothing
         self._given = session
         self._session: aiohttp.ClientSession | None = session
 

@@ -20,15 +20,16 @@ from rich.console import Console
 from rich.text import Text
 
 from livecast.client import ClientError, Connection, Event, Frame, GaveUp, LivecastClient
-from livecast.ops.people import Act, Crowd, Person
+from livecast.ops.people import Act, Crowd, Moment, Person
 from livecast.ops.screen import RoomScreen, Style, connection_text
-from livecast.ops.terminal import draw, is_live, more_files, percentile, say, until, until_stopped
+from livecast.ops.terminal import draw, is_live, more_files, percentile, say, stop_at_eof, until, until_stopped
 from livecast.ops.visitors import Tokens, speaker_options
 
 STEP_S: Final = 0.05  # finer than a tick, so that comments spread over it
 OPENING_MAX: Final = 50  # handshakes under way at once: a crowd, not a storm
 LATENCIES_MAX: Final = 2000  # of the last so many comments the percentiles are made
 SEQS_MAX: Final = 2000  # frames whose arrival is remembered: over a minute of the busiest room
+HOST: Final = Person("crowd-host", "主播小蓝", 0)
 ANSWER_S: Final = 15.0
 PATIENCE_S: Final = 3.0  # after the end, for answers under way
 
@@ -36,7 +37,7 @@ PATIENCE_S: Final = 3.0  # after the end, for answers under way
 class CrowdShow:
     """A crowd in a room: sockets, and what became of what was said through them."""
 
-    def __init__(self, url: str, room: str, crowd: Crowd, tokens: Tokens) -> None:
+    def __init__(self, url: str, room: str, crowd: Crowd, tokens: Tokens, *, host: bool = False) -> None:
         self.screen = RoomScreen(room)
         self.crowd = crowd
         self.verdicts: Counter[str] = Counter()
@@ -50,6 +51,8 @@ class CrowdShow:
         self.on_event: Callable[[Event], None] = lambda _: None
         self._url, self._room, self._tokens = url, room, tokens
         self._people: dict[str, LivecastClient] = {}
+        self._host = host
+        self._moment: Moment | None = None
         self._opening = asyncio.Semaphore(OPENING_MAX)
         self._tasks: set[asyncio.Task[None]] = set()
         self._talking: set[asyncio.Task[None]] = set()
@@ -64,9 +67,12 @@ class CrowdShow:
     async def run(self, stop: asyncio.Event, duration_s: float | None) -> None:
         """Play until `stop` or for so long, then let everybody get their answers and go."""
         end_s = None if duration_s is None else time.monotonic() + duration_s
+        if self._host:
+            self._spawn(self._join(HOST, role="host"), self._tasks)
         while not stop.is_set() and (end_s is None or time.monotonic() < end_s):
             for act in self.crowd.step(time.monotonic()):
                 self._act(act)
+            self._on_stage()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(STEP_S):
                     await stop.wait()
@@ -98,9 +104,16 @@ class CrowdShow:
             case _:
                 pass  # still at the door: people do not talk there
 
-    async def _join(self, person: Person) -> None:
+    def _on_stage(self) -> None:
+        """The host says their line when a moment begins."""
+        host, moment = self._people.get(HOST.id), self.crowd.moment
+        if host is not None and host.connected and moment is not None and moment is not self._moment:
+            self._moment = moment
+            self._spawn(self._say(host, moment.line), self._talking)
+
+    async def _join(self, person: Person, **claims: Any) -> None:
         async with self._opening:
-            token = await self._tokens.of(person.id, person.name, level=person.level)
+            token = await self._tokens.of(person.id, person.name, level=person.level, **claims)
             client = self._people[person.id] = LivecastClient(self._url, self._room, token=token, light=True, connect_timeout_s=30)
             try:
                 await client.start()
@@ -216,17 +229,25 @@ async def run_crowd(
     seed: int = 1,
     token_secret: str | None = None,
     api_key: str | None = None,
+    host: bool = False,
     style: Style = "plain",
     quiet: bool = False,
+    until_eof: bool = False,
     console: Console | None = None,
 ) -> int:
-    """Send a crowd into `room` until stopped (Ctrl-C, SIGTERM) or for `duration_s`. Returns the exit status."""
+    """Send a crowd into `room` until stopped (Ctrl-C, SIGTERM) or for `duration_s`. Returns the exit status.
+
+    `host`: one of them is the host, who says what happens on the stage. `until_eof`: stop when standard input ends, which it
+    does when the process at its other end dies, however it dies.
+    """
     more_files()
     console = console or Console()
     crowd = Crowd(viewers=viewers, rate=rate, likes=likes, seed=seed)
     async with Tokens(url, room, token_secret=token_secret, api_key=api_key) as tokens:
-        show = CrowdShow(url, room, crowd, tokens)
+        show = CrowdShow(url, room, crowd, tokens, host=host)
         with until_stopped() as stop:
+            if until_eof:
+                stop_at_eof(stop)
             try:
                 await until(show.watcher.start(), stop)
                 drawing = asyncio.create_task(_tell(show, style, console, stop, quiet=quiet))
@@ -284,6 +305,8 @@ async def _tell(show: CrowdShow, style: Style, console: Console, stop: asyncio.E
 @click.option("--plain", "style", flag_value="plain", help="One line a second; the default where there is no terminal.")
 @click.option("--json", "style", flag_value="json", help="One JSON object a second.")
 @click.option("--quiet", is_flag=True, help="Say nothing at all.")
+@click.option("--host", is_flag=True, help="One more person is the host and says what happens on the stage (needs a host's token).")
+@click.option("--until-eof", is_flag=True, hidden=True)
 @speaker_options
 def command(*, style: Style | None, **options: Any) -> None:
     """Send a simulated crowd into a room.

@@ -56,6 +56,8 @@ class Moment(Struct, frozen=True):
     kind: str
     at_s: float
     what: str
+    line: str
+    """What the host says."""
 
 
 class Crowd:
@@ -94,7 +96,8 @@ class Crowd:
 
     def _moment(self, now_s: float) -> None:
         kind = self._rng.choice([kind for kind in MOMENTS if self.moment is None or kind != self.moment.kind])
-        self.moment = Moment(kind, now_s, MOMENTS[kind][0])
+        what, line, _ = MOMENTS[kind]
+        self.moment = Moment(kind, now_s, what, line)
         self._next_moment_s = now_s + self._rng.uniform(*MOMENT_EVERY_S)
 
     def _excitement(self, now_s: float) -> float:
@@ -147,7 +150,7 @@ class Crowd:
 
     def _shout(self) -> str:
         """The first words of a moment are said most: the n-th about 1/n as often."""
-        words = MOMENTS[self.moment.kind][1] if self.moment else CHATTER
+        words = MOMENTS[self.moment.kind][2] if self.moment else CHATTER
         return self._rng.choices(words, [1 / (k + 1) for k in range(len(words))])[0]
 
     def _phrase(self) -> str:

@@ -4,14 +4,38 @@ from __future__ import annotations
 
 from typing import Final
 
-#: Kind of moment -> (what the host does, what the room shouts; the first ones most).
-MOMENTS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
-    "reveal": ("shows the next product", ("好看", "哇", "这个好看", "好看！", "绝了", "so pretty", "omg", "来了来了", "想要")),
-    "price": ("names the price", ("多少钱", "666", "这么便宜？", "冲", "买买买", "上链接", "take my money", "wow", "真的假的")),
-    "drop": ("announces a drop", ("想要", "冲冲冲", "1", "抢", "准备好了", "ready", "给我留一件", "手速手速", "111")),
-    "joke": ("tells a joke", ("哈哈哈", "哈哈哈哈哈", "笑死", "lol", "hahaha", "😂😂😂", "主播太逗了", "hhhh")),
-    "hello": ("greets the room", ("来了", "晚上好", "主播好", "hi", "hello from Berlin", "打卡", "第一次来", "good evening")),
-    "proof": ("tests it on camera", ("666", "牛", "厉害", "真材实料", "nice", "respect", "这质量可以", "666666", "信了")),
+#: Kind of moment -> (what the host does, what they say, what the room shouts; the first ones most).
+MOMENTS: Final[dict[str, tuple[str, str, tuple[str, ...]]]] = {
+    "reveal": (
+        "shows the next product",
+        "下一件来了，看看这个颜色！ Here comes the next one.",
+        ("好看", "哇", "这个好看", "好看！", "绝了", "so pretty", "omg", "来了来了", "想要"),
+    ),
+    "price": (
+        "names the price",
+        "今天直播间专属价，只要99！ Only tonight.",
+        ("多少钱", "666", "这么便宜？", "冲", "买买买", "上链接", "take my money", "wow", "真的假的"),
+    ),
+    "drop": (
+        "announces a drop",
+        "三分钟后抢券，准备好你们的手速。 Coupons in three minutes.",
+        ("想要", "冲冲冲", "1", "抢", "准备好了", "ready", "给我留一件", "手速手速", "111"),
+    ),
+    "joke": (
+        "tells a joke",
+        "我妈问我为什么老对着手机说话…… My mother thinks I talk to myself.",
+        ("哈哈哈", "哈哈哈哈哈", "笑死", "lol", "hahaha", "😂😂😂", "主播太逗了", "hhhh"),
+    ),
+    "hello": (
+        "greets the room",
+        "欢迎新来的朋友，扣个来了让我看看！ Welcome, where are you from?",
+        ("来了", "晚上好", "主播好", "hi", "hello from Berlin", "打卡", "第一次来", "good evening"),
+    ),
+    "proof": (
+        "tests it on camera",
+        "我们现场泡水给大家看。 Let's put it under water.",
+        ("666", "牛", "厉害", "真材实料", "nice", "respect", "这质量可以", "666666", "信了"),
+    ),
 }
 
 CHATTER: Final = (

@@ -83,6 +83,18 @@ def until_stopped() -> Iterator[asyncio.Event]:
             loop.remove_signal_handler(number)
 
 
+def stop_at_eof(stop: asyncio.Event) -> None:
+    """Set `stop` when standard input ends. What comes on it is thrown away."""
+    loop, number = asyncio.get_running_loop(), sys.stdin.fileno()
+
+    def readable() -> None:
+        if not os.read(number, 4096):
+            loop.remove_reader(number)
+            stop.set()
+
+    loop.add_reader(number, readable)
+
+
 async def draw(console: Console, picture: Callable[[int], RenderableType], done: asyncio.Event) -> None:
     """Fill the terminal with `picture(height)` until `done`, then give it back as it was."""
     with Live(console=console, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False) as live:

@@ -88,7 +88,7 @@ class Tokens:
         return self._secret == DEV_SECRET
 
     async def of(self, user: str, name: str = "", **claims: Any) -> str:
-        """A viewer's token for the room. Raises `click.ClickException` if the node will not mint it."""
+        """A token for the room; a viewer's, unless `role` says otherwise. Raises `click.ClickException` if it is not minted."""
         if self._session is None:
             expires_s = int(time.time()) + TOKEN_TTL_S
             return mint(self._secret, {"sub": user, "name": name or user, "exp": expires_s, "rooms": [self._room], **claims})

@@ -23,7 +23,7 @@ from livecast.client import (
     new_cid,
 )
 from livecast.client.client import EVENTS_MAX, socket_url
-from support.stage import Stage, Visit, comment, frame, linger, until, welcome
+from support.stage import Prompt, Stage, Visit, comment, frame, linger, until, welcome
 
 
 async def greet(visit: Visit) -> None:
@@ -189,7 +189,7 @@ async def test_a_source_of_tokens_that_fails_is_asked_again(stage: Stage) -> Non
         return "good"
 
     stage.acts = [greet]
-    async with LivecastClient(stage.url, "r", get_token=get_token) as client:
+    async with LivecastClient(stage.url, "r", get_token=get_token, rng=Prompt()) as client:
         assert client.connected
     assert calls == 2
 
@@ -265,7 +265,7 @@ async def test_a_busy_server_is_asked_again(stage: Stage) -> None:
     """503 in place of the upgrade: once more after a while."""
     stage.acts = [greet]
     stage.refuse = [(503, {"Retry-After": "0"})]
-    async with LivecastClient(stage.url, "r") as client:
+    async with LivecastClient(stage.url, "r", rng=Prompt()) as client:
         assert client.connected
 
 

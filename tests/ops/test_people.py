@@ -43,7 +43,7 @@ def test_moments_make_many_people_say_the_same() -> None:
                 words.setdefault(act.text, set()).add(act.person.id)
         busy += max((len(users) for users in words.values()), default=0) >= 6
     assert busy >= 8
-    shouts = {word for _, words_of in MOMENTS.values() for word in words_of}
+    shouts = {word for _, _, words_of in MOMENTS.values() for word in words_of}
     said = Counter(act.text in shouts for _, act in acts if act.kind == "say")
     assert 0.35 < said[True] / said.total() < 0.75
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -32,6 +33,14 @@ def frame(seq: int, epoch: str = "epochAAA", **parts: Any) -> dict[str, Any]:
 def comment(number: int, text: str = "hi") -> dict[str, Any]:
     """A comment in a frame."""
     return {"id": f"epochAAA-{number}", "u": {"id": f"u{number}", "name": f"U{number}"}, "text": text, "at": 1_700_000_000_000}
+
+
+class Prompt(random.Random):
+    """Chance that never waits."""
+
+    def random(self) -> float:
+        """The shortest pause."""
+        return 0.0
 
 
 class Visit:
