@@ -68,20 +68,20 @@ def parse(body: bytes) -> dict[str, Any]:
 
 def convert(value: dict[str, Any], shape: type[T], *, keep_nulls: bool = False) -> T:
     """`value` as a `shape`, or 422 with the pointer of what is wrong."""
-    known = names_of(shape)
-    if shape.__struct_config__.forbid_unknown_fields and (unknown := [name for name in value if name not in known]):
-        raise ProblemError(
-            "invalid", "The body has fields that are not known here.", errors=[_unknown(name, known) for name in unknown[:20]]
-        )
+    if shape.__struct_config__.forbid_unknown_fields:
+        check_names(value, shape)
     try:
         return msgspec.convert(value if keep_nulls else _without_nulls(value), shape)
     except msgspec.ValidationError as fault:
         raise ProblemError("invalid", "A value is not what it should be.", errors=[fault_of(str(fault))]) from None
 
 
-def names_of(shape: type[Struct]) -> tuple[str, ...]:
-    """The names that a body of this shape may use."""
-    return shape.__struct_encode_fields__
+def check_names(value: dict[str, Any], shape: type[Struct], pointer: str = "") -> None:
+    """Refuse names that `shape` does not have, with the nearest that it has."""
+    known = shape.__struct_encode_fields__
+    if unknown := [name for name in value if name not in known]:
+        faults = [_unknown(name, known, pointer) for name in unknown[:20]]
+        raise ProblemError("invalid", "The body has fields that are not known here.", errors=faults)
 
 
 def fault_of(message: str) -> Fault:
@@ -135,10 +135,10 @@ def _list_without_nulls(items: list[Any]) -> list[Any]:
     return [{k: v for k, v in item.items() if v is not None} if isinstance(item, dict) else item for item in items]
 
 
-def _unknown(name: str, known: Iterable[str]) -> Fault:
+def _unknown(name: str, known: Iterable[str], pointer: str) -> Fault:
     near = difflib.get_close_matches(name, known, n=1)
     detail = f"There is no field {name[:64]!r} here." + (f" Is {near[0]!r} meant?" if near else "")
-    return Fault(f"/{_escape(name[:64])}", detail)
+    return Fault(f"{pointer}/{_escape(name[:64])}", detail)
 
 
 def _escape(name: str) -> str:

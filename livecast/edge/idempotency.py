@@ -23,7 +23,7 @@ from livecast.ports import IdempotencyStore, InFlight, Observer, OtherBody, Stor
 #: How long a key is held for a request under way, should its node die: more than the longest call (an event to all rooms).
 LEASE_MS: Final = 60_000
 #: Headers of the first answer that are given again; everything else is made anew for each response.
-KEPT_HEADERS: Final = ("Content-Type", "Cache-Control", "ETag", "Location")
+KEPT_HEADERS: Final = ("Content-Type", "Cache-Control", "ETag", "Surrogate-Key")
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 
 

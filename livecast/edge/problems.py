@@ -96,6 +96,12 @@ def sentence_of(code: str) -> str:
     return CODES[code][2] if code in CODES else HTTP_CODES[code][1]
 
 
+def every_code() -> list[tuple[str, int, str]]:
+    """(code, status, sentence) of all of them."""
+    own = [(code, status, sentence) for code, (status, _, sentence) in CODES.items()]
+    return own + [(code, status, sentence) for code, (status, sentence) in HTTP_CODES.items()]
+
+
 def problem_response(error: ProblemError, request_id: str) -> web.Response:
     """The response for `error`. 401 says how to authenticate, 429 and 503 say when to come back."""
     status = status_of(error.code)

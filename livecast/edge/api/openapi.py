@@ -1,0 +1,220 @@
+"""The control plane described: OpenAPI 3.1 made from the table of routes.
+
+Nothing here is written by hand that a struct or a route already says, so that the description cannot drift.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from livecast.edge.calls import Route
+from livecast.edge.problems import CONTENT_TYPE, Problem, every_code
+
+_REF: Final = "#/components/schemas/{name}"
+#: What the parts of a path look like.
+PATH_PARTS: Final[dict[str, tuple[str, str]]] = {
+    "room": ("A room's id.", r"^[A-Za-z0-9_-]{1,64}$"),
+    "user": ("A user's id, percent-encoded where needed.", r"^[\x21-\x2e\x30-\x7e]{1,128}$"),
+    "epoch": ("The lifetime that frame numbers count in.", r"^[A-Za-z0-9]{1,64}$"),
+    "seq": ("A frame's number.", r"^[0-9]{1,15}$"),
+    "k": ("A bundle's number: it holds the frames 10k to 10k+9.", r"^[0-9]{1,15}$"),
+}
+#: Refusals that a route can give, beyond those of its own rules.
+_ALWAYS: Final = (500, 503)
+
+
+class Free(Struct, frozen=True):
+    """A call outside the table of routes, for the description only: streams, files and health."""
+
+    path: str
+    does: str
+    tag: str
+    answers: dict[int, tuple[str, tuple[str, ...]]]
+    """status -> (meaning, content types)."""
+    query: tuple[tuple[str, str], ...] = ()
+    """(name, meaning) of the parameters of the query."""
+    secured: bool = False
+    """A viewer's token may be given, and must be where the room wants one."""
+
+
+_JSON: Final = ("application/json",)
+_FRAME: Final = ("application/json", "application/vnd.msgpack")
+_TOKEN: Final = ("token", "A viewer's token, for those who cannot set a header.")
+_REFUSED: Final[dict[int, tuple[str, tuple[str, ...]]]] = {
+    400: ("The request is not well formed.", (CONTENT_TYPE,)),
+    401: ("The token is not believed, or the room asks for one.", (CONTENT_TYPE,)),
+    403: ("The token is not meant for this room, or its holder is banned.", (CONTENT_TYPE,)),
+    404: ("No such room, or not made yet.", (CONTENT_TYPE,)),
+    503: ("Not now.", (CONTENT_TYPE,)),
+}
+_FILE: Final = {304: ("Not changed.", ()), **_REFUSED, 410: ("No longer kept.", (CONTENT_TYPE,))}
+#: What is served beside the table of routes.
+STREAMS_AND_FILES: Final = (
+    Free(
+        "/v1/rooms/{room}/events", "The room as server-sent events: welcome, frames, notices, bye.", "watching",
+        {200: ("A stream.", ("text/event-stream",)), 204: ("The broadcast is over.", ()), **_REFUSED,
+         429: ("Too many.", (CONTENT_TYPE,))},
+        (_TOKEN, ("since", "`EPOCH:SEQ` to go on from; `Last-Event-ID` wins over it.")), secured=True,
+    ),
+    Free("/v1/rooms/{room}/frames/head", "Which frame is the last.", "watching",
+         {200: ("The head.", _JSON), **_FILE}, (_TOKEN,), secured=True),
+    Free("/v1/rooms/{room}/snapshot", "What a welcome has, but for what is the viewer's own.", "watching",
+         {200: ("The room as it is.", _JSON), **_FILE}, (_TOKEN,), secured=True),
+    Free("/v1/rooms/{room}/frames/{epoch}/{seq}", "One frame. With `.json` (or nothing) as JSON, with `.msgpack` as MessagePack.",
+         "watching", {200: ("The frame.", _FRAME), **_FILE}, (_TOKEN,), secured=True),
+    Free("/v1/rooms/{room}/bundles/{epoch}/{k}", "Ten frames in one file, once all are there. Suffixes as for one frame.",
+         "watching", {200: ("The frames, a list.", _FRAME), **_FILE}, (_TOKEN,), secured=True),
+    Free("/healthz", "Is the process alive?", "running", {200: ("Yes.", _JSON)}),
+    Free("/readyz", "Should callers be sent here?", "running",
+         {200: ("Yes: `ok`, or `degraded` with what is.", _JSON), 503: ("No: starting, draining or stuck.", _JSON)}),
+    Free("/.well-known/jwks.json", "The public keys of what this service signs.", "running",
+         {200: ("A key set; empty for now.", ("application/jwk-set+json",))}),
+)  # fmt: skip
+
+
+def document(routes: Sequence[Route], free: Iterable[Free], version: str) -> dict[str, Any]:
+    """The OpenAPI document."""
+    shapes = [*dict.fromkeys(shape for route in routes for shape in (route.body, route.answer) if shape is not None), Problem]
+    schemas, components = msgspec.json.schema_components(shapes, ref_template=_REF)
+    schema_of = dict(zip(shapes, schemas, strict=True))
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schema_of)
+    for call in free:
+        paths.setdefault(call.path, {})["get"] = _free_operation(call)
+    for path, item in paths.items():
+        if names := re.findall(r"{(\w+)}", path):
+            item["parameters"] = [_path_part(name) for name in names]
+    value = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "livecast control plane",
+            "version": version,
+            "description": "Rooms, broadcasts, moderation and messages of a live commerce service. Errors are RFC 9457 problems; "
+            "their `code` is one of: " + ", ".join(f"`{code}`" for code, _, _ in every_code()) + ".",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "tags": [{"name": tag} for tag in dict.fromkeys([*(route.tag for route in routes), *(call.tag for call in free)])],
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {
+                "key": {"type": "http", "scheme": "bearer", "description": "An API key `lck_<id>_<secret>`, or a staff JWT."},
+                "viewer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "A viewer's JWT."},
+            },
+        },
+    }
+    described: dict[str, Any] = _ecma(value)
+    return described
+
+
+def _operation(route: Route, schema_of: dict[Any, dict[str, Any]]) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": route.name,
+        "tags": [route.tag],
+        "summary": route.does,
+        "security": [{"key": []}] if route.scopes else [{"viewer": []}],
+        "responses": _responses(route, schema_of),
+    }
+    if route.scopes:
+        operation["x-scopes"] = list(route.scopes)
+    parameters = _query(route.query) if route.query else []
+    if route.method == "POST":
+        parameters.append(
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "description": "The same key again gets the first answer again, for 24 hours.",
+                "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+            }
+        )
+    if parameters:
+        operation["parameters"] = parameters
+    if route.form == "free":
+        operation["requestBody"] = _body({"type": "object", "description": "RFC 7396 merge patch: null takes a value away."})
+    elif route.form == "patch":
+        names: dict[str, Any] = {name: {} for name in route.body.__struct_encode_fields__}
+        says = f"RFC 7396 merge patch of {route.body.__name__}: null falls back to the default."
+        operation["requestBody"] = _body(
+            {"type": "object", "description": says, "properties": names, "additionalProperties": False}
+        )
+    elif route.body is not None:
+        operation["requestBody"] = _body(schema_of[route.body], required=_needs_body(route.body))
+    return operation
+
+
+def _body(schema: dict[str, Any], *, required: bool = False) -> dict[str, Any]:
+    return {"content": {"application/json": {"schema": schema}}, "required": required}
+
+
+def _needs_body(shape: Any) -> bool:
+    """Whether an empty body, which reads as `{}`, is refused."""
+    return not isinstance(shape, type) or any(item.required for item in msgspec.structs.fields(shape))
+
+
+def _responses(route: Route, schema_of: dict[Any, dict[str, Any]]) -> dict[str, Any]:
+    shape = schema_of[route.answer] if route.answer else {"type": "object"}
+    said = {str(status): {"description": "Done.", "content": {"application/json": {"schema": shape}}} for status in route.statuses}
+    if route.method == "GET":
+        said["304"] = {"description": "Not changed since the `If-None-Match` that you have."}
+    refusals = {400, 401, 403, 429, *_ALWAYS}
+    if "{" in route.path or route.query:
+        refusals |= {404, 422}
+    if route.body is not None:
+        refusals |= {409, 413, 415, 422}
+    if route.method in {"PUT", "PATCH", "DELETE", "POST"}:
+        refusals |= {409, 412, 422}
+    for status in sorted(refusals):
+        said[str(status)] = _problem(status)
+    return said
+
+
+def _problem(status: int) -> dict[str, Any]:
+    codes = [f"`{code}`" for code, known, _ in every_code() if known == status]
+    return {
+        "description": "Refused: " + ", ".join(codes) + ".",
+        "content": {CONTENT_TYPE: {"schema": {"$ref": _REF.format(name="Problem")}}},
+    }
+
+
+def _free_operation(call: Free) -> dict[str, Any]:
+    return {
+        "operationId": "get" + re.sub(r"\W+", "_", call.path.replace("/v1", "")),
+        "tags": [call.tag],
+        "summary": call.does,
+        "security": [{}, {"viewer": []}] if call.secured else [],
+        "parameters": [
+            {"name": name, "in": "query", "description": what, "schema": {"type": "string"}} for name, what in call.query
+        ],
+        "responses": {
+            str(status): {"description": meaning, **({"content": {kind: {} for kind in kinds}} if kinds else {})}
+            for status, (meaning, kinds) in call.answers.items()
+        },
+    }
+
+
+def _path_part(name: str) -> dict[str, Any]:
+    meaning, pattern = PATH_PARTS[name]
+    return {"name": name, "in": "path", "required": True, "description": meaning, "schema": {"type": "string", "pattern": pattern}}
+
+
+def _query(shape: type[Struct]) -> list[dict[str, Any]]:
+    _, components = msgspec.json.schema_components([shape], ref_template=_REF)
+    schema = components[shape.__name__]
+    return [{"name": name, "in": "query", "schema": part} for name, part in schema["properties"].items()]
+
+
+def _ecma(value: Any) -> Any:
+    """Python's end of text is `$` in the regular expressions of JSON Schema."""
+    if isinstance(value, dict):
+        return {
+            name: item.replace(r"\Z", "$") if name == "pattern" and isinstance(item, str) else _ecma(item)
+            for name, item in value.items()
+        }
+    return [_ecma(item) for item in value] if isinstance(value, list) else value

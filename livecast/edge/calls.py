@@ -1,0 +1,125 @@
+"""The control plane as a table: what a `Route` says about one call is all there is to know about it.
+
+From the same rows come the router, who may call, the checks on path, query and body, and the OpenAPI document. Handlers
+get a `Call` that has passed all of it and return an `Outcome`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal, TypeAlias
+
+from aiohttp import web
+from msgspec import Struct, field
+
+from livecast.core.errors import Refusal
+from livecast.core.events import Answer, Ask, Command, Done
+from livecast.edge.callers import Caller, room_now
+from livecast.edge.conditions import check_match, etag
+from livecast.edge.node import Node
+from livecast.edge.problems import ProblemError
+
+
+class Outcome(Struct, frozen=True):
+    """What a handler says: a JSON value, its status, headers. A `revision` becomes the entity tag."""
+
+    value: Any = None
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    revision: int | None = None
+
+
+class Call:
+    """One request, checked: who, for which room, with what."""
+
+    __slots__ = ("body", "caller", "node", "query", "request", "request_id", "room")
+
+    def __init__(self, node: Node, request: web.Request, caller: Caller, request_id: str) -> None:
+        self.node = node
+        self.request = request
+        self.caller = caller
+        self.request_id = request_id
+        self.room: str = request.match_info.get("room", "")
+        self.body: Any = None
+        """The body, as the route's `form` says."""
+        self.query: Any = None
+        """The typed query: an instance of the route's `query` struct."""
+
+    def path(self, name: str) -> str:
+        """A part of the path, decoded."""
+        return self.request.match_info[name]
+
+
+Handler: TypeAlias = Callable[[Call], Awaitable[Outcome]]
+
+#: How a body is read. `fields`: into the struct. `patch`: an RFC 7396 merge patch of it (null takes a value away), handed on
+#: as a plain dict whose names were checked. `free`: a merge patch of the caller's own object, whose names are not ours to
+#: check. `message`: a client's message, handed on as bytes for the wire's own decoder.
+Form: TypeAlias = Literal["fields", "patch", "free", "message"]
+
+
+class Route(Struct, frozen=True):
+    """One call of the control plane."""
+
+    method: Literal["GET", "PUT", "PATCH", "POST", "DELETE"]
+    path: str
+    handler: Handler
+    scopes: tuple[str, ...]
+    """A key or staff token needs one of these; none: any viewer's, host's or moderator's token will do, but no key."""
+    does: str
+    """A sentence for the documentation."""
+    body: Any = None
+    """The shape of the body: a struct, or a union of them."""
+    form: Form = "fields"
+    query: type[Struct] | None = None
+    answer: type[Struct] | None = None
+    """The shape of a success."""
+    statuses: tuple[int, ...] = (200,)
+    """The successes."""
+    makes_room: bool = False
+    """The room of the path need not exist yet."""
+
+    @property
+    def tag(self) -> str:
+        """The chapter of the documentation it belongs to: the module of its handler."""
+        return getattr(self.handler, "__module__", "").rpartition(".")[2]
+
+    @property
+    def name(self) -> str:
+        """The operation id: the handler's name."""
+        return getattr(self.handler, "__name__", "")
+
+
+async def change(call: Call, name: str, args: Struct, *, if_rev: int | None = None) -> Done:
+    """Have the room's owner carry out a command, and wait until it is committed. Refusals become problems.
+
+    With `If-Match` the change is made only to the revision that it names.
+    """
+    if "If-Match" in call.request.headers:
+        room = await room_now(call.node, call.caller, call.room)
+        check_match(call.request, None if room is None else etag(room["rev"]))
+        if_rev = room["rev"] if room is not None else 0
+    person = call.caller.person
+    answer = await call.node.ask(call.room, lambda origin: Command(origin, person, name, args, if_rev=if_rev))
+    return done(answer)
+
+
+async def question(call: Call, what: str, **args: Any) -> Any:
+    """What the room's owner answers to a question."""
+    answer = await call.node.ask(call.room, lambda origin: Ask(origin, call.caller.person, what, args))
+    return done(answer).value
+
+
+def done(answer: Answer) -> Done:
+    """The answer of a command or question; a refusal becomes a problem."""
+    if isinstance(answer, Refusal):
+        raise ProblemError.of(answer)
+    if not isinstance(answer, Done):
+        raise TypeError(f"a room answered a command with {type(answer).__name__}")
+    return answer
+
+
+def whole(answer: Done) -> Outcome:
+    """The whole object as it is now: 201 where this call made it."""
+    revision = answer.value.get("rev") if isinstance(answer.value, dict) else None
+    return Outcome(answer.value, 201 if answer.created else 200, revision=revision)

@@ -1,0 +1,127 @@
+"""From a row of the table of routes to a handler of aiohttp.
+
+In this order: who (401), may they do this (403) here (403), path (404), size and form of the body (413, 415), the
+`Idempotency-Key`, then the body's and the query's content (400, 422), then the handler.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+from msgspec import Struct
+
+from livecast.edge.bodies import check_names, convert, parse, read_body
+from livecast.edge.callers import caller_of, check_room, check_scope, room_now
+from livecast.edge.calls import Call, Outcome, Route
+from livecast.edge.conditions import etag, none_match
+from livecast.edge.idempotency import key_of, once
+from livecast.edge.node import Node
+from livecast.edge.problems import Fault, ProblemError, problem_response
+from livecast.ports import IdempotencyStore
+
+ROOM_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+USER_ID: Final = re.compile(r"[\x21-\x2e\x30-\x7e]{1,128}")
+#: Where the request's id is kept on the request.
+REQUEST_ID: Final = web.RequestKey("request_id", str)
+
+
+def add_routes(app: web.Application, node: Node, store: IdempotencyStore, routes: Sequence[Route]) -> None:
+    """Serve every row of the table; GET rows answer HEAD too."""
+    for route in routes:
+        handler = endpoint(node, store, route)
+        app.router.add_route(route.method, route.path, handler)
+        if route.method == "GET":
+            app.router.add_route("HEAD", route.path, handler)
+
+
+def endpoint(node: Node, store: IdempotencyStore, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """The aiohttp handler of one route."""
+
+    async def handle(request: web.Request) -> web.Response:
+        caller = await caller_of(node, request)
+        call = Call(node, request, caller, request[REQUEST_ID])
+        await _admit(call, route)
+        body = await read_body(request) if route.method != "GET" else b""
+
+        async def answer() -> web.Response:
+            try:
+                call.query = _query(request, route.query) if route.query else None
+                call.body = _body(body, route)
+                return respond(request, await route.handler(call))
+            except ProblemError as problem:
+                return problem_response(problem, call.request_id)
+
+        if route.method == "POST" and (key := key_of(request, caller.account)):
+            return await once(store, node.observer, key, body, answer)
+        return await answer()
+
+    return handle
+
+
+def respond(request: web.Request, outcome: Outcome) -> web.Response:
+    """An outcome as a response. A GET whose entity tag the caller has already is answered 304."""
+    headers = {"Cache-Control": "no-store", **outcome.headers}
+    if outcome.revision is not None:
+        headers["ETag"] = etag(outcome.revision)
+        # `no-cache`: keep it, but ask with If-None-Match each time.
+        headers["Cache-Control"] = "private, no-cache"
+        if request.method in {"GET", "HEAD"} and none_match(request, headers["ETag"]):
+            return web.Response(status=304, headers=headers)
+    body = msgspec.json.encode(outcome.value)
+    return web.Response(body=body, status=outcome.status, content_type="application/json", headers=headers)
+
+
+async def _admit(call: Call, route: Route) -> None:
+    """May this caller do this, and here?"""
+    caller = call.caller
+    if route.scopes:
+        check_scope(caller, *route.scopes)
+    elif caller.identity is None:
+        raise ProblemError("forbidden", "This is for people with a token of their own; an API key is nobody in a room.")
+    if "room" not in call.request.match_info:
+        return
+    check_room(caller, call.room)
+    if not ROOM_ID.fullmatch(call.room):
+        if route.makes_room:
+            detail = "A room's id is 1 to 64 of A-Z a-z 0-9 _ -."
+            raise ProblemError("invalid", detail, errors=[Fault("room", detail)])
+        raise ProblemError("unknown_room")
+    if "user" in call.request.match_info and not USER_ID.fullmatch(call.path("user")):
+        raise ProblemError("not_found", "No user has such an id.")
+    if caller.merchant and not route.makes_room and await room_now(call.node, caller, call.room) is None:
+        raise ProblemError("unknown_room")
+
+
+def _body(raw: bytes, route: Route) -> Any:
+    if route.form == "message":
+        return raw
+    if route.form == "free":
+        return parse(raw)
+    if route.body is None:
+        if raw.strip() not in {b"", b"{}"}:
+            raise ProblemError("invalid", "This call takes no body.")
+        return None
+    value = parse(raw)
+    if route.form == "fields":
+        return convert(value, route.body)
+    check_names(value, route.body)
+    return value
+
+
+def _query(request: web.Request, shape: type[Struct]) -> Any:
+    """The query as a `shape`; numbers are read from text. Parameters that nobody knows are ignored, as proxies add some."""
+    known = set(shape.__struct_encode_fields__)
+    given = {name: value for name, value in request.query.items() if name in known}
+    if repeated := [name for name in given if len(request.query.getall(name)) > 1]:
+        raise ProblemError("invalid", "A parameter is given twice.", errors=[Fault(f"?{repeated[0]}", "Give it once.")])
+    try:
+        return msgspec.convert(given, shape, strict=False)
+    except msgspec.ValidationError as fault:
+        name = re.search(r"\$\.(\w+)", str(fault))
+        where = f"?{name[1]}" if name else "?"
+        detail = str(fault).partition(" - at ")[0].replace("`", "")
+        raise ProblemError("invalid", "A parameter is not what it should be.", errors=[Fault(where, detail)]) from None

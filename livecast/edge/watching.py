@@ -1,0 +1,39 @@
+"""Who reads a room over plain HTTP (event streams, frame files): a token's holder or somebody anonymous, as the room allows."""
+
+from __future__ import annotations
+
+import secrets
+
+from aiohttp import web
+
+from livecast.edge.callers import bearer_of, believed
+from livecast.edge.dispatch import ROOM_ID
+from livecast.edge.hub import RoomHub
+from livecast.edge.identity import Identity, anonymous
+from livecast.edge.node import Node
+from livecast.edge.problems import ProblemError
+from livecast.ports import StoreError
+
+
+async def reader_of(node: Node, request: web.Request, room: str, conn: str = "") -> Identity:
+    """The reader's identity. A token that is not believed, or meant for another room, is never anonymous: 401, 403."""
+    token = bearer_of(request, in_query=True)
+    if not token:
+        return anonymous(conn or secrets.token_hex(6))
+    return await believed(node, token, room)
+
+
+async def hub_of(node: Node, room: str, identity: Identity) -> RoomHub:
+    """The room as this node sees it, if this reader may: else 401, 403, or 404 and 503."""
+    if not ROOM_ID.fullmatch(room):
+        raise ProblemError("unknown_room")
+    try:
+        hub = await node.views.get(room)
+    except StoreError:
+        raise ProblemError("unavailable", "The room cannot be read at the moment.") from None
+    if hub is None:
+        raise ProblemError("unknown_room")
+    refused = hub.refuses(identity)
+    if refused is not None:
+        raise ProblemError(refused, "This room asks for a token." if refused == "unauthorized" else "You may not watch this room.")
+    return hub
