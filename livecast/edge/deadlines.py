@@ -29,8 +29,10 @@ class Deadlines(Generic[K]):
 
     def add(self, item: K, now: int) -> None:
         """`item` is due `after_ms` from now, whatever was said of it before."""
-        self._due.pop(item, None)  # so that it goes to the end: a dict keeps the order of insertion
-        self._due[item] = now + self._after_ms
+        due = self._due
+        if item in due:
+            del due[item]  # so that it goes to the end: a dict keeps the order of insertion
+        due[item] = now + self._after_ms
 
     def discard(self, item: K) -> bool:
         """`item` is done with; False if it was not there (or due already)."""

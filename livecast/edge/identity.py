@@ -43,6 +43,10 @@ def anonymous(conn: str, can: tuple[str, ...] = ()) -> Identity:
     return Identity(person=Person(id=f"anon-{conn}", name="", anonymous=True), can=can)
 
 
+NOBODY: Final = anonymous("")
+"""Whoever has not said yet who they are."""
+
+
 def glob_matches(glob: str, room: str) -> bool:
     """Whether `room` matches `glob`, where `*` is any run of characters and `?` any one; nothing else is special.
 

@@ -1,19 +1,44 @@
-"""What every part of the edge shares: one `Node` per process."""
+"""What every part of the edge shares: one `Node` per process, with the one timer that looks at all deadlines."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import random
+import socket
+import traceback
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, Final, Protocol
 
-from livecast.core.events import Answer, Event, Origin
+from livecast.core.events import Answer, Ask, Done, Event, Notice, Origin, Reply
 from livecast.core.rules import RoomRules
+from livecast.edge import presence
 from livecast.edge.admission import Admission
+from livecast.edge.answers import Answers
+from livecast.edge.arrival import Arrivals
 from livecast.edge.auth import Authenticator
+from livecast.edge.deadlines import Deadlines
+from livecast.edge.hub import RoomHub
 from livecast.edge.identity import Identity
 from livecast.edge.keys import KeyRing
+from livecast.edge.mailbox import UNAVAILABLE, Mailbox
+from livecast.edge.pulse import Pulse
 from livecast.edge.rules import EdgeRules
-from livecast.edge.views import Views
-from livecast.ports import Bus, Clock, Observer, RoomLog
-from livecast.wire.messages import ClientMessage
+from livecast.edge.views import NODE, Views
+from livecast.edge.websocket import ViewerSocket
+from livecast.ports import Bus, Clock, Observer, Refused, RoomLog, Trouble
+from livecast.wire.messages import Bye, ClientMessage
+
+TICK_MS: Final = 1_000
+"""Presence, refusals and idle views are looked at this often."""
+
+
+class Closing(Protocol):
+    """A connection that was told to close."""
+
+    def __hash__(self) -> int: ...
+
+    def close_deadline(self) -> None:
+        """The peer took too long."""
 
 
 class Node:
@@ -41,32 +66,231 @@ class Node:
         self.observer = observer
         self.rules = rules or EdgeRules()
         self.room_rules = room_rules or RoomRules()
+        self.draining = False
+        # The token bucket of a connection, as every message looks at it: time that earns one, and a burst less the first.
+        self.message_interval_ms = 1000 / self.rules.messages_per_s
+        self.message_burst_ms = (self.rules.messages_burst - 1) * self.message_interval_ms
         self.admission = Admission(self.rules)
         self.views = Views(self)
-        self.draining = False
+        self.arrivals = Arrivals(self)
+        self.mailbox = Mailbox(self)
+        # What the sweep looks at:
+        self.pulse = Pulse(self.rules)
+        self.answers = Answers(self.rules.answer_deadline_ms)
+        self.knocking: Deadlines[ViewerSocket] = Deadlines(self.rules.auth_deadline_ms)
+        self.closing: Deadlines[Closing] = Deadlines(self.rules.close_deadline_ms)
+        self.lagging: dict[ViewerSocket, None] = {}
+        self._sweeps: list[Callable[[int], None]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._next_tick = 0
+        self._last_number = 0
+        self._waiters: dict[int, asyncio.Future[Answer]] = {}
+        self._unsent: list[ViewerSocket] = []
+        self._refusals: dict[str, int] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # --- Start and stop -----------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Be reachable on the bus and begin to keep deadlines."""
-        raise NotImplementedError
+        await self.bus.attach(self.id, self._replies, self._notice)
+        self._wind_up()
 
     async def drain(self, spread_ms: int = 10_000) -> None:
-        """Stop: refuse newcomers, tell everybody `bye` 4000 with a delay spread over `spread_ms`, and close."""
-        raise NotImplementedError
+        """Stop: refuse newcomers, tell everybody `bye` 4000 with a delay spread over `spread_ms`, and close.
+
+        Takes as long as the slowest of those who take their `bye`, at most `close_deadline_ms`.
+        """
+        self.draining = True
+        for hub in self.views.hubs():
+            for member in list(hub.members()):
+                delay = random.randrange(max(1, spread_ms))  # noqa: S311 - spreads load, guards nothing
+                hub.say_bye([member], Bye(4000, "This node is going away.", reconnect=True, retry_after_ms=delay))
+            presence.leave(self, hub)
+        for _ in range(self.rules.close_deadline_ms // self.rules.sweep_ms + 1):
+            if not self.closing:
+                break
+            await asyncio.sleep(self.rules.sweep_ms / 1000)
+        self.close()
+
+    def close(self) -> None:
+        """Let go of everything at once."""
+        self.draining = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for connection in self.closing.expired(2**62):
+            connection.close_deadline()
+        for viewer in list(self.pulse.sockets.values()):
+            viewer.transport.abort()
+        self.views.close()
+        for task in tuple(self._tasks):
+            task.cancel()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something that has to wait, and see to it that it is neither lost nor silent."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            self.trouble("a task of the edge failed", self.id, fault)
+
+    def trouble(self, what: str, about: str, fault: BaseException) -> None:
+        """Report a fault of ours, with where it happened."""
+        where = "".join(traceback.format_exception(fault))
+        self.observer.observe(Trouble(what, about, f"please report this:\n{where}", "error"))
+
+    # --- Asking rooms -------------------------------------------------------------------------------------------------
+
+    def next_number(self) -> int:
+        """A number that no other asker of this process has had."""
+        self._last_number += 1
+        return self._last_number
 
     async def ask(self, room: str, make_event: Callable[[Origin], Event], timeout_s: float = 2.0) -> Answer:
         """Post an event to the room's owner and wait for its answer; `Refusal("unavailable")` if none comes in time.
 
         An unknown room is answered by its owner with `Refusal("unknown_room")`.
         """
-        raise NotImplementedError
+        number = self.next_number()
+        waiter = self._waiters[number] = asyncio.get_running_loop().create_future()
+        try:
+            if not self.bus.post(room, make_event(Origin(self.id, number))):
+                return UNAVAILABLE
+            return await asyncio.wait_for(waiter, timeout_s)
+        except TimeoutError:
+            return UNAVAILABLE
+        finally:
+            del self._waiters[number]
 
     async def enter(self, room: str, identity: Identity, message: ClientMessage) -> Answer:
         """A viewer's message that came over HTTP: the same checks as on a socket, then the room's answer.
 
         Includes the per-user message rate. A like without `cid` and a `tap` are answered `ok` without waiting.
         """
-        raise NotImplementedError
+        return await self.mailbox.enter(room, identity, message)
+
+    # --- Answers and notices ------------------------------------------------------------------------------------------
+
+    def _replies(self, replies: Sequence[Reply]) -> None:
+        sockets, came = self.pulse.sockets, self.answers.came
+        for reply in replies:
+            if (waiter := self._waiters.get(reply.asker)) is not None:
+                if not waiter.done():
+                    waiter.set_result(reply.answer)
+            elif reply.cid is not None and came((reply.asker, reply.cid)) and (viewer := sockets.get(reply.asker)):
+                viewer.answer(reply.cid, reply.answer)
+
+    def _notice(self, room: str, user: str, notice: Notice) -> None:
+        hub = self.views.peek(room) if room else None
+        for one in [hub] if hub is not None else [] if room else self.views.hubs():
+            one.notify(user, notice)
+
+    def flush_soon(self, viewer: ViewerSocket) -> None:
+        """Have this socket's acks written at the end of this turn of the loop."""
+        if not self._unsent:
+            asyncio.get_running_loop().call_soon(self._flush_acks)
+        self._unsent.append(viewer)
+
+    def _flush_acks(self) -> None:
+        unsent, self._unsent = self._unsent, []
+        for viewer in unsent:
+            viewer.flush_acks()
+
+    # --- Connections --------------------------------------------------------------------------------------------------
+
+    def forget(self, viewer: ViewerSocket) -> None:
+        """A socket is on its way out."""
+        self.pulse.remove(viewer)
+        self.lagging.pop(viewer, None)
+        if self.knocking.discard(viewer):
+            self.arrivals.forget(viewer)
+        if viewer.held:
+            viewer.held = False
+            person = viewer.identity.person
+            self.admission.release(viewer.address, None if person.anonymous else person.id)
+
+    def jitter_ms(self) -> int:
+        """When to come back."""
+        return random.randrange(self.rules.bye_spread_ms)  # noqa: S311 - spreads load, guards nothing
+
+    def count_refusal(self, code: str) -> None:
+        """A connection was refused; told to the observer once a second."""
+        self._refusals[code] = self._refusals.get(code, 0) + 1
 
     def address(self, peer: str, forwarded_for: str) -> str:
         """The client's address: `peer`, or behind trusted proxies the rightmost untrusted entry of `X-Forwarded-For`."""
-        raise NotImplementedError
+        return self.admission.address(peer, forwarded_for)
+
+    def address_of(self, transport: asyncio.BaseTransport, headers: Mapping[str, str]) -> str:
+        """The client's address of a connection; "" where nobody asks for it (then the system is not asked either)."""
+        if not self.admission.knows_addresses:
+            return ""
+        peer = transport.get_extra_info("peername")
+        # A peer without an address is a local proxy on a Unix socket.
+        return self.address(str(peer[0]) if isinstance(peer, tuple) else "127.0.0.1", headers.get("x-forwarded-for", ""))
+
+    @staticmethod
+    def make_room(transport: asyncio.BaseTransport) -> None:
+        """Let the kernel take what a socket has unsent, although its peer reads nothing: so a last word goes out.
+
+        The kernel sends it if the peer ever reads on; our own memory is free at once.
+        """
+        connection = transport.get_extra_info("socket")
+        if connection is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_194_304)  # it grants less where less is allowed
+
+    # --- The sweep ----------------------------------------------------------------------------------------------------
+
+    def on_sweep(self, sweep: Callable[[int], None]) -> None:
+        """Have something looked at with every sweep."""
+        self._sweeps.append(sweep)
+
+    def _wind_up(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(self.rules.sweep_ms / 1000, self._on_time)
+
+    def _on_time(self) -> None:
+        self._wind_up()
+        try:
+            self.sweep(self.clock())
+        except Exception as fault:  # noqa: BLE001 - the next sweep must come whatever happened in this one
+            self.trouble("a sweep failed", self.id, fault)
+
+    def sweep(self, now: int) -> None:
+        """Look at everything that may be due at `now` (Unix ms)."""
+        for number, cid in self.answers.overdue(now):
+            if (viewer := self.pulse.sockets.get(number)) is not None:
+                viewer.answer(cid, UNAVAILABLE)
+        for viewer in self.knocking.expired(now):
+            self.arrivals.too_late(viewer)
+        for viewer in list(self.lagging):
+            viewer.check_lag(now)
+        for connection in self.closing.expired(now):
+            connection.close_deadline()
+        self.pulse.sweep(now)
+        for sweep in self._sweeps:
+            sweep(now)
+        if now >= self._next_tick:
+            self._next_tick = now + TICK_MS
+            self._tick(now)
+
+    def _tick(self, now: int) -> None:
+        for hub in self.views.hubs():
+            presence.report(self, hub, now)
+            if hub.over():
+                hub.say_bye(list(hub.members()), hub.bye_over())
+            if hub.bans_due(now):
+                self.spawn(self._refresh_bans(hub))
+        self.views.sweep(now)
+        refusals, self._refusals = self._refusals, {}
+        for code, times in refusals.items():
+            self.observer.observe(Refused("socket", code, times))
+
+    async def _refresh_bans(self, hub: RoomHub) -> None:
+        """The news of a ban travels at most once; the list is asked for now and then, so that none stays unheard."""
+        answer = await self.ask(hub.room, lambda origin: Ask(origin, NODE, "bans"))
+        if isinstance(answer, Done) and isinstance(answer.value, list):
+            hub.replace_bans({str(ban["user"]): ban.get("until") or None for ban in answer.value})

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Final
 
+from livecast.core.commands import Ensure
+from livecast.core.errors import Refusal
+from livecast.core.events import Command, Person
+from livecast.edge.following import Following
 from livecast.edge.hub import RoomHub
+from livecast.ports import Unavailable
 
 if TYPE_CHECKING:
     from livecast.edge.node import Node
+
+UNKNOWN_MAX: Final = 10_000
+"""Ids remembered as unknown; when there are more, all are forgotten: somebody is trying ids out."""
+NODE: Final = Person("livecast", "livecast", role="service")
 
 
 class Views:
@@ -15,18 +25,88 @@ class Views:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._rooms: dict[str, Following] = {}
+        self._loading: dict[str, asyncio.Task[RoomHub | None]] = {}
+        self._unknown: dict[str, int] = {}
 
     def peek(self, room: str) -> RoomHub | None:
         """The hub if it is loaded."""
-        raise NotImplementedError
+        following = self._rooms.get(room)
+        return None if following is None else following.hub
 
     async def get(self, room: str) -> RoomHub | None:
         """The hub, loaded if need be; None if there is no such room (in `--dev` it is made).
 
         Raises `livecast.ports.Unavailable` when the store does not answer.
         """
-        raise NotImplementedError
+        if (hub := self.peek(room)) is not None:
+            return hub
+        if self._unknown.get(room, 0) > self._node.clock():
+            return None
+        loading = self._loading.get(room)
+        if loading is None:
+            loading = self._loading[room] = asyncio.get_running_loop().create_task(self._load(room))
+            loading.add_done_callback(lambda _: self._loading.pop(room, None))
+        return await asyncio.shield(loading)
 
     def made(self, room: str) -> None:
         """The room was created just now: forget that it was unknown."""
-        raise NotImplementedError
+        self._unknown.pop(room, None)
+
+    def hubs(self) -> list[RoomHub]:
+        """All that are loaded."""
+        return [following.hub for following in self._rooms.values()]
+
+    @property
+    def bytes(self) -> int:
+        """Frames held by all of them."""
+        return sum(following.hub.view.bytes_kept for following in self._rooms.values())
+
+    def sweep(self, now: int) -> None:
+        """Drop views that nobody needs: idle for long, or idle at all while there is too much."""
+        rules, held = self._node.rules, self.bytes
+        idle = [f for f in self._rooms.values() if f.hub.idle_since is not None]
+        for following in sorted(idle, key=lambda f: f.hub.idle_since or 0):
+            if held <= rules.views_bytes_max and now - (following.hub.idle_since or 0) < rules.view_idle_ms:
+                break
+            held -= following.hub.view.bytes_kept
+            self.drop(following.hub.room)
+
+    def drop(self, room: str) -> None:
+        """Follow this room no longer."""
+        if (following := self._rooms.pop(room, None)) is not None:
+            following.close()
+
+    def close(self) -> None:
+        """Follow nothing any more."""
+        for loading in self._loading.values():
+            loading.cancel()
+        for room in list(self._rooms):
+            self.drop(room)
+
+    async def _load(self, room: str) -> RoomHub | None:
+        following = await self._follow(room)
+        if following is None and self._node.rules.dev:
+            answer = await self._node.ask(room, lambda origin: Command(origin, NODE, "ensure", Ensure()))
+            if isinstance(answer, Refusal) and answer.code in {"unavailable", "overloaded"}:
+                raise Unavailable(answer.sentence())
+            following = await self._follow(room)
+        if following is None:
+            if len(self._unknown) >= UNKNOWN_MAX:
+                self._unknown.clear()
+            self._unknown[room] = self._node.clock() + self._node.rules.unknown_room_ms
+            return None
+        self._rooms[room] = following
+        return following.hub
+
+    async def _follow(self, room: str) -> Following | None:
+        following = Following(self._node, room)
+        try:
+            exists = await following.start()
+        except BaseException:
+            following.close()
+            raise
+        if not exists:
+            following.close()
+            return None
+        return following

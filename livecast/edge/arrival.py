@@ -1,0 +1,177 @@
+"""From an answered handshake into the room: who is it, may they, which room, and the welcome.
+
+Whatever speaks against it is told in the socket (`bye`, then a close code 44xx or 4503), because a page cannot see the
+status of a refused handshake. Usually nothing here waits, and the handshake's answer and the welcome leave in one write.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING, Final
+
+from livecast.edge.fanout import VARIANTS
+from livecast.edge.identity import AuthError, Identity, anonymous
+from livecast.edge.jwks import KeysStale
+from livecast.edge.outbox import Lag
+from livecast.edge.websocket import ViewerSocket
+from livecast.ports import Connected, StoreError
+from livecast.wire.messages import Ack, Bye
+from livecast.wire.sealing import Sealed, socket_message
+from livecast.wire.upgrade import SocketRequest
+from livecast.wire.websocket import frame
+
+if TYPE_CHECKING:
+    from livecast.edge.hub import RoomHub
+    from livecast.edge.node import Node
+
+ROOM_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
+_VARIANT_OF: Final = {(codec.name, deflate): index for index, (codec, deflate) in enumerate(VARIANTS)}
+_CONNECTED: Final = {is_anonymous: Connected("ws", is_anonymous) for is_anonymous in (False, True)}
+
+Since = tuple[str, int] | None
+
+
+class Arrivals:
+    """Viewers between the door and their room."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._knocking: dict[ViewerSocket, Since] = {}
+
+    def arrive(self, transport: asyncio.Transport, request: SocketRequest, address: str, rest: bytes) -> None:
+        """Take a connection over from the door; `rest` are bytes that came behind the handshake."""
+        node, headers = self._node, request.headers
+        variant = _VARIANT_OF[request.codec.name, request.deflate]
+        socket = ViewerSocket(node, transport, room=request.room, variant=variant, address=address)
+        transport.set_protocol(socket)
+        socket.acks = [request.response]
+        if not ROOM_ID.match(request.room):
+            self._refuse(socket, 4400, "Not a room id.")
+        elif not node.admission.origin_allowed(headers.get("origin"), headers.get("host", "")):
+            self._refuse(socket, 4403, "Pages of this origin may not connect.")
+        elif (hub := node.views.peek(request.room)) is None or not self._identify_at_once(socket, request):
+            socket.flush_acks()
+            transport.pause_reading()
+            node.spawn(self._arrive_slowly(socket, request, rest))
+            return
+        elif not socket.closing:
+            self._enter(socket, hub, request.since, has_token=request.token is not None)
+        if rest:
+            socket.data_received(rest)
+
+    def knocked(self, socket: ViewerSocket, cid: str) -> None:
+        """A viewer without a token, before a room that asks for one, has signed in."""
+        since = self._knocking.pop(socket, None)
+        self._node.knocking.discard(socket)
+        hub = self._node.views.peek(socket.room)
+        if hub is None:
+            self._refuse(socket, 4503, "The room is not ready.", reconnect=True)
+            return
+        socket.queue(socket_message(socket.codec, Ack(cid, "ok", you=hub.you(socket.identity))))
+        self._enter(socket, hub, since, has_token=True)
+
+    def too_late(self, socket: ViewerSocket) -> None:
+        """Nobody signed in before the deadline."""
+        self._refuse(socket, 4401, "This room asks for a token.")
+
+    def forget(self, socket: ViewerSocket) -> None:
+        """The connection is gone."""
+        self._knocking.pop(socket, None)
+
+    # ------------------------------------------------------------------------------------------------------------------
+
+    def _identify_at_once(self, socket: ViewerSocket, request: SocketRequest) -> bool:
+        """Set the socket's identity, or refuse it; False if that takes waiting for keys."""
+        if request.token is None:
+            socket.identity = anonymous(socket.conn)
+            return True
+        try:
+            socket.identity = self._node.authenticator.check(request.token, request.room, self._node.clock())
+        except KeysStale:
+            return False
+        except AuthError as fault:
+            self._refuse_token(socket, fault)
+        return True
+
+    async def _arrive_slowly(self, socket: ViewerSocket, request: SocketRequest, rest: bytes) -> None:
+        """The same with waiting: for the issuer's keys, for the room's view."""
+        node = self._node
+        try:
+            if request.token is None:
+                identity = anonymous(socket.conn)
+            else:
+                identity = await node.authenticator.authenticate(request.token, request.room, node.clock())
+            hub = await node.views.get(request.room)
+        except AuthError as fault:
+            self._refuse_token(socket, fault)
+            hub = None
+        except StoreError:
+            self._refuse(socket, 4503, "The room cannot be read just now.", reconnect=True)
+            hub = None
+        else:
+            if hub is None:
+                self._refuse(socket, 4404, "There is no such room.")
+        if socket.transport.is_closing():
+            return
+        socket.transport.resume_reading()
+        if hub is not None and not socket.closing:
+            socket.identity = identity
+            self._enter(socket, hub, request.since, has_token=request.token is not None)
+        if rest:
+            socket.data_received(rest)
+
+    def _enter(self, socket: ViewerSocket, hub: RoomHub, since: Since, *, has_token: bool) -> None:
+        """The last checks, then into the room."""
+        node, identity = self._node, socket.identity
+        refusal = hub.refuses(identity)
+        if node.draining:
+            self._refuse(socket, 4503, "This node is going away.", reconnect=True)
+        elif hub.over():
+            socket.bye(hub.bye_over())
+        elif refusal == "forbidden":
+            self._refuse(socket, 4403, "You may not watch this room.")
+        elif not socket.held and not self._hold(socket, identity):
+            self._refuse(socket, 4429, "Too many connections.", reconnect=True)
+        elif refusal is not None and not has_token:
+            self._knocking[socket] = since
+            node.knocking.add(socket, node.clock())
+            socket.flush_acks()
+        else:
+            self._join(socket, hub, since)
+
+    def _hold(self, socket: ViewerSocket, identity: Identity) -> bool:
+        user = None if identity.person.anonymous else identity.person.id
+        socket.held = self._node.admission.hold(socket.address, user)
+        return socket.held
+
+    def _join(self, socket: ViewerSocket, hub: RoomHub, since: Since) -> None:
+        """No turn of the loop lies between reading the view and being in the hub, so no frame is missed or sent twice."""
+        node, codec = self._node, socket.codec
+        joining = hub.welcome(codec, socket.identity, socket.conn, since=since)
+        socket.hub = hub
+        socket.after = joining.seq
+        hub.join(socket)
+        data = frame(joining.welcome, codec.opcode)
+        if joining.missed:
+            data += self._begin_catching_up(socket, hub, joining.missed, joining.seq)
+        socket.send(data)
+        node.pulse.add(socket, node.clock())
+        node.observer.observe(_CONNECTED[socket.identity.person.anonymous])
+
+    def _begin_catching_up(self, socket: ViewerSocket, hub: RoomHub, missed: list[Sealed], seq: int) -> bytes:
+        """The first of the missed frames; if there are more than fit, the rest follow as fast as the viewer takes them."""
+        lag = Lag(seq, 0, self._node.clock())
+        lag.catch_up.extend(missed)
+        first = lag.next_slice(lambda sealed: hub.form(sealed, socket.variant), self._node.rules.outbox_soft_bytes)
+        if lag.catch_up:
+            socket.start_lagging(lag)
+        return first
+
+    def _refuse_token(self, socket: ViewerSocket, fault: AuthError) -> None:
+        self._refuse(socket, 4403 if fault.code == "forbidden" else 4401, fault.message)
+
+    def _refuse(self, socket: ViewerSocket, code: int, reason: str, *, reconnect: bool = False) -> None:
+        self._node.count_refusal(str(code))
+        retry_after_ms = self._node.jitter_ms() if reconnect else 0
+        socket.bye(Bye(code, reason, reconnect=reconnect, retry_after_ms=retry_after_ms))

@@ -1,0 +1,198 @@
+"""The front door: every connection begins here. A WebSocket handshake is answered by ourselves, all else goes to aiohttp.
+
+A request's head is collected here until it is whole, for the first request of a connection and for every later one on a
+connection kept alive: so a head that never ends is cut off at a deadline, and a proxy may send a handshake over a
+connection on which it sent plain requests before.
+
+Rules for whoever edits this file:
+- Bytes are handed on untouched and exactly once. The boundary between two requests is where aiohttp waits for the next.
+- No timer per connection; one door per connection lives only as long as it speaks HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from livecast.edge.deadlines import Deadlines
+from livecast.wire.upgrade import UpgradeError, head_end, is_socket_request, parse_upgrade, refusal_response
+
+if TYPE_CHECKING:
+    from livecast.edge.node import Node
+
+BACKLOG: Final = 4096
+"""Connections the kernel holds while the loop is busy: a second of handshakes at half speed. Linux caps it at somaxconn."""
+
+HttpProtocol = Any
+"""aiohttp's `RequestHandler`."""
+
+
+class FrontDoor:
+    """Makes a `Door` for each connection. `make_http` is aiohttp's `web.Server` (`AppRunner.server`)."""
+
+    def __init__(self, node: Node, make_http: Callable[[], HttpProtocol]) -> None:
+        self.node = node
+        self.make_http = make_http
+        self.waiting: Deadlines[Door] = Deadlines(node.rules.header_deadline_ms)
+        """Doors whose head is not whole yet."""
+        node.on_sweep(self.sweep)
+
+    def __call__(self) -> Door:
+        """A door for a new connection."""
+        return Door(self)
+
+    def sweep(self, now: int) -> None:
+        """Cut off those whose head is overdue."""
+        for door in self.waiting.expired(now):
+            door.too_late()
+
+    async def listen(self, host: str | None, port: int, *, reuse_port: bool = False) -> asyncio.Server:
+        """Accept connections. With port 0 the kernel chooses one: see `server.sockets`."""
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(self, host, port, backlog=BACKLOG, reuse_port=reuse_port or None)
+        if self.node.rules.send_buffer_bytes:
+            for listening in server.sockets:  # what is accepted inherits it, which saves a call per connection
+                listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.node.rules.send_buffer_bytes)
+        return server
+
+
+class Door(asyncio.Protocol):
+    """One connection that speaks HTTP."""
+
+    __slots__ = ("_front", "_head", "_http", "_transport")
+
+    def __init__(self, front: FrontDoor) -> None:
+        self._front = front
+        self._head = b""
+        self._http: HttpProtocol = None
+        self._transport: asyncio.Transport = cast("asyncio.Transport", None)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Somebody is at the door."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._front.waiting.add(self, self._front.node.clock())
+
+    def data_received(self, data: bytes) -> None:
+        """Collect a head, or hand on what belongs to a request under way."""
+        http = self._http
+        if http is not None:
+            if not self._head and not _waits_for_a_request(http):
+                http.data_received(data)
+                return
+            if not self._head:
+                self._front.waiting.add(self, self._front.node.clock())
+        self._head += data
+        try:
+            end = head_end(self._head)
+        except UpgradeError as fault:
+            self._answer(fault.response)
+            return
+        if end >= 0:
+            whole, self._head = self._head, b""
+            self._front.waiting.discard(self)
+            if is_socket_request(whole[:end]):
+                self._upgrade(whole[:end], whole[end:])
+            else:
+                self._hand_on(whole)
+
+    def _hand_on(self, data: bytes) -> None:
+        http = self._http
+        if http is None:
+            http = self._http = self._front.make_http()
+            http.connection_made(self._transport)
+        http.data_received(data)
+
+    def _upgrade(self, head: bytes, rest: bytes) -> None:
+        """Answer a handshake; from here on the connection is a viewer's."""
+        node = self._front.node
+        wait_ms = 1000 if node.draining else node.admission.handshake(node.clock())
+        if wait_ms:
+            seconds = str(-(-wait_ms // 1000))
+            node.count_refusal("503")
+            self._answer(refusal_response(503, "Too many at once: try again.", headers=(("Retry-After", seconds),)))
+            return
+        try:
+            request = parse_upgrade(head)
+        except UpgradeError as fault:
+            node.count_refusal(str(fault.status))
+            self._answer(fault.response)
+            return
+        self._let_go_of_http()
+        node.arrivals.arrive(self._transport, request, node.address_of(self._transport, request.headers), rest)
+
+    def _let_go_of_http(self) -> None:
+        """Take the connection back from aiohttp, which waits for a next request that it will not get."""
+        if (http := self._http) is not None:
+            self._http = None
+            http.transport = None  # or it would close what is not its own any more
+            http.connection_lost(None)
+
+    def too_late(self) -> None:
+        """The head's deadline has passed. Who said nothing at all (browsers connect in advance) is told nothing."""
+        if self._head:
+            self._answer(refusal_response(408, "The request's head took too long."))
+        elif self._http is None:
+            self._transport.close()
+
+    def _answer(self, response: bytes) -> None:
+        """Answer and hang up."""
+        self._front.waiting.discard(self)
+        self._head = b""
+        self._let_go_of_http()
+        self._transport.set_protocol(Farewell(self._front.node, self._transport))
+        self._transport.write(response)
+        self._front.node.closing.add(self._transport.get_protocol(), self._front.node.clock())  # type: ignore[arg-type] # just set
+
+    def pause_writing(self) -> None:
+        """Tell aiohttp."""
+        if self._http is not None:
+            self._http.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Tell aiohttp."""
+        if self._http is not None:
+            self._http.resume_writing()
+
+    def eof_received(self) -> bool | None:
+        """The peer sends no more."""
+        return self._http.eof_received() if self._http is not None else None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        self._front.waiting.discard(self)
+        if self._http is not None:
+            self._http.connection_lost(exc)
+            self._http = None
+
+
+class Farewell(asyncio.Protocol):
+    """What is left of a refused connection: it reads and forgets until the peer hangs up, or the close deadline passes.
+
+    Closing at once, with bytes of the peer unread, would make the kernel send a reset, which may overtake the answer.
+    """
+
+    __slots__ = ("_node", "_transport")
+
+    def __init__(self, node: Node, transport: asyncio.Transport) -> None:
+        self._node = node
+        self._transport = transport
+
+    def close_deadline(self) -> None:
+        """Enough."""
+        self._transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - why is nobody's business
+        """The connection is gone."""
+        self._node.closing.discard(self)
+
+
+def _waits_for_a_request(http: HttpProtocol) -> bool:
+    """Whether aiohttp has answered everything so far and waits for the next request's first byte.
+
+    Its `RequestHandler` waits on the future `_waiter` then and only then. (Should a later aiohttp name it otherwise, every
+    further request goes to it unseen: without a deadline for its head, and a handshake is refused by the application.)
+    """
+    waiter = getattr(http, "_waiter", None)
+    return waiter is not None and not waiter.done()

@@ -1,0 +1,91 @@
+"""From a viewer's message to an event for the room, or a refusal at once: the same for sockets and for HTTP.
+
+What can be judged without the room is judged here: whether the token allows this kind of message, and what the anonymous
+may do. All else is the room's to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from livecast.core.errors import Refusal
+from livecast.core.events import Event, Liked, Origin, Said
+from livecast.edge.identity import Identity
+from livecast.wire.codec import body_digest
+from livecast.wire.messages import (
+    ClaimMessage,
+    ClientMessage,
+    CommentMessage,
+    GiftMessage,
+    LikeMessage,
+    ReportMessage,
+    TapMessage,
+    VoteMessage,
+)
+
+if TYPE_CHECKING:
+    from livecast.edge.hub import RoomHub
+
+NOT_ALLOWED: Final = Refusal("not_allowed")
+SIGN_IN: Final = Refusal("unauthorized", "Sign in to do this.")
+NO_DESK: Final = Refusal("unavailable", "Reports are not taken yet.", retry_after_ms=60_000)
+# Nobody here knows any gift, drop, poll or product so far, which is the truth and not a fault.
+UNKNOWN_GIFT: Final = Refusal("unknown_gift")
+UNKNOWN_DROP: Final = Refusal("unknown_drop")
+UNKNOWN_POLL: Final = Refusal("unknown_poll")
+
+#: An event for the room, a refusal at once, or None where there is nothing to do and nobody to answer.
+Entered = Event | Refusal | None
+
+
+def enter(message: ClientMessage, identity: Identity, hub: RoomHub, origin: Origin) -> Entered:
+    """What becomes of a message here. `auth` and `ping` are the connection's own and never get here."""
+    return _ENTRIES[type(message)](message, identity, hub, origin)
+
+
+def _comment(m: CommentMessage, who: Identity, _hub: RoomHub, origin: Origin) -> Entered:
+    if who.person.anonymous:
+        return SIGN_IN
+    if "comment" not in who.can:
+        return NOT_ALLOWED
+    style = None if m.style is None else msgspec.structs.asdict(m.style)
+    if style is not None:
+        style = {name: value for name, value in style.items() if value is not None} or None
+    return Said(origin, who.person, m.cid, m.text, body_digest(m), m.reply_to, m.mentions or (), style, m.meta)
+
+
+def _like(m: LikeMessage, who: Identity, hub: RoomHub, origin: Origin) -> Entered:
+    if "like" not in hub.can(who):
+        return SIGN_IN if who.person.anonymous else NOT_ALLOWED
+    return Liked(origin, who.person, m.n, m.cid)
+
+
+def _money(kind: str, unknown: Refusal) -> Callable[[Any, Identity, RoomHub, Origin], Entered]:
+    def entry(_m: ClientMessage, who: Identity, _hub: RoomHub, _origin: Origin) -> Entered:
+        if who.person.anonymous:
+            return SIGN_IN
+        return unknown if kind in who.can else NOT_ALLOWED
+
+    return entry
+
+
+def _tap(_m: TapMessage, _who: Identity, _hub: RoomHub, _origin: Origin) -> Entered:
+    return None
+
+
+def _report(_m: ReportMessage, who: Identity, _hub: RoomHub, _origin: Origin) -> Entered:
+    return SIGN_IN if who.person.anonymous else NO_DESK
+
+
+_ENTRIES: Final[dict[type, Callable[[Any, Identity, RoomHub, Origin], Entered]]] = {
+    CommentMessage: _comment,
+    LikeMessage: _like,
+    GiftMessage: _money("gift", UNKNOWN_GIFT),
+    ClaimMessage: _money("claim", UNKNOWN_DROP),
+    VoteMessage: _money("vote", UNKNOWN_POLL),
+    TapMessage: _tap,
+    ReportMessage: _report,
+}

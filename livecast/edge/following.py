@@ -1,0 +1,174 @@
+"""Following one room: a hub's view is kept at the head of the room's log.
+
+It is built so that nothing falls between what is stored and what is said meanwhile: subscribe, wait until that holds, read
+the store, then take in what came in between. A hole later on is filled in the same way, by reading again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import msgspec
+
+from livecast.core.events import Frame, Redact
+from livecast.core.patch import merge
+from livecast.core.state import redact_frame
+from livecast.core.view import RoomView
+from livecast.edge.hub import RoomHub
+from livecast.ports import Published, Stored, StoreError, Subscription
+from livecast.wire.records import decode_frame, decode_private, decode_snapshot
+from livecast.wire.sealing import Sealed
+
+if TYPE_CHECKING:
+    from livecast.edge.node import Node
+
+HEARD_MAX: Final = 1_000
+"""Publications kept while the store is read; at five a second the read would have timed out a hundred times over."""
+REREAD_PAUSE_S: Final = 0.2
+"""Between attempts to fill a hole while the store does not answer."""
+
+
+class Following:
+    """One room being followed: keeps its hub's view at the head of the log."""
+
+    hub: RoomHub
+
+    def __init__(self, node: Node, room: str) -> None:
+        self._node = node
+        self._room = room
+        self._subscription: Subscription | None = None
+        self._heard: list[Published] | None = []
+        """What came while the store is being read; None: nothing is being read."""
+        self._closed = False
+
+    async def start(self) -> bool:
+        """Subscribe, then read; False if there is no such room."""
+        self._subscription = await self._node.bus.follow(self._room, self._deliver)
+        stored = await self._node.log.read(self._room)
+        if stored is None:
+            return False
+        view = RoomView(self._node.room_rules, rewrite)
+        put_in(view, stored)
+        self.hub = RoomHub(self._node, self._room, view)
+        self.hub.replace_bans(bans_in(stored))
+        self._take_in_heard()
+        return True
+
+    def close(self) -> None:
+        """No more deliveries."""
+        self._closed = True
+        if self._subscription is not None:
+            self._subscription.close()
+
+    def _deliver(self, published: Published) -> None:
+        """From the bus: the next frame, an old one heard twice, a new epoch, or one too far ahead."""
+        if self._closed:
+            return
+        if self._heard is not None:
+            if len(self._heard) < HEARD_MAX:
+                self._heard.append(published)
+            return
+        if not self._take_in(published):
+            self._fill_hole([published])
+
+    def _take_in(self, published: Published) -> bool:
+        """Apply it unless it is old; False if something before it is missing."""
+        view = self.hub.view
+        try:
+            if published.snapshot is not None:
+                if (published.epoch, published.seq) != (view.epoch, view.seq):
+                    view.reset(decode_snapshot(published.snapshot))
+                    self.hub.renewed()
+                return True
+            if published.frame is None or (published.epoch == view.epoch and published.seq <= view.seq):
+                return True
+            frame = decode_frame(published.frame)
+        except msgspec.MsgspecError as fault:
+            self._node.trouble("a publication could not be read", self._room, fault)
+            return True
+        return self.hub.apply(Sealed(published.frame, frame), frame)
+
+    def _take_in_heard(self) -> None:
+        """Go on with what came meanwhile."""
+        heard, self._heard = self._heard or [], None
+        for index, published in enumerate(heard):
+            if not self._take_in(published):
+                self._fill_hole(heard[index:])
+                return
+
+    def _fill_hole(self, heard: list[Published]) -> None:
+        self._heard = heard
+        self._node.spawn(self._read_again())
+
+    async def _read_again(self) -> None:
+        """Fill a hole from the log; where it reaches not far enough back, start afresh."""
+        stored = await self._read_until_answered()
+        if self._closed:
+            return
+        if stored is not None and not self._fill(stored):
+            put_in(self.hub.view, stored)
+            self.hub.renewed()
+        self._take_in_heard()
+
+    async def _read_until_answered(self) -> Stored | None:
+        while not self._closed:
+            try:
+                return await self._node.log.read(self._room)
+            except StoreError:
+                await asyncio.sleep(REREAD_PAUSE_S)
+        return None
+
+    def _fill(self, stored: Stored) -> bool:
+        """Apply what the log has and the view lacks; False if they do not meet."""
+        view = self.hub.view
+        if stored.epoch != view.epoch:
+            return False
+        for entry in stored.entries:
+            if entry.frame is not None and entry.seq > view.seq:
+                frame = decode_frame(entry.frame)
+                if not self.hub.apply(Sealed(entry.frame, frame), frame):
+                    return False
+        return view.seq >= stored.seq
+
+
+def put_in(view: RoomView, stored: Stored) -> None:
+    """Make a view say what the store says, with all of its frames that can be resumed from."""
+    snapshot = decode_snapshot(stored.snapshot)
+    view.reset(snapshot)
+    earlier: list[tuple[Frame, bytes]] = []
+    for entry in stored.entries:
+        if entry.frame is not None and entry.number <= stored.snapshot_number:
+            frame = decode_frame(entry.frame)
+            if earlier and (frame.epoch, frame.seq) != (earlier[-1][0].epoch, earlier[-1][0].seq + 1):
+                earlier.clear()
+            earlier.append((frame, entry.frame))
+    if earlier and (earlier[-1][0].epoch, earlier[-1][0].seq) == (view.epoch, view.seq):
+        for frame, data in earlier:
+            view.keep(frame, Sealed(data), len(data))
+    for entry in stored.entries:
+        if entry.frame is not None and entry.number > stored.snapshot_number:
+            view.apply(decode_frame(entry.frame), Sealed(entry.frame), len(entry.frame))
+
+
+def bans_in(stored: Stored) -> dict[str, int | None]:
+    """The ban list as stored: user -> until when (Unix ms; None: until taken back)."""
+    private: dict[str, Any] = decode_snapshot(stored.snapshot).private
+    for entry in stored.entries:
+        if entry.private is not None and entry.number > stored.snapshot_number:
+            private = merge(private, decode_private(entry.private))
+    return {user: until or None for user, (_at, until, *_) in private.get("bans", {}).items()}
+
+
+def rewrite(payload: object, redact: Redact) -> tuple[object, int]:
+    """A kept frame without what was redacted, and its new size; -1 if it is the same."""
+    sealed = cast("Sealed", payload)
+    if not any(name.encode() in sealed.msgpack for name in (*redact.comments, *redact.users)):
+        return payload, -1
+    frame = decode_frame(sealed.msgpack)
+    rewritten = redact_frame(frame, redact)
+    if rewritten is frame:
+        return payload, -1
+    fresh = Sealed.of(rewritten)
+    fresh.drop_caches()
+    return fresh, len(fresh.msgpack)

@@ -1,0 +1,414 @@
+"""One viewer's WebSocket, from the answered handshake to the last byte.
+
+Rules for whoever edits this file:
+- Writing never waits, and what was promised to go out first does: acks before the frame that shows what they acknowledge.
+- There is one of these per viewer and many thousands per node: a new slot costs 8 bytes times all of them, a dict 200.
+- No timers: whatever is due is put where the node's sweep looks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from livecast.core.errors import Refusal
+from livecast.core.events import Answer, Notice, Origin
+from livecast.edge import entry
+from livecast.edge.fanout import VARIANTS
+from livecast.edge.identity import NOBODY, AuthError, Identity
+from livecast.edge.jwks import KeysStale
+from livecast.edge.mailbox import UNAVAILABLE
+from livecast.edge.outbox import GONE, LAGGING, Lag
+from livecast.ports import Disconnected
+from livecast.wire.codec import Codec, WireError, ack_of
+from livecast.wire.messages import Ack, Auth, Bye, ClientMessage, CommentMessage, ErrorMessage, Ping, Pong
+from livecast.wire.sealing import Sealed, socket_message
+from livecast.wire.websocket import (
+    CLOSE,
+    PING,
+    PONG,
+    FrameParser,
+    WebSocketError,
+    close_code_of,
+    close_frame,
+    frame,
+)
+
+if TYPE_CHECKING:
+    from livecast.edge.hub import RoomHub
+    from livecast.edge.node import Node
+
+
+class ViewerSocket(asyncio.Protocol):
+    """A viewer. `hub` is None while they are not (or no longer) in the room."""
+
+    __slots__ = (
+        "_bad",
+        "_full_at",
+        "_origin",
+        "_parser",
+        "acks",
+        "address",
+        "after",
+        "close_code",
+        "held",
+        "hub",
+        "identity",
+        "lag",
+        "node",
+        "number",
+        "room",
+        "silent",
+        "transport",
+        "variant",
+    )
+
+    def __init__(self, node: Node, transport: asyncio.Transport, *, room: str, variant: int, address: str) -> None:
+        self.node = node
+        self.transport = transport
+        self.room = room
+        self.variant = variant
+        """Index into `fanout.VARIANTS`."""
+        self.identity = NOBODY
+        self.address = address
+        self.hub: RoomHub | None = None
+        self.number = node.next_number()
+        self.after = 0
+        """The last frame that this socket must not get (again); `LAGGING` and `GONE` are above all of them."""
+        self.acks: list[bytes] | None = None
+        """What goes out with the next write, at the latest at the end of this turn of the loop."""
+        self.lag: Lag | None = None
+        self.silent = 0
+        """Pings since anything was heard."""
+        self.close_code = 1006
+        self.held = False
+        """Counted by admission."""
+        self._parser = FrameParser(deflate=VARIANTS[variant][1])
+        self._origin: Origin | None = None
+        self._full_at = 0.0
+        self._bad = 0
+        transport.set_write_buffer_limits(high=0)  # tell us of every byte that stays behind; a healthy socket has none
+
+    @property
+    def codec(self) -> Codec:
+        """How this viewer wants messages."""
+        return VARIANTS[self.variant][0]
+
+    @property
+    def conn(self) -> str:
+        """The connection's name, for support."""
+        return f"{self.node.id}-{self.number:x}"
+
+    @property
+    def closing(self) -> bool:
+        """A close frame was sent, or the connection is gone."""
+        return self.after == GONE
+
+    # --- Receive ------------------------------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes from the viewer."""
+        self.silent = 0
+        try:
+            messages = self._parser.feed(data)
+        except WebSocketError as fault:
+            self._handle(fault.before)
+            self.close(fault.close_code, fault.reason)
+            return
+        self._handle(messages)
+
+    def _handle(self, messages: list[tuple[int, bytes]]) -> None:
+        if not messages:
+            return
+        now, opcode_due = self.node.clock(), self.codec.opcode
+        for opcode, payload in messages:
+            if opcode == CLOSE:
+                self._closed_by_peer(close_code_of(payload))
+                return
+            if self.after == GONE:
+                continue
+            if opcode == PING:
+                if not self._limited(now):  # one may leave pings unanswered but the last; a flood of them gets less
+                    self.send(frame(payload, PONG))
+            elif opcode == opcode_due:
+                self._message(payload, now)
+            elif opcode != PONG:
+                self._bad_message(ErrorMessage("bad_message", f"This socket speaks {self.codec.name}."))
+
+    def _message(self, payload: bytes, now: int) -> None:
+        """One message: decode, limit, and either answer or pass it on to the room."""
+        wait = self._limited(now)
+        try:
+            message = self.codec.decode(payload)
+        except WireError as fault:
+            if fault.code == "bad_message":
+                self._bad_message(fault.answer())
+            else:
+                self._say(ErrorMessage("rate_limited", "Too fast.", fault.cid, wait) if wait else fault.answer())
+            return
+        self._bad = 0
+        if wait:
+            self._refuse(message, Refusal("rate_limited", retry_after_ms=wait))
+        elif isinstance(message, Ping):
+            self._pong(message, now)
+        elif isinstance(message, Auth):
+            self._authenticate(message, now)
+        elif self.hub is None:
+            self._refuse(message, entry.SIGN_IN)
+        else:
+            self._enter(message, self.hub, now)
+
+    def _enter(self, message: ClientMessage, hub: RoomHub, now: int) -> None:
+        """Pass a message on to the room, or answer it at once."""
+        node, origin = self.node, self._origin
+        if origin is None:
+            origin = self._origin = Origin(node.id, self.number)
+        entered = entry.enter(message, self.identity, hub, origin)
+        if isinstance(entered, Refusal):
+            self._refuse(message, entered)
+            return
+        if entered is None:
+            return
+        cid: str | None = message.cid  # type: ignore[union-attr] # what becomes an event has a cid or may have one
+        if cid is None:
+            node.bus.post(self.room, entered)
+            return
+        asked = (self.number, cid)
+        node.answers.expect(asked, now)
+        if not node.bus.post(self.room, entered) and node.answers.came(asked):
+            self._say(ack_of(cid, UNAVAILABLE))
+
+    def _limited(self, now: int) -> int:
+        """Take one from the connection's token bucket: 0, or how many ms until there is one."""
+        late = self._full_at - now
+        if late <= 0:
+            late = 0.0
+        elif late > self.node.message_burst_ms:
+            return int(late - self.node.message_burst_ms) + 1
+        self._full_at = now + late + self.node.message_interval_ms
+        return 0
+
+    def _refuse(self, message: ClientMessage, refusal: Refusal) -> None:
+        cid: str | None = getattr(message, "cid", None)
+        if isinstance(message, CommentMessage) and self.hub is not None and not self.identity.person.anonymous:
+            self.hub.count_refused(self.identity.person.id, message.cid, refusal.code, final=refusal.final)
+        self._say(ack_of(cid, refusal))
+
+    def _bad_message(self, answer: ErrorMessage) -> None:
+        self._say(answer)
+        self._bad += 1
+        if self._bad >= self.node.rules.bad_messages_max:
+            self.bye(Bye(4002, "Too many bad messages.", reconnect=False, retry_after_ms=0))
+
+    def _pong(self, message: Ping, now: int) -> None:
+        if (hub := self.hub) is None:
+            self._refuse(message, entry.SIGN_IN)
+            return
+        seq = hub.view.seq if self.after == LAGGING else max(hub.sent_seq, self.after)
+        self._say(Pong(now, hub.view.epoch, seq, message.cid))
+
+    # --- Identity -----------------------------------------------------------------------------------------------------
+
+    def _authenticate(self, message: Auth, now: int) -> None:
+        try:
+            identity = self.node.authenticator.check(message.token, self.room, now)
+        except KeysStale:
+            self.node.spawn(self._authenticate_slowly(message))
+        except AuthError as fault:
+            self._say(ErrorMessage(fault.code, fault.message, message.cid))
+        else:
+            self._become(identity, message.cid)
+
+    async def _authenticate_slowly(self, message: Auth) -> None:
+        """The issuer's keys have to be fetched first."""
+        try:
+            identity = await self.node.authenticator.authenticate(message.token, self.room, self.node.clock())
+        except AuthError as fault:
+            if not self.closing:
+                self._say(ErrorMessage(fault.code, fault.message, message.cid))
+        else:
+            if not self.closing:
+                self._become(identity, message.cid)
+
+    def _become(self, identity: Identity, cid: str) -> None:
+        """Renew the token, or sign an anonymous viewer in."""
+        is_now, user = self.identity.person, identity.person.id
+        if not is_now.anonymous and is_now.id != user:
+            self._say(ErrorMessage("forbidden", "This socket is signed in as somebody else.", cid))
+            return
+        hub = self.hub
+        if hub is None:
+            self.identity = identity
+            self.node.arrivals.knocked(self, cid)
+            return
+        if hub.banned(user):
+            self._say(ErrorMessage("forbidden", "You were put out of this room.", cid))
+            hub.kick(user)
+            if not self.closing:  # it was anonymous until now, so the hub did not know it by that name
+                self.bye(Bye(4003, "You were put out of this room.", reconnect=False, retry_after_ms=0))
+            return
+        if is_now.anonymous and not self.node.admission.sign_in(user):
+            self._say(ErrorMessage("rate_limited", "Too many connections of this user.", cid, 10_000))
+            return
+        hub.signed_in(self, identity)
+        self.node.pulse.add(self, self.node.clock())
+        self._say(Ack(cid, "ok", you=hub.you(identity)))
+
+    # --- Send ---------------------------------------------------------------------------------------------------------
+
+    def send(self, data: bytes) -> None:
+        """Write now, behind the acks that wait."""
+        if (acks := self.acks) is not None:
+            self.acks = None
+            acks.append(data)
+            data = b"".join(acks)
+        if self.lag is not None:
+            self.lag.put += len(data)
+        self.transport.write(data)
+
+    def flush_acks(self) -> None:
+        """Write the acks that wait."""
+        if (acks := self.acks) is not None:
+            self.acks = None
+            data = acks[0] if len(acks) == 1 else b"".join(acks)
+            if self.lag is not None:
+                self.lag.put += len(data)
+            self.transport.write(data)
+
+    def queue(self, data: bytes) -> None:
+        """Write at the end of this turn, or with the next frame if that comes first."""
+        if self.acks is None:
+            self.acks = [data]
+            self.node.flush_soon(self)
+        else:
+            self.acks.append(data)
+
+    def _say(self, message: Ack | ErrorMessage | Pong) -> None:
+        self.queue(socket_message(self.codec, message))
+
+    def answer(self, cid: str | None, answer: Answer) -> None:
+        """The room's answer to a message of this viewer."""
+        if self.after != GONE:
+            self.queue(socket_message(self.codec, ack_of(cid, answer)))
+
+    def notice(self, notice: Notice) -> None:
+        """To this viewer alone; never skipped."""
+        self.queue(socket_message(self.codec, notice))
+
+    # --- Falling behind -----------------------------------------------------------------------------------------------
+
+    def pause_writing(self) -> None:
+        """Bytes stayed behind."""
+        if self.lag is None and self.after != GONE:
+            self.lag = Lag(self.after, self.transport.get_write_buffer_size(), self.node.clock())
+            self.after = LAGGING
+            self.node.lagging[self] = None
+
+    def resume_writing(self) -> None:
+        """They are gone. (Told in the midst of the transport's own work: answer in the next turn.)"""
+        if self.lag is not None:
+            asyncio.get_running_loop().call_soon(self._drained)
+
+    def offer(self, sealed: Sealed, data: bytes, seq: int) -> bool:
+        """A frame for a lagging socket; False if it is left out."""
+        lag = self.lag
+        if lag is None or lag.skipped:
+            return False
+        if seq <= lag.after:
+            return True
+        if lag.catch_up:
+            if lag.catch_up_with(sealed):
+                return True
+        elif self.transport.get_write_buffer_size() <= self.node.rules.outbox_soft_bytes:
+            self.send(data)
+            return True
+        lag.skip()
+        return False
+
+    def start_lagging(self, lag: Lag) -> None:
+        """Begin with more than fits at once: a resume over many frames."""
+        self.lag = lag
+        self.after = LAGGING
+        self.node.lagging[self] = None
+        asyncio.get_running_loop().call_soon(self._drained)
+
+    def _drained(self) -> None:
+        lag, hub = self.lag, self.hub
+        if lag is None or hub is None or self.transport.get_write_buffer_size():
+            return
+        if lag.catch_up:
+            soft = self.node.rules.outbox_soft_bytes
+            self.send(lag.next_slice(lambda sealed: hub.form(sealed, self.variant), soft))
+            if not self.transport.get_write_buffer_size():
+                asyncio.get_running_loop().call_soon(self._drained)
+            return
+        self.lag = None
+        self.node.lagging.pop(self, None)
+        self.after = lag.after
+        if lag.skipped:
+            self.welcome_again("skipped")
+
+    def welcome_again(self, reason: str) -> None:
+        """What this viewer knew does not hold any more: tell the room as it is. One who lags hears it once drained."""
+        if self.after == GONE or self.hub is None:
+            return
+        if self.lag is not None:
+            self.lag.skip()
+            return
+        joining = self.hub.welcome(self.codec, self.identity, self.conn, reason=reason)
+        self.after = joining.seq
+        self.send(frame(joining.welcome, self.codec.opcode))
+
+    def check_lag(self, now: int) -> None:
+        """The sweep looks at a lagging socket: hang up on it if it takes nothing or too little."""
+        lag = self.lag
+        if lag is None or not lag.too_slow(self.transport.get_write_buffer_size(), now, self.node.rules):
+            return
+        self.node.make_room(self.transport)
+        self.bye(Bye(4008, "Too slow.", reconnect=True, retry_after_ms=self.node.jitter_ms()))
+
+    # --- Close --------------------------------------------------------------------------------------------------------
+
+    def bye(self, bye: Bye) -> None:
+        """Say why, close, and give the viewer a moment to take it."""
+        if self.after != GONE:
+            self.queue(socket_message(self.codec, bye))
+            self.close(bye.code, bye.reason)
+
+    def close(self, code: int, reason: str) -> None:
+        """Send a close frame; the connection ends when the peer has answered it, or at the close deadline."""
+        if self.after == GONE:
+            return
+        self._leave(code)
+        self.send(close_frame(code, reason))
+        self.node.closing.add(self, self.node.clock())
+
+    def _closed_by_peer(self, code: int) -> None:
+        if self.after != GONE:
+            self._leave(code)
+            self.send(close_frame(1000 if code == 1005 else code))
+        self.transport.close()
+
+    def close_deadline(self) -> None:
+        """The peer did not answer our close frame in time."""
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+        else:
+            self.transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - why it broke is nobody's business
+        """The connection is gone."""
+        self._leave(self.close_code)
+        self.node.closing.discard(self)
+
+    def _leave(self, code: int) -> None:
+        """Out of the room and out of every list, once."""
+        if self.after == GONE:
+            return
+        self.after, self.close_code, self.lag = GONE, code, None
+        node = self.node
+        if self.hub is not None:
+            self.hub.leave(self)
+            self.hub = None
+            node.observer.observe(Disconnected("ws", code))
+        node.forget(self)
