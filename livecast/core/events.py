@@ -36,6 +36,10 @@ class Person(Struct, frozen=True, omit_defaults=True):
         return self.role in STAFF_ROLES
 
 
+#: Stands where a redaction took the speaker away; as a default it is not sent.
+NOBODY = Person("", "")
+
+
 class Origin(Struct, frozen=True):
     """Where an answer goes: the node and, on it, the asker's number."""
 
@@ -173,12 +177,15 @@ class Quote(Struct, frozen=True):
 
 
 class Comment(Struct, frozen=True, omit_defaults=True):
-    """One line on the screen. `n` > 1: so many people said it. `late`: a held one, approved; not counted again."""
+    """One line on the screen. `n` > 1: so many people said it. `late`: a held one, approved; not counted again.
+
+    A redacted one is `{id, redacted}` and nothing else.
+    """
 
     id: str
-    u: Person
-    text: str
-    at: int
+    u: Person = NOBODY
+    text: str = ""
+    at: int = 0
     n: int = 1
     style: dict[str, Json] | None = None
     lane: int = 3
@@ -187,6 +194,7 @@ class Comment(Struct, frozen=True, omit_defaults=True):
     meta: dict[str, Json] | None = None
     paid: dict[str, Json] | None = None
     late: bool = False
+    redacted: bool = False
 
 
 class Merge(Struct, frozen=True):

@@ -1,0 +1,341 @@
+"""What the control plane changes in a room: its title and hosts, its broadcast, policy, custom state and notice.
+
+A change takes effect at once and is told with the next frame, as the difference between what viewers were told and what is
+true now. Methods raise `InvalidChange` and then have changed nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import msgspec
+
+from livecast.core import commands as c
+from livecast.core.errors import InvalidChange, Refusal
+from livecast.core.events import Json
+from livecast.core.forms import check_size
+from livecast.core.numerals import base36
+from livecast.core.patch import check_plain, diff, merge
+from livecast.core.rules import Policy, RoomRules
+from livecast.core.state import DEFAULTS, overlay_of, policy_dict, whole
+from livecast.core.text import clean
+
+_PATH: Final = re.compile(r" - at `\$\.?([^`]*)`\Z")
+_UNKNOWN: Final = re.compile(r"unknown field `([^`]*)`")
+
+
+class Control:
+    """The settings and the broadcast of one room.
+
+    `overlay` is the public state as it is (see `state.py`), `policy` the policy as it is; `told` and `told_policy` are what
+    frames have said of them. `starts_by_itself_at` is when a scheduled broadcast begins without being asked, or None.
+    """
+
+    __slots__ = (
+        "_rules",
+        "_told_private",
+        "created_at",
+        "last_began_at",
+        "live",
+        "merchant",
+        "overlay",
+        "policy",
+        "renewing",
+        "rev",
+        "room",
+        "starts_by_itself_at",
+        "told",
+        "told_policy",
+        "totals_of",
+    )
+
+    def __init__(self, room: str, rules: RoomRules, now: int) -> None:
+        self.room = room
+        self._rules = rules
+        self.created_at = now
+        self.rev = 0
+        self.merchant = ""
+        self.overlay: dict[str, Json] = {}
+        self.told: dict[str, Json] = self.overlay
+        self.policy: Policy = rules.policy
+        self.told_policy: Policy = rules.policy
+        self.live = False
+        self.renewing = False
+        """A broadcast has begun that no epoch belongs to yet."""
+        self.starts_by_itself_at: int | None = None
+        self.last_began_at = 0
+        self.totals_of = ""
+        """The broadcast that likes and users are counted for."""
+        self._told_private: dict[str, Json] = {}
+
+    # --- Feed: the room itself ----------------------------------------------------------------------------------------
+    def put_room(self, args: c.PutRoom, now: int) -> None:
+        """Replace what the room says about itself."""
+        policy = self._policy_from(args.policy, {}, "policy")
+        custom = self._custom_from(args.custom, {}, "custom")
+        self._set(title=clean(args.title), hosts=list(msgspec.to_builtins(args.hosts)), custom=custom)
+        self.merchant = args.merchant
+        self.policy = policy
+        self._schedule(args.starts_at, now)
+        self._changed()
+
+    def patch_room(self, args: c.PatchRoom, now: int) -> None:
+        """Merge into what the room says about itself."""
+        policy, custom = self.policy, self.overlay.get("custom", {})
+        if args.policy is not msgspec.UNSET:
+            policy = self._policy_from(args.policy or {}, policy_dict(policy) if args.policy is not None else {}, "policy")
+        if args.custom is not msgspec.UNSET:
+            custom = self._custom_from(args.custom or {}, custom if args.custom is not None else {}, "custom")
+        self.policy = policy
+        self._set(custom=custom)
+        if args.title is not msgspec.UNSET:
+            self._set(title=clean(args.title or ""))
+        if args.hosts is not msgspec.UNSET:
+            self._set(hosts=list(msgspec.to_builtins(args.hosts or ())))
+        if args.merchant is not msgspec.UNSET:
+            self.merchant = args.merchant or ""
+        if args.starts_at is not msgspec.UNSET:
+            self._schedule(args.starts_at, now)
+        self._changed()
+
+    def set_policy(self, args: c.SetPolicy, _now: int) -> None:
+        """Merge into the policy."""
+        self.policy = self._policy_from(args.patch, policy_dict(self.policy), "")
+        self._changed()
+
+    def set_custom(self, args: c.SetCustom, _now: int) -> None:
+        """Merge into the platform's own state."""
+        self._set(custom=self._custom_from(args.patch, self.overlay.get("custom", {}), ""))
+        self._changed()
+
+    def set_notice(self, args: c.SetNotice, now: int) -> None:
+        """Pin a line on top of the room."""
+        text = clean(args.text)
+        if not text:
+            raise InvalidChange(Refusal("invalid", "Nothing is left of this text.", field="text"))
+        if args.until is not None and args.until <= now:
+            raise InvalidChange(Refusal("invalid", "That is over already.", field="until"))
+        self._set(notice={"text": text} if args.until is None else {"text": text, "until": args.until})
+        self._changed()
+
+    def clear_notice(self, _args: c.ClearNotice, _now: int) -> None:
+        """Take the pinned line away."""
+        if "notice" in self.overlay:
+            self._unset("notice")
+            self._changed()
+
+    # --- Feed: the broadcast ------------------------------------------------------------------------------------------
+    def start(self, args: c.Start, now: int) -> None:
+        """Begin a broadcast now, or (`starts_at` to come) schedule it."""
+        if self.status in ("live", "paused"):
+            raise InvalidChange(Refusal("conflict", "A broadcast is on already."))
+        if args.title is not None:
+            self._set(title=clean(args.title))
+        if args.starts_at is not None and args.starts_at > now:
+            self._set(status="scheduled")
+            self._unset("ended_at", "redirect", "started_at")
+            self._schedule(args.starts_at, now)
+            self._changed()
+        else:
+            self.begin(now)
+
+    def begin(self, now: int) -> None:
+        """A new broadcast is on."""
+        # Broadcasts of a room are told apart by when they began, even two within a millisecond.
+        self.last_began_at = max(now, self.last_began_at + 1)
+        self._set(broadcast=f"b{base36(self.last_began_at)}", status="live", started_at=now)
+        self._unset("starts_at", "ended_at", "redirect")
+        self.starts_by_itself_at = None
+        self.renewing = True
+        self._changed()
+
+    def pause(self, _args: c.Pause, _now: int) -> None:
+        """Interrupt the broadcast."""
+        self._step("live", "paused")
+
+    def resume(self, _args: c.Resume, _now: int) -> None:
+        """Go on with it."""
+        self._step("paused", "live")
+
+    def end(self, args: c.End, now: int) -> None:
+        """The broadcast is over (one that is only scheduled is called off)."""
+        if self.status == "ended" or (self.status == "scheduled" and self.starts_by_itself_at is None):
+            raise InvalidChange(Refusal("conflict", "No broadcast is on."))
+        if self.status == "scheduled":
+            self._schedule(None, now)
+        self._set(status="ended", ended_at=now)
+        if args.redirect:
+            self._set(redirect=args.redirect)
+        self._schedule(self.overlay.get("starts_at"), now)
+        self._changed()
+
+    def pass_time(self, now: int) -> None:
+        """Do what was due by now: a scheduled start, the end of a notice."""
+        if self.starts_by_itself_at is not None and now >= self.starts_by_itself_at:
+            self.begin(now)
+        notice = self.overlay.get("notice")
+        if notice is not None and "until" in notice and now >= notice["until"]:
+            self._unset("notice")
+            self._changed()
+
+    # --- Ask ----------------------------------------------------------------------------------------------------------
+    @property
+    def status(self) -> str:
+        """`scheduled`, `live`, `paused` or `ended`."""
+        return str(self.overlay.get("status", DEFAULTS["status"]))
+
+    @property
+    def broadcast(self) -> str:
+        """The id of the broadcast, empty before the first."""
+        return str(self.overlay.get("broadcast", ""))
+
+    def due_at(self) -> int | None:
+        """When something happens by itself, or None."""
+        notice = self.overlay.get("notice")
+        until = None if notice is None else notice.get("until")
+        times = [t for t in (self.starts_by_itself_at, until) if t is not None]
+        return min(times) if times else None
+
+    def tell(self) -> dict[str, Json]:
+        """The room as the control plane sees it."""
+        state = whole(self.overlay)
+        return {
+            "id": self.room,
+            "title": state["title"],
+            "merchant": self.merchant,
+            "hosts": state["hosts"],
+            "status": state["status"],
+            "broadcast": state["broadcast"],
+            "starts_at": state.get("starts_at"),
+            "started_at": state.get("started_at"),
+            "ended_at": state.get("ended_at"),
+            "policy": policy_dict(self.policy),
+            "custom": state["custom"],
+            "notice": state["notice"],
+            "created_at": self.created_at,
+            "rev": self.rev,
+        }
+
+    # --- Drain --------------------------------------------------------------------------------------------------------
+    def drain_state(self) -> dict[str, Json]:
+        """The patch that viewers must be told, `{}` if there is none."""
+        patch = diff(whole(self.told), whole(self.overlay)) if self.overlay is not self.told else {}
+        self.told = self.overlay
+        if self.policy is not self.told_policy:
+            if changed := diff(policy_dict(self.told_policy), policy_dict(self.policy)):
+                patch["policy"] = changed
+            self.told_policy = self.policy
+        return patch
+
+    def drain_private(self) -> dict[str, Json]:
+        """The patch for the owner's private part, `{}` if there is none."""
+        now = self.private()
+        patch = diff(self._told_private, now)
+        self._told_private = now
+        return patch
+
+    def private(self) -> dict[str, Json]:
+        """What only the next owner needs."""
+        private: dict[str, Json] = {
+            "created_at": self.created_at,
+            "rev": self.rev,
+            "merchant": self.merchant,
+            "last_began_at": self.last_began_at,
+            "totals_of": self.totals_of,
+        }
+        if self.starts_by_itself_at is not None:
+            private["starts_by_itself_at"] = self.starts_by_itself_at
+        return private
+
+    def told_in_frame(self, name: str, value: Json) -> None:
+        """A frame says `likes` or `viewers` in its own part: that is true, and told."""
+        untouched = self.overlay is self.told
+        self.told = {**self.told, name: value}
+        self.overlay = self.told if untouched else {**self.overlay, name: value}
+
+    def zero_totals(self) -> None:
+        """The broadcast that was told of is a new one: from now on its own likes and users are counted."""
+        viewers = {**DEFAULTS["viewers"], **self.told.get("viewers", {}), "total": 0}
+        zeroed = {"likes": 0, "viewers": viewers}
+        untouched = self.overlay is self.told
+        self.told = {**self.told, **zeroed}
+        self.overlay = self.told if untouched else {**self.overlay, **zeroed}
+        self.totals_of = str(self.told.get("broadcast", ""))
+
+    def restore(self, state: dict[str, Json], policy: dict[str, Json], private: dict[str, Json], now: int) -> None:
+        """Go on where a former owner stopped. Who watches is not known until the nodes report again."""
+        viewers = {**DEFAULTS["viewers"], "total": state.get("viewers", {}).get("total", 0)}
+        self.overlay = self.told = overlay_of({**state, "viewers": viewers})
+        self.totals_of = private.get("totals_of", self.broadcast)
+        try:
+            self.policy = self.told_policy = msgspec.convert(policy, Policy)
+        except msgspec.ValidationError:  # of another version: what is valid here stays, the rest is as configured
+            self.policy = self.told_policy = self._rules.policy
+        if self.policy == self._rules.policy:
+            self.policy = self.told_policy = self._rules.policy  # the shared object
+        self.live = self.status == "live"
+        self.created_at = private.get("created_at", now)
+        self.rev = private.get("rev", 0)
+        self.merchant = private.get("merchant", "")
+        self.last_began_at = private.get("last_began_at", 0)
+        self.starts_by_itself_at = private.get("starts_by_itself_at")
+        self._told_private = self.private()
+
+    # --- Private ------------------------------------------------------------------------------------------------------
+    def _set(self, **members: Json) -> None:
+        self.overlay = overlay_of({**self.overlay, **members})
+
+    def _unset(self, *names: str) -> None:
+        self.overlay = {k: v for k, v in self.overlay.items() if k not in names}
+
+    def _changed(self) -> None:
+        self.rev += 1
+        self.live = self.status == "live"
+
+    def _step(self, before: str, after: str) -> None:
+        if self.status != before:
+            raise InvalidChange(Refusal("conflict", f"The broadcast is {self.status}, not {before}."))
+        self._set(status=after)
+        self._changed()
+
+    def _schedule(self, starts_at: int | None, now: int) -> None:
+        """Say when the next broadcast begins. It begins by itself unless that is past or one is on now."""
+        if starts_at is None:
+            self._unset("starts_at")
+        else:
+            self._set(starts_at=starts_at)
+        waits = starts_at is not None and starts_at > now and self.status not in ("live", "paused")
+        self.starts_by_itself_at = starts_at if waits else None
+
+    def _policy_from(self, patch: dict[str, Any], current: dict[str, Json], field: str) -> Policy:
+        check_plain(patch, field or "policy")
+        wanted = _filled(merge(current, patch), policy_dict(self._rules.policy))
+        try:
+            policy = msgspec.convert(wanted, Policy)
+        except msgspec.ValidationError as e:
+            raise InvalidChange(_refusal(str(e), field)) from None
+        return self._rules.policy if policy == self._rules.policy else self.policy if policy == self.policy else policy
+
+    def _custom_from(self, patch: dict[str, Json], current: dict[str, Json], field: str) -> dict[str, Json]:
+        check_plain(patch, field or "custom")
+        custom: dict[str, Json] = merge(current, patch)
+        check_size(custom, field or "custom", self._rules.custom_bytes_max)
+        return custom
+
+
+def _filled(wanted: dict[str, Json], usual: dict[str, Json]) -> dict[str, Json]:
+    """`wanted`, with the usual value for every member that is absent."""
+    return {
+        **usual,
+        **{k: _filled(v, usual[k]) if isinstance(v, dict) and isinstance(usual.get(k), dict) else v for k, v in wanted.items()},
+    }
+
+
+def _refusal(said: str, field: str) -> Refusal:
+    """What msgspec says of a wrong policy, with the member at fault as a dotted path."""
+    path = _PATH.search(said)
+    names = [field, path[1] if path else ""]
+    if unknown := _UNKNOWN.search(said):
+        names.append(unknown[1])
+    return Refusal("invalid", said[: path.start()] if path else said, field=".".join(n for n in names if n) or "policy")

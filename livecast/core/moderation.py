@@ -1,0 +1,175 @@
+"""The word filter: finds listed words in text however they are dressed up, and says what is to become of the comment.
+
+Text and words are folded the same way: compatibility forms (full-width, circled …) and accents become plain letters, case
+goes, everything that is no letter or digit (spaces, zero-width, dots, stars) is skipped, and runs of a letter count as
+"at least so many". One pass finds all words, however many there are (Aho and Corasick, CACM 1975).
+Words in scripts that write spaces between words are found as whole words only, so that `Scunthorpe` and `was sent` pass.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final, Protocol
+from unicodedata import category, normalize
+
+from ahocorasick_rs import AhoCorasick
+from msgspec import Struct
+
+BLOCK: Final = "block"
+HOLD: Final = "hold"
+MASK: Final = "mask"
+SEVERITY: Final = (MASK, HOLD, BLOCK)
+MASK_CHAR: Final = "*"
+
+# Marks of no script of their own: accents, and what piles up on letters to hide them.
+_ACCENTS: Final = re.compile(r"[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]")
+# Scripts whose words have no spaces between them: there a match may stand anywhere.
+_UNSPACED: Final = re.compile(
+    r"[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u2e80-\u2fdf\u3040-\u30ff\u3130-\u318f\u3400-\u9fff\ua960-\ua97f"
+    r"\uac00-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff]"
+)
+_RUNS: Final = re.compile(r"(.)\1+", re.DOTALL)
+_NO_LETTER: Final = re.compile(r"[\W_]")
+_BETWEEN: Final = re.compile(r"[\W_]+")
+
+
+class Words(Protocol):
+    """What a room asks of a word filter."""
+
+    def judge(self, text: str) -> tuple[str | None, str]:
+        """(`block`, `hold`, `mask` or None, the text to show: the same object unless something is masked)."""
+
+
+class Folded(Struct, frozen=True):
+    """Text as the filter sees it: `letters` with runs made one, their lengths, and where in the text each run begins and ends."""
+
+    letters: str
+    runs: list[int]
+    starts: list[int]
+    ends: list[int]
+    whole: list[bool]
+    """Whether the run ends where a character of the text ends (Hangul syllables fold to several letters)."""
+
+
+class Word(Struct, frozen=True):
+    """A listed word, folded."""
+
+    letters: str
+    runs: list[int]
+    action: str
+    spaced: bool
+    """Of a script with spaces between words."""
+    pieces: list[str]
+    """What stands between the spaces of a listed phrase."""
+
+
+class WordFilter:
+    """Words to block, to mask with stars, and to hold for a moderator. Immutable: a changed list is a new filter.
+
+    Words that hold no letter or digit (emoji, signs) are searched for as they stand.
+    """
+
+    __slots__ = ("_automaton", "_first_look", "_signs", "_words")
+
+    def __init__(self, *, block: Iterable[str] = (), mask: Iterable[str] = (), hold: Iterable[str] = ()) -> None:
+        self._words: list[Word] = []
+        self._signs: list[tuple[str, str]] = []
+        for action, listed in ((BLOCK, block), (MASK, mask), (HOLD, hold)):
+            for word in listed:
+                folded = fold(word)
+                if folded.letters:
+                    spaced = _UNSPACED.search(word) is None
+                    self._words.append(Word(folded.letters, folded.runs, action, spaced, _pieces(word)))
+                elif sign := word.strip():
+                    self._signs.append((sign, action))
+        self._automaton = AhoCorasick([w.letters for w in self._words]) if self._words else None
+        self._first_look = AhoCorasick(sorted({skeleton(w.letters) or w.letters for w in self._words})) if self._words else None
+
+    def check(self, text: str) -> str | None:
+        """What the severest match asks for: `block`, `hold`, `mask`, or None."""
+        return max((action for action, _, _ in self._matches(text)), key=SEVERITY.index, default=None)
+
+    def judge(self, text: str) -> tuple[str | None, str]:
+        """(What the severest match asks for, the text with what is to be masked replaced by stars)."""
+        matches = self._matches(text)
+        if not matches:
+            return None, text
+        shown = list(text)
+        for action, start, end in matches:
+            if action == MASK:
+                shown[start:end] = MASK_CHAR * (end - start)
+        masked = "".join(shown)
+        return max((m[0] for m in matches), key=SEVERITY.index), text if masked == text else masked
+
+    def _matches(self, text: str) -> list[tuple[str, int, int]]:
+        """(action, start, end) of every match, positions in `text`."""
+        found = [(action, at, at + len(sign)) for sign, action in self._signs for at in _places(text, sign)]
+        if self._automaton is None or self._first_look is None or not self._first_look.find_matches_as_indexes(skeleton(text)):
+            return found
+        folded = fold(text)
+        for index, first, behind in self._automaton.find_matches_as_indexes(folded.letters, overlapping=True):
+            word = self._words[index]
+            if _stands(word, text, folded, first, behind - 1):
+                found.append((word.action, folded.starts[first], folded.ends[behind - 1]))
+        return found
+
+
+def skeleton(text: str) -> str:
+    """The letters of `fold(text)` without any marks and without keeping track of where they stood: a quick first look."""
+    return _RUNS.sub(r"\1", _NO_LETTER.sub("", normalize("NFKD", normalize("NFKD", text).casefold())))
+
+
+def fold(text: str) -> Folded:
+    """Fold `text`, keeping track of where in it every run of letters stands."""
+    letters: list[str] = []
+    runs: list[int] = []
+    starts: list[int] = []
+    ends: list[int] = []
+    whole: list[bool] = []
+    for at, char in enumerate(text):
+        plain = normalize("NFKD", normalize("NFKD", char).casefold())
+        for letter in plain:
+            if not (letter.isalnum() or (category(letter)[0] == "M" and not _ACCENTS.match(letter))):
+                continue
+            if letters and letters[-1] == letter:
+                runs[-1] += 1
+                ends[-1] = at + 1
+                whole[-1] = False
+            else:
+                letters.append(letter)
+                runs.append(1)
+                starts.append(at)
+                ends.append(at + 1)
+                whole.append(False)
+        if whole:
+            whole[-1] = True
+    return Folded("".join(letters), runs, starts, ends, whole)
+
+
+def _stands(word: Word, text: str, folded: Folded, first: int, last: int) -> bool:
+    """Whether the letters found from run `first` to run `last` are this word, and not parts of others."""
+    if not folded.whole[last] or any(has < needs for has, needs in zip(folded.runs[first:], word.runs, strict=False)):
+        return False
+    if not word.spaced:
+        return True
+    start, end = folded.starts[first], folded.ends[last]
+    if _is_letter(text[start - 1 : start]) or _is_letter(text[end : end + 1]):
+        return False
+    found = text[start:end]
+    pieces = _pieces(found)
+    spelled_out = all(len(fold(piece).letters) <= 1 for piece in _BETWEEN.split(found))
+    return len(pieces) == 1 or spelled_out or pieces == word.pieces
+
+
+def _pieces(text: str) -> list[str]:
+    return [letters for piece in text.split() if (letters := fold(piece).letters)]
+
+
+def _is_letter(char: str) -> bool:
+    """Whether `char` would go on a word of a script with spaces between words."""
+    return char.isalnum() and _UNSPACED.match(char) is None
+
+
+def _places(text: str, sign: str) -> list[int]:
+    return [m.start() for m in re.finditer(re.escape(sign), text)]

@@ -1,0 +1,102 @@
+"""Who is muted and who is banned in a room, until when and by whom. Survives owners: every change is a private patch."""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias
+
+from msgspec import Struct
+
+from livecast.core.errors import InvalidChange, Refusal
+from livecast.core.events import Json
+
+SANCTIONS_MAX: Final = 20_000
+"""Mutes, and likewise bans, in force at once in one room. A room with more needs its mode changed, not longer lists."""
+
+
+class Sanction(Struct, frozen=True, array_like=True):
+    """One mute or ban. `until` is Unix ms, 0 for ever. An array when stored: a merge patch then replaces it whole."""
+
+    at: int
+    until: int
+    by: str
+    reason: str
+
+    def over(self, now: int) -> bool:
+        """Whether its time is up."""
+        return bool(self.until) and now >= self.until
+
+    def tell(self, user: str) -> dict[str, Json]:
+        """As the control plane sees it."""
+        return {"user": user, "until": self.until or None, "reason": self.reason, "by": self.by, "at": self.at}
+
+
+Book: TypeAlias = dict[str, Sanction]
+
+
+class Sanctions:
+    """The mutes and bans of one room, each by user id."""
+
+    __slots__ = ("bans", "mutes")
+
+    def __init__(self) -> None:
+        self.mutes: Book = {}
+        self.bans: Book = {}
+
+    def refusal(self, user: str, now: int) -> Refusal | None:
+        """Why this user may not speak or like now, if so; with the time left where it ends by itself."""
+        if user not in self.mutes and user not in self.bans:
+            return None
+        untils = [s.until for s in (standing(self.bans, user, now), standing(self.mutes, user, now)) if s is not None]
+        if not untils:
+            return None
+        return Refusal("muted", retry_after_ms=max(untils) - now if all(untils) else None)
+
+    def fade(self, now: int) -> bool:
+        """Forget what is over; True if nothing is left."""
+        for book in (self.mutes, self.bans):
+            for user in [u for u, s in book.items() if s.over(now)]:
+                del book[user]
+        return not (self.mutes or self.bans)
+
+    def private(self, now: int) -> dict[str, Json]:
+        """Both books as they are stored."""
+        return {
+            name: {u: list(_stored(s)) for u, s in book.items() if not s.over(now)}
+            for name, book in (("mutes", self.mutes), ("bans", self.bans))
+        }
+
+    def restore(self, private: dict[str, Json]) -> None:
+        """Read them back."""
+        for name, book in (("mutes", self.mutes), ("bans", self.bans)):
+            for user, stored in private.get(name, {}).items():
+                book[user] = Sanction(*stored)
+
+
+def standing(book: Book, user: str, now: int) -> Sanction | None:
+    """The sanction in force against `user`, if any."""
+    sanction = book.get(user)
+    return None if sanction is None or sanction.over(now) else sanction
+
+
+def impose(book: Book, user: str, sanction: Sanction) -> Json:
+    """Put a sanction in force in place of an earlier one; how it is stored. Raises `InvalidChange` when the book is full."""
+    if user not in book and len(book) >= SANCTIONS_MAX:
+        for other in [u for u, s in book.items() if s.over(sanction.at)]:
+            del book[other]
+        if len(book) >= SANCTIONS_MAX:
+            raise InvalidChange(Refusal("invalid", f"At most {SANCTIONS_MAX} at once in one room.", field="user"))
+    book[user] = sanction
+    return list(_stored(sanction))
+
+
+def lift(book: Book, user: str, now: int) -> Sanction:
+    """Take a sanction back. Raises `InvalidChange` (`not_found`) if there is none."""
+    sanction = standing(book, user, now)
+    if sanction is None:
+        raise InvalidChange(Refusal("not_found"))
+    del book[user]
+    return sanction
+
+
+def _stored(s: Sanction) -> tuple[int, int, str, str]:
+    return s.at, s.until, s.by, s.reason
