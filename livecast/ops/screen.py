@@ -15,7 +15,6 @@ import msgspec
 from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
 from livecast.client import Answer, Bye, Connection, Error, Event, Frame, Notice, Welcome
@@ -187,7 +186,7 @@ class RoomScreen:
         above = (
             [Text.assemble(("📌 ", ""), (shown(str(pinned.get("text", ""))), "bold yellow"))] if isinstance(pinned, dict) else []
         )
-        room_for = max(1, height - 4 - len(above) - len(below))
+        room_for = max(1, height - 3 - len(above) - len(below))
         lines = [self._line(line, now_s) for line in list(self.lines)[-room_for:]]
         filler = [Text("")] * (room_for - len(lines))
         comments = Group(*above, *filler, *lines)
@@ -206,19 +205,17 @@ class RoomScreen:
         title = shown(str(self.state.get("title") or ""))
         return Text.assemble(" ", (self.room, "bold"), f" · {title}" if title else "", " ", (f" {status.upper()} ", style), " ")
 
-    def _head(self, now_s: float) -> Table:
-        head = Table.grid(expand=True)
-        for _ in range(4):
-            head.add_column(justify="center", ratio=1, no_wrap=True)
+    def _head(self, now_s: float) -> Text:
         rate = self.likes_per_s(now_s)
         connections, users, total = (self.viewers.get(name, 0) for name in ("connections", "users", "total"))
-        head.add_row(
-            Text.assemble(("♥ ", "red"), (f"{self.likes:,}", "bold"), (f"  +{rate:,.0f}/s" if rate else "", "dim")),
-            Text.assemble((f"{users:,}", "bold"), " watching", (f"  {connections:,} connections", "dim")),
-            Text.assemble((f"{total:,}", "bold"), " people so far"),
-            Text.assemble((f"{self.frames_per_s(now_s):.1f}", "bold"), " frames/s"),
-        )
-        return head
+        return Text.assemble(
+            ("  ♥ ", "red"), (f"{self.likes:,}", "bold"), (f" +{rate:,.0f}/s" if rate else "", "dim"),
+            "    ", (f"{users:,}", "bold"), " watching",
+            "    ", (f"{self.frames_per_s(now_s):.1f}", "bold"), " frames/s",
+            "    ", (f"{total:,}", "bold"), " people so far",
+            "    ", (f"{connections:,} connections", "dim"),
+            no_wrap=True, overflow="ellipsis",
+        )  # fmt: skip
 
     def _line(self, line: Line, now_s: float) -> Text:
         comment = line.comment
