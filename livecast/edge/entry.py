@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 NOT_ALLOWED: Final = Refusal("not_allowed")
 SIGN_IN: Final = Refusal("unauthorized", "Sign in to do this.")
+UNAVAILABLE: Final = Refusal("unavailable", retry_after_ms=1000)
 NO_DESK: Final = Refusal("unavailable", "Reports are not taken yet.", retry_after_ms=60_000)
 # Nobody here knows any gift, drop, poll or product so far, which is the truth and not a fault.
 UNKNOWN_GIFT: Final = Refusal("unknown_gift")

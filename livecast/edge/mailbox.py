@@ -8,6 +8,7 @@ from livecast.core.errors import Refusal
 from livecast.core.events import Answer, Event, Origin, Verdict
 from livecast.edge import entry
 from livecast.edge.admission import Rate
+from livecast.edge.entry import UNAVAILABLE
 from livecast.edge.hub import RoomHub
 from livecast.edge.identity import Identity
 from livecast.ports import StoreError
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 USERS_MAX: Final = 100_000
 """Users whose message rate is remembered; when there are more, all are forgotten, which errs on their side."""
 OK: Final = Verdict("ok")
-UNAVAILABLE: Final = Refusal("unavailable", retry_after_ms=1000)
 
 
 class Mailbox:

@@ -17,10 +17,11 @@ from livecast.edge.answers import Answers
 from livecast.edge.arrival import Arrivals
 from livecast.edge.auth import Authenticator
 from livecast.edge.deadlines import Deadlines
+from livecast.edge.entry import UNAVAILABLE
 from livecast.edge.hub import RoomHub
 from livecast.edge.identity import Identity
 from livecast.edge.keys import KeyRing
-from livecast.edge.mailbox import UNAVAILABLE, Mailbox
+from livecast.edge.mailbox import Mailbox
 from livecast.edge.pulse import Pulse
 from livecast.edge.rules import EdgeRules
 from livecast.edge.views import NODE, Views
@@ -291,6 +292,13 @@ class Node:
 
     async def _refresh_bans(self, hub: RoomHub) -> None:
         """The news of a ban travels at most once; the list is asked for now and then, so that none stays unheard."""
-        answer = await self.ask(hub.room, lambda origin: Ask(origin, NODE, "bans"))
-        if isinstance(answer, Done) and isinstance(answer.value, list):
-            hub.replace_bans({str(ban["user"]): ban.get("until") or None for ban in answer.value})
+        bans: dict[str, int | None] = {}
+        cursor: str | None = ""
+        while cursor is not None:
+            args = {"limit": 200, "cursor": cursor}
+            answer = await self.ask(hub.room, lambda origin, args=args: Ask(origin, NODE, "bans", args))
+            if not isinstance(answer, Done):
+                return  # the owner is busy: the list as we know it holds until it is asked for again
+            bans.update({ban["user"]: ban["until"] for ban in answer.value["data"]})
+            cursor = answer.value["next_cursor"]
+        hub.replace_bans(bans)

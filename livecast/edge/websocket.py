@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from livecast.core.errors import Refusal
 from livecast.core.events import Answer, Notice, Origin
 from livecast.edge import entry
+from livecast.edge.entry import UNAVAILABLE
 from livecast.edge.fanout import VARIANTS
 from livecast.edge.identity import NOBODY, AuthError, Identity
 from livecast.edge.jwks import KeysStale
-from livecast.edge.mailbox import UNAVAILABLE
 from livecast.edge.outbox import GONE, LAGGING, Lag
 from livecast.ports import Disconnected
 from livecast.wire.codec import Codec, WireError, ack_of
