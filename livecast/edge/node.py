@@ -7,6 +7,7 @@ import random
 import socket
 import traceback
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, Protocol
 
 from livecast.core.events import Answer, Ask, Done, Event, Notice, Origin, Reply
@@ -295,8 +296,8 @@ class Node:
         bans: dict[str, int | None] = {}
         cursor: str | None = ""
         while cursor is not None:
-            args = {"limit": 200, "cursor": cursor}
-            answer = await self.ask(hub.room, lambda origin, args=args: Ask(origin, NODE, "bans", args))
+            question = partial(Ask, by=NODE, what="bans", args={"limit": 200, "cursor": cursor})
+            answer = await self.ask(hub.room, question)
             if not isinstance(answer, Done):
                 return  # the owner is busy: the list as we know it holds until it is asked for again
             bans.update({ban["user"]: ban["until"] for ban in answer.value["data"]})
