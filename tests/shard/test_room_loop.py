@@ -11,7 +11,7 @@ from livecast.core.room import Room
 
 from livecast.adapters.memory_bus import MemoryBus
 from livecast.adapters.memory_log import MemoryRoomLog
-from livecast.core.commands import Ensure, PutRoom, SetPolicy, Start
+from livecast.core.commands import End, Ensure, PutRoom, SetPolicy, Start
 from livecast.core.errors import Refusal
 from livecast.core.events import Ask, Command, Done, Event, Liked, Notice, Origin, Person, Presence, Reply, Said, Verdict
 from livecast.core.placement import shard_of
@@ -278,6 +278,7 @@ def test_a_new_broadcast_begins_a_new_epoch():
         assert stage.bus.post("r", Liked(stage.origin(), ANN, 5, "l1"))
         await stage.until(lambda: stage.replies("l1"))
         before = stage.published()[-1].epoch
+        assert isinstance(await stage.ask("r", Command(stage.origin(), HOST, "end", End(), "e")), Done)
         answer = await stage.ask("r", Command(stage.origin(), HOST, "start", Start(title="Tonight"), "s"))
         assert isinstance(answer, Done)
         await stage.until(lambda: [p for p in stage.published() if p.snapshot])
