@@ -155,15 +155,32 @@ async def test_close_calls_share_a_round_trip(log: RedisRoomLog, valkey_server: 
     assert reads() - before < 20
 
 
+async def test_a_picture_is_one_transaction(log: RedisRoomLog, valkey_server: Any) -> None:
+    """`read` and `load` ask for the room's parts between MULTI and EXEC: a commit of another process cannot come between,
+    however the bytes are cut on their way.
+    """
+
+    def transactions() -> int:
+        found = re.search(rb"cmdstat_exec:calls=(\d+)", valkey_server.command("INFO", "commandstats"))
+        return int(found[1]) if found else 0
+
+    before = transactions()
+    await log.read(ROOM)
+    await log.load(ROOM)
+    assert transactions() == before + 2
+
+
 async def test_a_server_out_of_memory_does_nothing_by_halves(log: RedisRoomLog, valkey_server: Any) -> None:
     """A full server refuses a commit as a whole with `Unavailable`; with room again the same bytes are taken."""
     await log.commit(commit(1))
     before = await log.load(ROOM)
     the_commit = commit(2, remembered=b"\x90", new_users=("a",), summary=b"{}")
+    new_epoch = Commit(ROOM, "owner", "e2", 1, 0, 2_000, snapshot=b"fresh")  # it deletes, which a full server allows
     valkey_server.command("CONFIG", "SET", "maxmemory", "1")
     try:
-        with pytest.raises(Unavailable, match="memory"):
-            await log.commit(the_commit)
+        for refused in (the_commit, new_epoch):
+            with pytest.raises(Unavailable, match="memory"):
+                await log.commit(refused)
     finally:
         valkey_server.command("CONFIG", "SET", "maxmemory", "0")
     assert await log.load(ROOM) == before

@@ -313,6 +313,16 @@ async def test_a_closed_subscription_is_silent(near: Bus) -> None:
     assert second.heard == [frame(1), frame(2)]
 
 
+async def test_a_subscription_closed_during_a_delivery(near: Bus) -> None:
+    """One follower may close another's subscription: that one hears nothing more, not even what is being delivered."""
+    later = Ear()
+    await near.serve(SHARD, later.events)
+    await near.follow(ROOM, lambda _: subscription.close())
+    subscription = await near.follow(ROOM, later.published)
+    near.publish(frame(1))
+    assert later.heard == []
+
+
 async def test_a_room_followed_across_a_change_of_owner(near: Bus, far: Bus, stores: Any) -> None:
     """A process that owned a room and follows it hears the next owner's frames, and none of its own a second time."""
     ear = Ear()
@@ -338,6 +348,21 @@ async def test_a_room_followed_across_a_change_of_owner(near: Bus, far: Bus, sto
         Published(ROOM, "e2", 0, snapshot=b"snapshot"),
         frame(1, "e2"),
     ]
+
+
+async def test_a_frame_whose_owner_stepped_down_meanwhile(near: Bus, log: RoomLog) -> None:
+    """A commit under way while its owner gives the shard up is heard once, by whichever way comes first."""
+    ear = Ear()
+    await near.serve(SHARD, ear.events)
+    await near.follow(ROOM, ear.published)
+    await commit(log, 1)
+    near.publish(Published(ROOM, "e1", 0, snapshot=b"snapshot"))
+    await near.unserve(SHARD)
+    await commit(log, 2)
+    await asyncio.sleep(0.02)  # a copy by way of the store would be here by now
+    near.publish(frame(1))
+    await asyncio.sleep(0.02)
+    assert ear.heard == [Published(ROOM, "e1", 0, snapshot=b"snapshot"), frame(1)]
 
 
 async def test_notices_reach_every_node_once(near: Bus, far: Bus) -> None:
