@@ -7,6 +7,7 @@ true now. Methods raise `InvalidChange` and then have changed nothing.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -339,3 +340,19 @@ def _refusal(said: str, field: str) -> Refusal:
     if unknown := _UNKNOWN.search(said):
         names.append(unknown[1])
     return Refusal("invalid", said[: path.start()] if path else said, field=".".join(n for n in names if n) or "policy")
+
+
+CHANGES: Final[dict[str, Callable[[Control, Any, int], None]]] = {
+    "put_room": Control.put_room,
+    "patch_room": Control.patch_room,
+    "start": Control.start,
+    "pause": Control.pause,
+    "resume": Control.resume,
+    "end": Control.end,
+    "policy": Control.set_policy,
+    "custom": Control.set_custom,
+    "notice": Control.set_notice,
+    "clear_notice": Control.clear_notice,
+    "ensure": lambda control, _args, now: control.begin(now),
+}
+"""The commands that change the room's own object, which is their answer."""

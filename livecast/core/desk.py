@@ -1,15 +1,13 @@
 """The staff's desk: commands carried out, sanctions imposed, events and redactions put into the next frame.
 
-What concerns the room itself is done by `Control`; here is the rest, and the table of who does what.
+What concerns the room itself is done by `Control`; here is the rest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
 from livecast.core import commands as c
-from livecast.core.control import Control
 from livecast.core.errors import InvalidChange, Refusal
 from livecast.core.events import Answer, Ask, Command, Custom, Done, Json, Notice, Redact
 from livecast.core.forms import check_size
@@ -24,21 +22,6 @@ REDACTIONS_MAX: Final = 1000
 PAGE_MAX: Final = 200
 PAGE: Final = 50
 """Entries of a list per call, at most and usually."""
-
-ROOM_COMMANDS: Final[dict[str, Callable[[Control, Any, int], None]]] = {
-    "put_room": Control.put_room,
-    "patch_room": Control.patch_room,
-    "start": Control.start,
-    "pause": Control.pause,
-    "resume": Control.resume,
-    "end": Control.end,
-    "policy": Control.set_policy,
-    "custom": Control.set_custom,
-    "notice": Control.set_notice,
-    "clear_notice": Control.clear_notice,
-    "ensure": lambda control, _args, now: control.begin(now),
-}
-"""Commands that change the room's own object, which is their answer."""
 
 
 class Desk:
@@ -57,12 +40,9 @@ class Desk:
         self.notices: list[tuple[str, Notice]] = []
 
     # --- Feed ---------------------------------------------------------------------------------------------------------
-    def carry_out(self, command: Command, control: Control, epoch: str, now: int) -> Json:
+    def carry_out(self, command: Command, epoch: str, now: int) -> Json:
         """Do it, and return its answer. Raises `InvalidChange`, having changed nothing."""
         args: Any = command.args
-        if (change := ROOM_COMMANDS.get(command.name)) is not None:
-            change(control, args, now)
-            return control.tell()
         match command.name:
             case "emit":
                 return self._emit(command, args, epoch, now)

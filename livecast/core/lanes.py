@@ -22,10 +22,7 @@ class Candidate(Protocol):
     """A comment that asks to be shown."""
 
     lane: int
-
-    @property
-    def user(self) -> str:
-        """Whose it is."""
+    user: str
 
 
 C = TypeVar("C", bound=Candidate)
@@ -44,9 +41,12 @@ def left_out(candidates: Sequence[C], budget: Budget, chance: SplitMix64) -> lis
     if len(paying) <= budget.room():
         budget.take(len(paying))
         return []
+    lanes: tuple[list[C], ...] = ([], [], [], [])
+    for c in paying:
+        lanes[c.lane].append(c)
     out: list[C] = []
     for lane in (TIPPED, KNOWN, EVERYONE):
-        riders = [c for c in paying if c.lane == lane]
+        riders = lanes[lane]
         places = budget.room(reserved=lane != EVERYONE)
         if len(riders) > places:
             kept = _choose(riders, places, chance)

@@ -34,7 +34,7 @@ class Fading(Generic[K, V]):
     def get(self, key: K) -> V | None:
         """The last value put in, if it is not forgotten."""
         value = self._young.get(key)
-        return self._old.get(key) if value is None and self._old else value
+        return self._old.get(key) if value is None else value
 
     def put(self, key: K, value: V, now: int) -> None:
         """Remember `value` for at least `keep_ms` (less only if `entries_max` others come meanwhile)."""

@@ -1,8 +1,10 @@
-"""Who watches, summed over the nodes' reports, and who has come in since viewers were last told."""
+"""Who watches, summed over the nodes' reports, and who has come in: told at most once a second, and only when it changed."""
 
 from __future__ import annotations
 
 from typing import Final
+
+import msgspec
 
 from livecast.core.events import Json, Presence, Viewers
 
@@ -10,21 +12,31 @@ NEW_USERS_MAX: Final = 100_000
 """Ids kept for counting until a broadcast begins; those beyond it are missing in its `total`."""
 WHO_MAX: Final = 3
 """Names of people who came in, per frame: what fits into one line. The others are counted."""
+NEVER: Final = -(10**15)
+"""A moment before all others, for what has not happened yet."""
 
 
 class Audience:
-    """The viewers of one room. A node's report stands until its `ttl_ms` is over or it reports nobody."""
+    """The viewers of one room. A node's report stands until its `ttl_ms` is over or it reports nobody.
 
-    __slots__ = ("_joined", "_new_users", "_nodes", "_who", "soonest")
+    `told` is what frames have said last; `total` is the log's count of distinct users of the broadcast.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_changed_at", "_every_ms", "_joined", "_new_users", "_nodes", "_soonest", "_told_at", "_total", "_who", "told")
+
+    def __init__(self, every_ms: int, told: Viewers) -> None:
+        self.told = told
+        self._every_ms = every_ms
+        self._total = told.total
         self._nodes: dict[str, tuple[int, int, int]] = {}  # node -> connections, users, stands until (Unix ms)
-        self.soonest: int | None = None
-        """No report ends before this: when to `pass_time` next."""
+        self._soonest: int | None = None  # no report ends before this
         self._joined = 0
         self._who: list[str] = []
         self._new_users: dict[str, None] = {}
+        self._changed_at: int | None = None
+        self._told_at = NEVER
 
+    # --- Feed ---------------------------------------------------------------------------------------------------------
     def report(self, presence: Presence, now: int) -> None:
         """Take a node's report in."""
         if presence.connections <= 0:
@@ -32,46 +44,75 @@ class Audience:
         else:
             until = now + presence.ttl_ms
             self._nodes[presence.node] = (presence.connections, presence.users, until)
-            self.soonest = until if self.soonest is None else min(self.soonest, until)
+            self._soonest = until if self._soonest is None else min(self._soonest, until)
         self._joined += len(presence.joined)
         for person in presence.joined:
             if len(self._new_users) < NEW_USERS_MAX:
                 self._new_users[person.id] = None
             if len(self._who) < WHO_MAX and person.name and not person.anonymous and person.name not in self._who:
                 self._who.append(person.name)
+        self._note_change(now)
 
-    def pass_time(self, now: int) -> bool:
-        """Forget nodes that fell silent; True if there were any."""
-        if self.soonest is None or now < self.soonest:
-            return False
-        silent = [n for n, (_, _, until) in self._nodes.items() if now >= until]
-        for node in silent:
+    def note_total(self, total: int, now: int) -> None:
+        """The log counted the broadcast's users."""
+        if total > self._total:
+            self._total = total
+            self._note_change(now)
+
+    def pass_time(self, now: int) -> None:
+        """Forget nodes that fell silent."""
+        if self._soonest is None or now < self._soonest:
+            return
+        for node in [n for n, (_, _, until) in self._nodes.items() if now >= until]:
             del self._nodes[node]
-        self.soonest = min((until for _, _, until in self._nodes.values()), default=None)
-        return bool(silent)
+        self._soonest = min((until for _, _, until in self._nodes.values()), default=None)
+        self._note_change(now)
 
-    def count(self, total: int) -> Viewers:
-        """The sums now."""
-        connections = users = 0
-        for c, u, _ in self._nodes.values():
-            connections += c
-            users += u
-        return Viewers(connections, users, total)
+    def new_broadcast(self) -> None:
+        """Its users are counted from zero; the same people go on watching."""
+        self._total = 0
+        self.told = msgspec.structs.replace(self.told, total=0)
 
+    # --- Ask ----------------------------------------------------------------------------------------------------------
     @property
     def watched(self) -> bool:
         """Whether any node has viewers."""
         return bool(self._nodes)
 
-    def drain_joins(self) -> Json:
-        """`{n, who}` of those who came in since the last call, or None."""
-        if not self._joined:
-            return None
-        joins = {"n": self._joined, "who": self._who}
+    def due_at(self) -> int | None:
+        """When there is something to tell, or a silent node to forget."""
+        if self._changed_at is None:
+            return self._soonest
+        due = max(self._changed_at, self._told_at + self._every_ms)
+        return due if self._soonest is None else min(due, self._soonest)
+
+    # --- Drain --------------------------------------------------------------------------------------------------------
+    def drain(self, now: int) -> tuple[Viewers | None, Json]:
+        """(The count if it changed, `{joins: {n, who}}` if anybody came in), both None until it is time to tell."""
+        if self._changed_at is None or now < self._told_at + self._every_ms:
+            return None, None
+        self._changed_at = None
+        count = self._count()
+        changed = count != self.told
+        joined, who = self._joined, self._who
         self._joined, self._who = 0, []
-        return joins
+        if changed or joined:
+            self.told, self._told_at = count, now
+        return count if changed else None, {"joins": {"n": joined, "who": who}} if joined else None
 
     def drain_users(self) -> list[str]:
         """Ids that came in since the last call, in order."""
         users, self._new_users = list(self._new_users), {}
         return users
+
+    # --- Private ------------------------------------------------------------------------------------------------------
+    def _note_change(self, now: int) -> None:
+        if self._changed_at is None and (self._joined or self._count() != self.told):
+            self._changed_at = now
+
+    def _count(self) -> Viewers:
+        connections = users = 0
+        for c, u, _ in self._nodes.values():
+            connections += c
+            users += u
+        return Viewers(connections, users, self._total)

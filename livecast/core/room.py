@@ -3,7 +3,7 @@
 Rules for whoever edits this file:
 - Time comes in as `now` (Unix ms, never going back) and effects go out as values; the same calls give the same bytes.
 - Nothing is told before it is durable: what is not a refusal is answered with a flush, and so is the repeat of an answer.
-- Everything kept is bounded by count or by time; an idle room has no timer and keeps next to nothing.
+- Everything kept is bounded by count or by time; an idle room has no timer, and its parts are made when first needed.
 - Within an epoch `likes.total` is what `welcome` said plus the deltas, so a new broadcast begins a new epoch.
 """
 
@@ -16,8 +16,8 @@ import msgspec
 from msgspec import UNSET
 
 from livecast.core.commands import Redactions
-from livecast.core.comments import ROOM_NOT_LIVE, Chat, Decided, Replies
-from livecast.core.control import Control
+from livecast.core.comments import NEVER, NOTHING, Chat, Replies
+from livecast.core.control import CHANGES, Control
 from livecast.core.desk import Desk, answer
 from livecast.core.errors import InvalidChange, Refusal
 from livecast.core.events import (
@@ -34,7 +34,6 @@ from livecast.core.events import (
     Json,
     Liked,
     Likes,
-    Notice,
     Person,
     Presence,
     Redact,
@@ -48,12 +47,9 @@ from livecast.core.moderation import Words
 from livecast.core.presence import Audience
 from livecast.core.rules import Policy, RoomRules
 from livecast.core.sanctions import Sanctions
+from livecast.core.screening import ROOM_NOT_LIVE
 from livecast.core.state import advance_recent, policy_dict, whole
 
-NEVER: Final = -(10**15)
-"""A moment before all others, for what has not happened yet."""
-NOBODY_WATCHES: Final = Viewers(0, 0, 0)
-NOTHING_SAID: Final = Decided()
 NO_SANCTIONS: Final = Sanctions()
 UNAUTHORIZED: Final = Refusal("unauthorized")
 
@@ -75,12 +71,7 @@ class Room:
         "_replies",
         "_rules",
         "_stretch_ms",
-        "_tally_at",
-        "_told_viewers",
         "_untold_since",
-        "_users_total",
-        "_viewers_at",
-        "_viewers_since",
         "_words",
         "epoch",
         "recent",
@@ -103,14 +94,9 @@ class Room:
         self._before_start = (0, 0)  # comments and likes that wait and came before the new broadcast began
         self._renewed = False  # the last flush told of a new broadcast: the next epoch counts from zero
         self._comment_ids = 0  # comments so far, while `_chat` is not there to count them
-        self._users_total = 0
-        self._told_viewers = NOBODY_WATCHES
         self._stretch_ms = 0
         self._untold_since: int | None = None  # something waits for the next tick since then
-        self._viewers_since: int | None = None  # ... for the next count of viewers
         self._last_flush_at = NEVER
-        self._tally_at = NEVER
-        self._viewers_at = NEVER
 
     @classmethod
     def create(cls, room: str, epoch: str, rules: RoomRules, now: int) -> Room:
@@ -124,20 +110,19 @@ class Room:
         """A room as its former owner left it (see `recovery.recover`), in a new epoch. Limits per user start afresh."""
         self = cls(room, epoch, rules, now)
         self._fresh = False
-        private = snapshot.private
-        control = self._control
+        private, control = snapshot.private, self._control
         control.restore(snapshot.state, snapshot.policy, private, now)
         self.recent = tuple(snapshot.recent)[-rules.recent_max :] if rules.recent_max else ()
         if control.totals_of != control.broadcast:  # it died between telling of the new broadcast and counting for it
             control.zero_totals()
             self.recent = ()
-        self._told_viewers = Viewers(**whole(control.told)["viewers"])
-        self._users_total = self._told_viewers.total
         if private.get("mutes") or private.get("bans"):
             self._the_desk().sanctions.restore(private)
         answers = list(remembered)
         if private.get("slow") or self.recent or any(a.kind == "comment" for a in answers):
-            self._the_chat(now).restore(answers, private.get("slow", {}), self.recent, now)
+            chat = self._the_chat(now)
+            chat.restore(answers, now)
+            chat.screening.restore(private.get("slow", {}), self.recent, now)
         if any(a.kind == "like" for a in answers):
             self._the_hearts().restore(answers, now)
         return self
@@ -152,7 +137,7 @@ class Room:
             return self._like(event, now)  # type: ignore[arg-type] # ... likewise
         match event:
             case Presence():
-                self._report(event, now)
+                self._the_audience().report(event, now)
             case Command():
                 return self._command(event, now)
             case Ask():
@@ -165,14 +150,12 @@ class Room:
         """From now on comments pass this filter."""
         self._words = words
         if self._chat is not None:
-            self._chat.words = words
+            self._chat.screening.words = words
 
     def note_users_total(self, total: int) -> None:
         """What the log counted: distinct users of this broadcast so far."""
-        if total > self._users_total:
-            self._users_total = total
-            if self._viewers_since is None:
-                self._viewers_since = self._last_flush_at
+        if total:
+            self._the_audience().note_total(total, self._last_flush_at)
 
     def tick_stretch(self, ms: int) -> None:
         """The process is overloaded: ticks last so much longer than the policy says, up to `tick_max_ms` in all. 0: no more."""
@@ -188,7 +171,7 @@ class Room:
         if self._desk is not None and self._desk.fade(now):
             self._desk = None
             if self._chat is not None:
-                self._chat.sanctions = None
+                self._chat.screening.sanctions = None
 
     # --- Ask ----------------------------------------------------------------------------------------------------------
     def next_flush_at(self) -> int | None:
@@ -196,13 +179,10 @@ class Room:
         due = self._control.due_at()
         if self._untold_since is not None:
             due = _sooner(due, max(self._untold_since, self._last_flush_at + self._tick_ms()))
-        chat, audience, alone_ms = self._chat, self._audience, self._rules.tally_alone_ms
-        if chat is not None and chat.untold_since is not None:
-            due = _sooner(due, max(chat.untold_since, self._tally_at + alone_ms))
-        if audience is not None and audience.soonest is not None:
-            due = _sooner(due, audience.soonest)
-        if self._viewers_since is not None:
-            due = _sooner(due, max(self._viewers_since, self._viewers_at + alone_ms))
+        if self._chat is not None:
+            due = _sooner(due, self._chat.tally_due_at())
+        if self._audience is not None:
+            due = _sooner(due, self._audience.due_at())
         return due
 
     @property
@@ -236,7 +216,7 @@ class Room:
         private = self._control.private()
         if self._desk is not None:
             private |= self._desk.sanctions.private(self._last_flush_at)
-        if self._chat is not None and (slow := self._chat.slow_times(self._last_flush_at)):
+        if self._chat is not None and (slow := self._chat.screening.slow_times(self._last_flush_at)):
             private["slow"] = slow
         return Snapshot(self.epoch, self.seq, self.state, policy_dict(self._control.told_policy), self.recent, private)
 
@@ -244,33 +224,21 @@ class Room:
     def flush(self, now: int) -> Flush | None:
         """What there is to say and to store at `now`; None if nothing. Everything of it belongs into one commit."""
         self._pass_time(now)
-        control, desk = self._control, self._desk
+        control = self._control
         renew = control.renewing and not self._fresh
         replies, self._replies, self._untold_since = self._replies, [], None
         frame = self._frame(now, renew, replies)
-        private = control.drain_private()
-        notices: list[tuple[str, Notice]] = []
-        remembered: list[Remembered] = []
-        if desk is not None:
-            private |= desk.drain_private()
-            notices, desk.notices = desk.notices, []
-        if self._chat is not None:
-            remembered, self._chat.remember = self._chat.remember, []
-            if self._chat.slowed:
-                private["slow"], self._chat.slowed = self._chat.slowed, {}
-        if self._hearts is not None and self._hearts.remember:
-            remembered += self._hearts.remember
-            self._hearts.remember = []
-        new_users = [] if self._audience is None or not control.broadcast else self._audience.drain_users()
+        flush = Flush(frame, replies, control.drain_private(), [], [], [], renew)
+        self._drain_parts(flush)
         self._fresh, self._renewed = False, renew
         if renew:
             control.renewing = False
             if (self._chat is not None and self._chat.waiting) or (self._hearts is not None and self._hearts.delta):
                 self._untold_since = now  # what came after the start is told in the epoch to come
-        if frame is None and not (replies or private or remembered or notices or new_users or renew):
+        if not (frame or replies or renew or flush.private or flush.remembered or flush.notices or flush.new_users):
             return None
         self._last_flush_at = now
-        return Flush(frame, replies, private, remembered, notices, new_users, renew)
+        return flush
 
     def begin_epoch(self, epoch: str, now: int) -> Snapshot:
         """A new epoch: frames count from 1 again, and if a new broadcast began, so do its totals."""
@@ -279,9 +247,9 @@ class Room:
         if self._renewed:
             self._renewed = False
             self._control.zero_totals()
-            self._users_total = 0
-            self._told_viewers = msgspec.structs.replace(self._told_viewers, total=0)
             self.recent = ()
+            if self._audience is not None:
+                self._audience.new_broadcast()
             if self._chat is not None:
                 self._chat.new_broadcast()
             self._last_flush_at = now
@@ -290,35 +258,31 @@ class Room:
     def _frame(self, now: int, renew: bool, replies: Replies) -> Frame | None:
         seq = self.seq + 1
         chat, desk, control = self._chat, self._desk, self._control
-        only = self._before_start if renew else (None, None)
-        decided = NOTHING_SAID if chat is None else chat.decide(now, self.epoch, seq, replies, only[0])
-        likes = self._likes(only[1])
+        comments, likes = self._before_start if renew else (None, None)
+        decided = NOTHING if chat is None else chat.decide(now, self.epoch, seq, replies, comments)
+        liked = self._drain_likes(likes)
         state = control.drain_state()
         if self._fresh:  # whoever comes gets it with the first snapshot
             state = {}
             control.renewing = False
             control.totals_of = control.broadcast
-        viewers, activity = self._viewers(now)
+        viewers, activity = self._drain_viewers(now)
         events: tuple[Custom, ...] = ()
         redact: Redact | None = None
         if desk is not None:
             events, desk.events = tuple(desk.events), []
             redact = desk.drain_redact()
-        said = decided.comments or decided.merges or likes or state or viewers or activity or events or redact
-        tally = None
-        if chat is not None and (said or now >= self._tally_at + self._rules.tally_alone_ms):
-            tally = chat.drain_tally()
+        said = decided.comments or decided.merges or liked or state or viewers or activity or events or redact
+        tally = None if chat is None else chat.drain_tally(now, alone=not said)
         if not said and tally is None:
             return None
-        if tally is not None:
-            self._tally_at = now
         frame = Frame(
             epoch=self.epoch,
             seq=seq,
             ts=now,
             comments=decided.comments,
             merges=decided.merges,
-            likes=likes,
+            likes=liked,
             viewers=viewers,
             activity=activity,
             events=events,
@@ -330,32 +294,40 @@ class Room:
         self.recent = advance_recent(self.recent, frame, self._rules.recent_max)
         return frame
 
-    def _likes(self, only: int | None) -> Likes | None:
+    def _drain_likes(self, only: int | None) -> Likes | None:
         hearts, control = self._hearts, self._control
         if hearts is None or not hearts.delta:
             return None
         delta = hearts.delta if only is None else only
-        hearts.delta -= delta
         if not delta:
             return None
+        hearts.delta -= delta
         likes = Likes(delta, control.told.get("likes", 0) + delta)
         control.told_in_frame("likes", likes.total)
         return likes
 
-    def _viewers(self, now: int) -> tuple[Viewers | None, dict[str, Json] | None]:
-        """The count of viewers and who came in, at most so often."""
-        if self._viewers_since is None or now < self._viewers_at + self._rules.tally_alone_ms:
+    def _drain_viewers(self, now: int) -> tuple[Viewers | None, Json]:
+        if self._audience is None:
             return None, None
-        self._viewers_since = None
-        count = self._count()
-        changed = count != self._told_viewers
-        joins = None if self._audience is None else self._audience.drain_joins()
-        if changed:
-            self._told_viewers = count
-            self._control.told_in_frame("viewers", msgspec.to_builtins(count))
-        if changed or joins is not None:
-            self._viewers_at = now
-        return count if changed else None, None if joins is None else {"joins": joins}
+        viewers, activity = self._audience.drain(now)
+        if viewers is not None:
+            self._control.told_in_frame("viewers", msgspec.to_builtins(viewers))
+        return viewers, activity
+
+    def _drain_parts(self, flush: Flush) -> None:
+        """What else the parts of the room have for this commit."""
+        if (desk := self._desk) is not None:
+            flush.private |= desk.drain_private()
+            flush.notices, desk.notices = desk.notices, []
+        if (chat := self._chat) is not None:
+            flush.remembered, chat.remember = chat.remember, []
+            if slowed := chat.screening.slowed:
+                flush.private["slow"], chat.screening.slowed = slowed, {}
+        if (hearts := self._hearts) is not None and hearts.remember:
+            flush.remembered += hearts.remember
+            hearts.remember = []
+        if self._audience is not None and self._control.broadcast:
+            flush.new_users = self._audience.drain_users()
 
     # --- Private ------------------------------------------------------------------------------------------------------
     def _say(self, said: Said, now: int) -> Answer | None:
@@ -372,10 +344,10 @@ class Room:
             if refusal is None and hearts.tap(liked.person.id, liked.n, now) and self._untold_since is None:
                 self._untold_since = now
             return None
-        answer = hearts.like(liked, now, refusal, self._replies)
-        if answer is None and self._untold_since is None:
+        refusal = hearts.like(liked, now, refusal, self._replies)
+        if refusal is None and self._untold_since is None:
             self._untold_since = now
-        return answer
+        return refusal
 
     def _against_liking(self, person: Person, now: int) -> Refusal | None:
         if not self._control.live:
@@ -386,41 +358,33 @@ class Room:
             return UNAUTHORIZED
         return None
 
-    def _report(self, presence: Presence, now: int) -> None:
-        audience = self._audience
-        if audience is None:
-            audience = self._audience = Audience()
-        audience.report(presence, now)
-        if self._viewers_since is None and (presence.joined or self._count() != self._told_viewers):
-            self._viewers_since = now
-
-    def _count(self) -> Viewers:
-        return Viewers(0, 0, self._users_total) if self._audience is None else self._audience.count(self._users_total)
-
     def _command(self, command: Command, now: int) -> Answer | None:
         control = self._control
         if command.if_rev is not None and command.if_rev != control.rev:
             return Refusal("precondition_failed")
-        exists = control.rev > 0 or not self._fresh
-        if command.name == "ensure" and exists and not self._fresh:
+        makes = command.name in ("put_room", "ensure") and self._fresh and not control.rev
+        if command.name == "ensure" and not self._fresh:
             return Done(control.tell())
-        created = command.name in ("put_room", "ensure") and not exists
         began_at = control.last_began_at
         try:
-            value = (
-                control.tell()
-                if command.name == "ensure" and exists
-                else self._the_desk().carry_out(command, control, self.epoch, now)
-            )
+            value = self._carry_out(command, now, nothing_to_do=command.name == "ensure" and not makes)
         except InvalidChange as wrong:
             return wrong.refusal
         if control.last_began_at != began_at:
             self._hold_back()
         self._follow(command)
-        self._replies.append((command.origin, command.cid, Done(value, created)))
+        self._replies.append((command.origin, command.cid, Done(value, makes)))
         if self._untold_since is None:
             self._untold_since = now
         return None
+
+    def _carry_out(self, command: Command, now: int, *, nothing_to_do: bool) -> Json:
+        change = CHANGES.get(command.name)
+        if change is None:
+            return self._the_desk().carry_out(command, self.epoch, now)
+        if not nothing_to_do:
+            change(self._control, command.args, now)
+        return self._control.tell()
 
     def _follow(self, command: Command) -> None:
         """Let the other parts know of a change that concerns them."""
@@ -446,8 +410,8 @@ class Room:
             control.pass_time(now)
             if control.last_began_at != began_at:
                 self._hold_back()
-        if self._audience is not None and self._audience.pass_time(now) and self._viewers_since is None:
-            self._viewers_since = now
+        if self._audience is not None:
+            self._audience.pass_time(now)
 
     def _hold_back(self) -> None:
         """A broadcast begins: note what still belongs to the one before it; what comes now waits for the epoch to come."""
@@ -457,25 +421,33 @@ class Room:
         tick_ms = self._control.policy.tick_ms
         return min(tick_ms + self._stretch_ms, max(self._rules.tick_max_ms, tick_ms))
 
+    # --- Parts, made when first needed --------------------------------------------------------------------------------
     def _the_chat(self, now: int) -> Chat:
         if self._chat is None:
-            self._chat = Chat(self._rules, self._control.policy, f"{self.epoch}{self._comment_ids}", now, self._comment_ids)
-            self._chat.words = self._words
-            self._chat.sanctions = None if self._desk is None else self._desk.sanctions
+            self._chat = Chat(self._rules, self.policy, f"{self.epoch}{self._comment_ids}", now, self._comment_ids)
+            self._chat.screening.words = self._words
+            self._chat.screening.sanctions = None if self._desk is None else self._desk.sanctions
         return self._chat
 
     def _the_hearts(self) -> Hearts:
         if self._hearts is None:
-            self._hearts = Hearts(self._rules, self._control.policy)
+            self._hearts = Hearts(self._rules, self.policy)
         return self._hearts
+
+    def _the_audience(self) -> Audience:
+        if self._audience is None:
+            self._audience = Audience(self._rules.tally_alone_ms, Viewers(**self.state["viewers"]))
+        return self._audience
 
     def _the_desk(self) -> Desk:
         if self._desk is None:
             self._desk = Desk(self._rules)
             if self._chat is not None:
-                self._chat.sanctions = self._desk.sanctions
+                self._chat.screening.sanctions = self._desk.sanctions
         return self._desk
 
 
-def _sooner(a: int | None, b: int) -> int:
-    return b if a is None or b < a else a
+def _sooner(a: int | None, b: int | None) -> int | None:
+    if a is None or b is None:
+        return b if a is None else a
+    return min(a, b)
