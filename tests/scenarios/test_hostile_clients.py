@@ -113,7 +113,7 @@ async def test_each_bad_message_has_its_answer(node: NodeProcess, codec: str):
     async with Outsider(node, "bad", f"ann-{codec}", codec=codec) as ann:
         for k, (what, message, code) in enumerate(BAD):
             before = len(ann.said)
-            await ann.send(**message)
+            await ann.send(**{**message, **({"cid": f"x{k}"} if message.get("cid") == "x" else {})})
             await ann.until(lambda b=before: any(m["t"] == "error" for m in ann.said[b:]), what=what)
             error = next(m for m in ann.said[before:] if m["t"] == "error")
             assert error["code"] == code, (what, error)
