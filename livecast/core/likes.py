@@ -15,21 +15,16 @@ from livecast.core.rules import Policy, RoomRules
 class Hearts:
     """The likes of one room since the last flush (`delta`), and who may still add to them."""
 
-    __slots__ = ("_answers", "_rules", "_taps", "delta", "remember")
+    __slots__ = ("_answers", "_rules", "delta", "remember", "taps")
 
     def __init__(self, rules: RoomRules, policy: Policy) -> None:
         self._rules = rules
-        self._taps = Taps(policy.like_max_per_s, rules.like_burst)
+        self.taps = Taps(policy.like_max_per_s, rules.like_burst)
+        """How many taps of each user still count; what is taken is added to `delta`."""
         self._answers: Answers[Remembered] | None = None  # most likes carry no cid
         self.delta = 0
         self.remember: list[Remembered] = []
         """Answers since the last flush, to be made durable with the next."""
-
-    def tap(self, user: str, n: int, now: int) -> int:
-        """Add what counts of `n` taps, and return it."""
-        counted = self._taps.take(user, n, now)
-        self.delta += counted
-        return counted
 
     def like(self, liked: Liked, now: int, refusal: Refusal | None, replies: Replies) -> Refusal | None:
         """A like with a cid: refused at once, or answered with the next flush. `refusal` is what speaks against it now."""
@@ -44,7 +39,9 @@ class Hearts:
             return None
         if refusal is not None:
             return refusal
-        answer = Remembered(user, "like", cid, liked.n, now, Verdict("counted", counted=self.tap(user, liked.n, now)))
+        counted = self.taps.take(user, liked.n, now)
+        self.delta += counted
+        answer = Remembered(user, "like", cid, liked.n, now, Verdict("counted", counted=counted))
         answers.put(known, answer)
         self.remember.append(answer)
         replies.append((liked.origin, cid, answer.answer))
@@ -52,7 +49,7 @@ class Hearts:
 
     def policy_changed(self, policy: Policy) -> None:
         """Another rate from now on."""
-        self._taps.change(policy.like_max_per_s)
+        self.taps.change(policy.like_max_per_s)
 
     def restore(self, remembered: Iterable[Remembered], now: int) -> None:
         """Go on where a former owner stopped."""
@@ -62,7 +59,7 @@ class Hearts:
         """Forget what is due; True if nothing is left that could matter."""
         if self._answers is not None and self._answers.fade(now):
             self._answers = None
-        return self._taps.fade(now) and self._answers is None and not (self.delta or self.remember)
+        return self.taps.fade(now) and self._answers is None and not (self.delta or self.remember)
 
     def _the_answers(self) -> Answers[Remembered]:
         if self._answers is None:

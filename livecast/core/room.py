@@ -34,7 +34,6 @@ from livecast.core.events import (
     Json,
     Liked,
     Likes,
-    Person,
     Presence,
     Redact,
     Remembered,
@@ -339,24 +338,23 @@ class Room:
 
     def _like(self, liked: Liked, now: int) -> Answer | None:
         hearts = self._hearts or self._the_hearts()
-        refusal = self._against_liking(liked.person, now)
-        if liked.cid is None:
-            if refusal is None and hearts.tap(liked.person.id, liked.n, now) and self._untold_since is None:
+        control, person = self._control, liked.person
+        refusal: Refusal | None = None
+        if not control.live:
+            refusal = ROOM_NOT_LIVE
+        elif self._desk is not None and (muted := self._desk.sanctions.refusal(person.id, now)) is not None:
+            refusal = muted
+        elif person.anonymous and control.policy.anonymous != "like":
+            refusal = UNAUTHORIZED
+        if liked.cid is not None:
+            refusal = hearts.like(liked, now, refusal, self._replies)
+        elif refusal is None:
+            hearts.delta += hearts.taps.take(person.id, liked.n, now)
+        if refusal is None:
+            if self._untold_since is None and (hearts.delta or liked.cid is not None):
                 self._untold_since = now
             return None
-        refusal = hearts.like(liked, now, refusal, self._replies)
-        if refusal is None and self._untold_since is None:
-            self._untold_since = now
-        return refusal
-
-    def _against_liking(self, person: Person, now: int) -> Refusal | None:
-        if not self._control.live:
-            return ROOM_NOT_LIVE
-        if self._desk is not None and (muted := self._desk.sanctions.refusal(person.id, now)) is not None:
-            return muted
-        if person.anonymous and self._control.policy.anonymous != "like":
-            return UNAUTHORIZED
-        return None
+        return refusal if liked.cid is not None else None
 
     def _command(self, command: Command, now: int) -> Answer | None:
         control = self._control

@@ -101,25 +101,25 @@ class Screening:
             return EMPTY
         if len(text) > policy.comment_max_chars:
             return TOO_LARGE
-        lane = lane_of(said.person, self._rules.lane_level_min)
-        pending = Pending(said, said.person.id, now, text, key if lane != STAFF else None, lane, known)
-        if (wrong := self._carry(pending, policy.styles)) is not None:
-            return wrong
         person = said.person
-        if self.sanctions is not None and (muted := self.sanctions.refusal(person.id, now)) is not None:
+        user = person.id
+        lane = lane_of(person, self._rules.lane_level_min)
+        pending = Pending(said, user, now, text, key if lane != STAFF else None, lane, known)
+        if said.reply_to is not None or said.mentions or said.style is not None or said.meta is not None:  # noqa: SIM102 - rare
+            if (wrong := self._carry(pending, policy.styles)) is not None:
+                return wrong
+        if self.sanctions is not None and (muted := self.sanctions.refusal(user, now)) is not None:
             return muted
-        if pending.lane != STAFF and (refusal := self._too_much(pending, now, policy, key)) is not None:
+        saying = (user, key)
+        if lane != STAFF and (refusal := self._too_much(saying, person.level, now, policy)) is not None:
             return refusal
-        if self.words is not None:
-            found, text = self.words.judge(pending.text)
-            if found == BLOCK:
-                return BLOCKED
-            pending.held = found == HOLD
-            if text is not pending.text:
-                pending.text = text
-                pending.key = pending.key and merge_key(text)
-        if pending.lane != STAFF:
-            self._accept(person.id, key, now, policy)
+        if self.words is not None and not self._reads(pending, self.words):
+            return BLOCKED
+        if lane != STAFF:
+            self._texts.put(saying, now, now)
+            if policy.slow_mode_s:
+                self._slow.put(user, now, now)
+                self.slowed[user] = now
         return pending
 
     def _carry(self, pending: Pending, styles: Styles) -> Refusal | None:
@@ -141,28 +141,30 @@ class Screening:
                 return wrong.refusal
         return None
 
-    def _too_much(self, pending: Pending, now: int, policy: Policy, key: str) -> Refusal | None:
-        person = pending.said.person
-        if policy.mode != "all" and (policy.mode == "staff" or person.level < policy.min_level):
+    def _too_much(self, saying: tuple[str, str], level: int, now: int, policy: Policy) -> Refusal | None:
+        """Mode, slow mode, pace, same text. `saying` is who says what."""
+        user = saying[0]
+        if policy.mode != "all" and (policy.mode == "staff" or level < policy.min_level):
             return FORBIDDEN
         if policy.slow_mode_s:
-            last = self._slow.get(person.id)
+            last = self._slow.get(user)
             if last is not None and (wait := last + policy.slow_mode_s * 1000 - now) > 0:
                 return Refusal("slow_mode", retry_after_ms=wait)
-        if wait := self._pace.wait_ms(person.id, now):
+        if wait := self._pace.wait_ms(user, now):
             return Refusal("rate_limited", retry_after_ms=wait)
-        said_at = self._texts.get((person.id, key))
+        said_at = self._texts.get(saying)
         if said_at is not None and now - said_at < self._rules.repeated_text_ms:
             return REPEATED
         return None
 
-    def _accept(self, user: str, key: str, now: int, policy: Policy) -> None:
-        """Only accepted comments use up slow-mode time and count as said."""
-        if self._rules.repeated_text_ms:
-            self._texts.put((user, key), now, now)
-        if policy.slow_mode_s:
-            self._slow.put(user, now, now)
-            self.slowed[user] = now
+    def _reads(self, pending: Pending, words: Words) -> bool:
+        """Let the word filter read the text: False to block it; else it may be masked, or held for a moderator."""
+        found, text = words.judge(pending.text)
+        pending.held = found == HOLD
+        if text is not pending.text:
+            pending.text = text
+            pending.key = pending.key and merge_key(text)
+        return found != BLOCK
 
     def shown(self, comment: Comment, now: int) -> None:
         """This one can be replied to from now on."""
