@@ -153,6 +153,7 @@ async def _start(settings: Settings, stack: AsyncExitStack, listeners: list[sock
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, settings.edge.send_buffer_bytes)
         door = await asyncio.get_running_loop().create_server(front, sock=listener, backlog=BACKLOG)
         stack.callback(door.close)
+    stack.callback(setattr, node, "draining", True)  # from the first moment of a stop `/readyz` says so
 
 
 async def _store(settings: Settings, stack: AsyncExitStack, observer: Observer) -> RedisServer:
