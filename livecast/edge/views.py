@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from livecast.core.commands import Ensure
 from livecast.core.errors import Refusal
-from livecast.core.events import Command, Person
+from livecast.core.events import Ask, Command, Person
 from livecast.edge.following import Following
 from livecast.edge.hub import RoomHub
-from livecast.ports import Unavailable
 
 if TYPE_CHECKING:
     from livecast.edge.node import Node
@@ -85,12 +84,7 @@ class Views:
             self.drop(room)
 
     async def _load(self, room: str) -> RoomHub | None:
-        following = await self._follow(room)
-        if following is None and self._node.rules.dev:
-            answer = await self._node.ask(room, lambda origin: Command(origin, NODE, "ensure", Ensure()))
-            if isinstance(answer, Refusal) and answer.code in {"unavailable", "overloaded"}:
-                raise Unavailable(answer.sentence())
-            following = await self._follow(room)
+        following = await self._follow(room) if await self._awake(room) else None
         if following is None:
             if len(self._unknown) >= UNKNOWN_MAX:
                 self._unknown.clear()
@@ -98,6 +92,18 @@ class Views:
             return None
         self._rooms[room] = following
         return following.hub
+
+    async def _awake(self, room: str) -> bool:
+        """Whether there is such a room; its owner has it in memory then.
+
+        A room that sleeps wakes in a new epoch, so it is woken before its log is read: a resume is then decided once. An owner
+        that does not answer (another one is about to take over) is not waited for: what the log has is shown meanwhile.
+        """
+        if self._node.rules.dev:
+            answer = await self._node.ask(room, lambda origin: Command(origin, NODE, "ensure", Ensure()))
+        else:
+            answer = await self._node.ask(room, lambda origin: Ask(origin, NODE, "room"))
+        return not (isinstance(answer, Refusal) and answer.code == "unknown_room")
 
     async def _follow(self, room: str) -> Following | None:
         following = Following(self._node, room)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from livecast.core.room import Room
 
 from livecast.adapters.memory_bus import MemoryBus
 from livecast.adapters.memory_log import MemoryRoomLog
@@ -15,6 +14,7 @@ from livecast.core.commands import End, Ensure, PutRoom, SetPolicy, Start
 from livecast.core.errors import Refusal
 from livecast.core.events import Ask, Command, Done, Event, Liked, Notice, Origin, Person, Presence, Reply, Said, Verdict
 from livecast.core.placement import shard_of
+from livecast.core.room import Room
 from livecast.core.rules import RoomRules
 from livecast.ports import Commit, Committed, Fact, Flushed, Published, Trouble, Unavailable
 from livecast.shard.shards import Shards

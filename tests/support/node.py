@@ -72,6 +72,8 @@ class NodeProcess:
         assert self.process
         self.process.kill()
         self.process.wait()
+        if self.process.stdout:
+            self.process.stdout.close()
 
     def stop(self) -> int:
         """SIGTERM; the exit code."""
