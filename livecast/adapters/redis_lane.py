@@ -29,7 +29,7 @@ class Lane:
     """Collects calls into pipelines that leave `gap_ms` apart.
 
     After a pause the first call leaves in the next turn of the event loop, so a quiet process pays no delay; a busy one
-    pays up to `gap_ms` and saves two thirds of its CPU per call. `execute` runs the calls of one pipeline and gives an answer,
+    pays up to `gap_ms` and saves four fifths of its CPU per call. `execute` runs the calls of one pipeline and gives an answer,
     or an exception, for each. A call that has no answer within `deadline_s` of its batch's first raises `Unavailable`.
     """
 

@@ -16,7 +16,7 @@ import msgspec
 from redis import exceptions as redis_errors
 from redis.asyncio.connection import AbstractConnection
 
-from livecast.adapters.redis_server import CONNECT_S, Command, RedisServer
+from livecast.adapters.redis_server import CONNECT_S, Command, RedisServer, pack
 from livecast.ports import Observer, Trouble, Unavailable
 
 Heard: TypeAlias = Callable[[bytes], None]
@@ -132,7 +132,7 @@ class Listener:
             self._wake.clear()
             commands, self._to_send = self._to_send, []
             if commands:
-                await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+                await connection.send_packed_command(pack(commands), check_health=False)
 
     async def _read(self, connection: AbstractConnection) -> None:
         asked, turn = False, 0

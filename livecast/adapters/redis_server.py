@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from importlib import resources
 from typing import Any, Final, TypeAlias
 
+import hiredis
 from redis import exceptions as redis_errors
 from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.connection import AbstractConnection
@@ -133,7 +134,7 @@ class RedisServer:
         answers = await self.exchange(commands)
         unknown = [n for n, answer in enumerate(answers) if _is_unknown_script(answer)]
         if unknown:
-            again = await self.exchange([("SCRIPT LOAD", script.source), *(commands[n] for n in unknown)])
+            again = await self.exchange([("SCRIPT", "LOAD", script.source), *(commands[n] for n in unknown)])
             for n, answer in zip(unknown, again[1:], strict=True):
                 answers[n] = answer
         return answers
@@ -148,7 +149,7 @@ class RedisServer:
         try:
             connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]  # its decorator hides the types
             try:
-                await connection.send_packed_command(connection.pack_commands(commands))
+                await connection.send_packed_command(pack(commands))
                 return [await _answer(connection) for _ in commands]
             finally:
                 # Shielded: a connection lost between two lists of the pool would be missing from it for good.
@@ -165,6 +166,11 @@ class RedisServer:
         """Let all connections go. Calls under way raise `Unavailable`."""
         self._closed = True
         await self._pool.disconnect(inuse_connections=True)
+
+
+def pack(commands: Sequence[Command]) -> bytes:
+    """Commands as bytes for the wire. By hiredis: redis-py's own way takes 20 times as long for the 26 arguments of a commit."""
+    return b"".join([hiredis.pack_command(tuple(command)) for command in commands])  # type: ignore[arg-type]  # its stub says one argument
 
 
 async def _answer(connection: AbstractConnection) -> Any:
