@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import random
 import struct
 import sys
@@ -105,6 +106,7 @@ def read_by_websockets(data: bytes, *, deflate: bool) -> Outcome:
     protocol.receive_data(data)
     messages: list[tuple[int, bytes]] = []
     opcode, parts = 0, b""
+    utf8 = codecs.getincrementaldecoder("utf-8")()
     for event in protocol.events_received():
         assert isinstance(event, TheirFrame)
         if event.opcode >= CLOSE:
@@ -114,7 +116,7 @@ def read_by_websockets(data: bytes, *, deflate: bool) -> Outcome:
         parts = bytes(event.data) if event.opcode else parts + bytes(event.data)
         if opcode == TEXT:
             try:
-                parts.decode() if event.fin else zlib.crc32(parts)
+                utf8.decode(bytes(event.data), final=event.fin)
             except UnicodeDecodeError:
                 return messages, 1007
         if event.fin:
@@ -203,10 +205,12 @@ def test_other_parsers_agree(deflate: bool, interrupt: bool, data: st.DataObject
     assert read([bytes([byte]) for byte in stream], deflate=deflate) == got
     if not (deflate and interrupt):  # wsproto forgets that a message is compressed when a ping comes between its fragments
         assert read_by_wsproto(stream, deflate=deflate) == got
-    said, code = read_by_websockets(stream, deflate=deflate)
+    theirs = read_by_websockets(stream, deflate=deflate)
+    if got[0] and got[0][-1][0] == CLOSE and theirs == (got[0][:-1], 1002):
+        return  # websockets refuses a close frame between fragments; RFC 6455 section 5.4 allows it, and wsproto takes it
     # What does not inflate is 1007 for us and wsproto, 1002 for websockets; of two faults in one close frame (code and
     # reason) it names the other.
-    assert (said, 1002 if code == 1007 else code) == (got[0], 1002 if got[1] == 1007 else got[1])
+    assert (theirs[0], 1002 if theirs[1] == 1007 else theirs[1]) == (got[0], 1002 if got[1] == 1007 else got[1])
 
 
 @given(junk=st.binary(max_size=300), deflate=st.booleans(), seed=st.integers(0, 2**32))
