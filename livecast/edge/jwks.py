@@ -27,8 +27,8 @@ STALE_MS: Final = 86_400_000
 FETCH_TIMEOUT_S: Final = 5.0
 BYTES_MAX: Final = 1_048_576
 
-#: (kty, crv) -> the only algorithm that a key of this type is used with.
-ALGORITHMS: Final = {("RSA", None): "RS256", ("EC", "P-256"): "ES256", ("OKP", "Ed25519"): "EdDSA"}
+#: kty and crv -> the only algorithm that a key of this type is used with.
+ALGORITHMS: Final = {"RSA": "RS256", "EC P-256": "ES256", "OKP Ed25519": "EdDSA"}
 RSA_BITS_MIN: Final = 2048
 
 
@@ -112,7 +112,7 @@ class Jwks:
 
 def _usable(entry: dict[str, Any]) -> PublicKey | None:
     """The key of one entry, or None where it is of a kind that we do not use."""
-    algorithm = ALGORITHMS.get((entry.get("kty"), entry.get("crv") if entry.get("kty") != "RSA" else None))  # type: ignore[arg-type]
+    algorithm = ALGORITHMS.get(f"{entry.get('kty')} {entry.get('crv', '')}".strip())
     if algorithm is None or entry.get("alg", algorithm) != algorithm or entry.get("use", "sig") != "sig":
         return None
     try:

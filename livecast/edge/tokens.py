@@ -17,6 +17,7 @@ from msgspec import Meta, Struct
 
 from livecast.core.events import STAFF_ROLES, Person
 from livecast.core.rules import UserId
+from livecast.core.text import clean
 from livecast.edge.identity import CAN_ALL, EVERY_ROOM, AuthError, Identity
 
 NAME_CHARS_MAX: Final = 64
@@ -48,7 +49,6 @@ class Claims(Struct, frozen=True, gc=False):
 
 _decode_claims: Final = msgspec.json.Decoder(Claims).decode
 _AT: Final = re.compile(r"`\$\.?(\w*)|required field `(\w+)`")
-_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]+")
 
 # Most viewers of a deployment share these; one object for all of them instead of one each.
 _shared_rooms: Final[dict[tuple[str, ...], tuple[str, ...]]] = {EVERY_ROOM: EVERY_ROOM}
@@ -78,10 +78,10 @@ def identity_of(claims: Claims, expires_at_ms: int) -> Identity:
         raise AuthError("unauthorized", "A staff token must name its `rooms`.")
     if claims.facts is not None and len(msgspec.json.encode(claims.facts)) > FACTS_BYTES_MAX:
         raise AuthError("unauthorized", "The token's claim `facts` is too large.")
-    name = claims.sub if claims.name is None else claims.name
+    name = clean(claims.name)[:NAME_CHARS_MAX].rstrip() if claims.name else ""
     person = Person(
         claims.sub,
-        name if name.isascii() and name.isprintable() and len(name) <= NAME_CHARS_MAX else clean_name(name) or claims.sub,
+        name or claims.sub,
         role,
         claims.level or 0,
         claims.badges or (),
@@ -89,11 +89,6 @@ def identity_of(claims: Claims, expires_at_ms: int) -> Identity:
     )
     can = CAN_ALL if claims.can is None else tuple(one for one in CAN_ALL if one in claims.can)
     return Identity(person, _share(claims.rooms), can, expires_at_ms, claims.facts, claims.merchant or "")
-
-
-def clean_name(name: str) -> str:
-    """A name fit to stand beside a comment: one line, nothing invisible or that turns the text around, not too long."""
-    return " ".join(_CONTROL.sub(" ", name).split())[:NAME_CHARS_MAX]
 
 
 def _share(rooms: Sequence[str] | None) -> tuple[str, ...]:

@@ -1,0 +1,193 @@
+"""Getting in: the four doors of identity, what the anonymous may, and every refusal told inside the socket."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from livecast.adapters.memory_log import MemoryRoomLog
+from livecast.edge.rules import EdgeRules
+from livecast.ports import Unavailable
+from support.house import House
+from support.viewer import RawSocket, Viewer
+
+
+@pytest.fixture
+def edge_rules() -> EdgeRules:
+    """Small numbers, so that every limit is met."""
+    return EdgeRules(
+        connections_per_address=5, connections_per_user=2, origins=("https://shop.example",), auth_deadline_ms=300, sweep_ms=50
+    )
+
+
+@pytest.fixture
+async def room(house: House) -> House:
+    """A node with one live room, `r`."""
+    await house.live_room("r")
+    return house
+
+
+async def test_the_four_doors_of_identity(room):
+    """A token counts in the header, as a subprotocol entry, in the query, and in an `auth` message; it is never echoed."""
+    token = room.token("ada", name="Ada")
+    entry = ["livecast.v1.msgpack", f"livecast.token.{token}"]
+    async with (
+        Viewer(room.port, "r", token) as header,
+        Viewer(room.port, "r", query=f"?token={room.token('bob')}") as query,
+        Viewer(room.port, "r", codec="msgpack", subprotocols=entry) as subprotocol,
+        Viewer(room.port, "r") as message,
+    ):
+        assert (await header.welcome())["you"]["id"] == "ada"
+        assert (await query.welcome())["you"]["id"] == "bob"
+        assert (await subprotocol.welcome())["you"]["name"] == "Ada"
+        assert subprotocol.socket.subprotocol == "livecast.v1.msgpack"
+        assert (await message.welcome())["you"]["anonymous"] is True
+        ack = await message.ask("auth", "a", token=room.token("cyd", can=["like"]))
+        assert ack["verdict"] == "ok"
+        assert ack["you"]["id"] == "cyd"
+        assert ack["you"]["can"] == ["like"]
+
+
+async def test_the_anonymous_read_and_no_more(room):
+    """Without a token one watches; comments, gifts and likes ask for a sign-in, unless the policy lets the anonymous like."""
+    async with Viewer(room.port, "r") as viewer:
+        welcome = await viewer.welcome()
+        assert welcome["you"]["can"] == []
+        assert (await viewer.ask("comment", "c", text="hi"))["code"] == "unauthorized"
+        assert (await viewer.ask("like", "l", n=1))["code"] == "unauthorized"
+        assert (await viewer.ask("gift", "g", gift="rose", n=1))["code"] == "unauthorized"
+        assert (await room.call("PATCH", "/v1/rooms/r/policy", json={"anonymous": "like"})).status == 200
+        await viewer.until(lambda: any("policy" in f.get("state", {}) for f in viewer.of("frame")), "policy")
+        assert (await viewer.ask("like", "m", n=2))["counted"] == 2
+    async with Viewer(room.port, "r") as another:
+        assert (await another.welcome())["you"]["can"] == ["like"]
+
+
+@pytest.mark.parametrize(
+    ("token", "code"),
+    [
+        (lambda h: h.token("ada", ttl_s=-1), 4401),
+        (lambda h: h.token("ada")[:-3] + "abc", 4401),
+        (lambda _: "nonsense", 4401),
+        (lambda h: h.token("ada", rooms=["other-*"]), 4403),
+    ],
+)
+async def test_a_bad_token_is_never_anonymous(room, token, code):
+    """Expired, forged or foreign tokens are refused after the upgrade, with a `bye` that a page can read."""
+    async with Viewer(room.port, "r", token(room)) as viewer:
+        closed, bye = await viewer.bye()
+    assert (closed, bye["code"]) == (code, code)
+    assert not viewer.of("welcome")
+    assert "." not in bye["reason"].rstrip(".")
+
+
+async def test_refusals_of_rooms(room):
+    """An id that is none is a bad request, an unknown room is told as such."""
+    async with Viewer(room.port, "no%20room", room.token()) as bad, Viewer(room.port, "nowhere", room.token()) as unknown:
+        assert (await bad.bye())[0] == 4400
+        assert (await unknown.bye())[0] == 4404
+
+
+async def test_a_room_made_later_is_found(room):
+    """That a room was unknown is remembered for a second only."""
+    async with Viewer(room.port, "later") as early:
+        assert (await early.bye())[0] == 4404
+    await room.live_room("later")
+    room.clock.ahead_ms += 1001
+    async with Viewer(room.port, "later") as late:
+        assert (await late.welcome())["room"] == "later"
+
+
+async def test_subprotocols(room):
+    """The first known codec wins; none offered means JSON; only strangers offered is a 400 before any upgrade."""
+    async with (
+        Viewer(room.port, "r", subprotocols=["soap", "livecast.v1.json", "livecast.v1.msgpack"]) as first,
+        Viewer(room.port, "r", subprotocols=[]) as none,
+    ):
+        assert first.socket.subprotocol == "livecast.v1.json"
+        assert none.socket.subprotocol is None
+        assert (await none.welcome())["v"] == 1
+    async with RawSocket(room.port, "r", head="Sec-WebSocket-Protocol: soap\r\n") as strangers:
+        assert (await strangers.read_to_end()).startswith(b"HTTP/1.1 400 ")
+
+
+async def test_origins(room):
+    """Pages of foreign origins are refused, those of listed ones and clients without an Origin are not."""
+    async with (
+        Viewer(room.port, "r", headers={"Origin": "https://evil.example"}) as foreign,
+        Viewer(room.port, "r", headers={"Origin": "https://SHOP.example"}) as listed,
+    ):
+        assert (await foreign.bye())[0] == 4403
+        assert await listed.welcome()
+
+
+async def test_connections_per_user_and_address(room):
+    """Whoever has too many open connections is told 4429, and let in again when one is closed."""
+    token = room.token("ada")
+    async with Viewer(room.port, "r", token) as one, Viewer(room.port, "r", token) as two:
+        await one.welcome()
+        await two.welcome()
+        async with Viewer(room.port, "r", token) as three:
+            closed, bye = await three.bye()
+            assert closed == 4429
+            assert bye["reconnect"] is True
+        async with Viewer(room.port, "r") as four, Viewer(room.port, "r") as five, Viewer(room.port, "r") as six:
+            await four.welcome()
+            await five.welcome()
+            await six.welcome()
+            # five of one address by now
+            async with Viewer(room.port, "r") as seven:
+                assert (await seven.bye())[0] == 4429
+        await two.socket.close()
+        async with Viewer(room.port, "r", token) as again:
+            await again.welcome()
+
+
+async def test_a_room_that_asks_for_tokens(room):
+    """With `anonymous: "off"` a socket without a token may sign in at once, by message; else it is told 4401."""
+    assert (await room.call("PATCH", "/v1/rooms/r/policy", json={"anonymous": "off"})).status == 200
+    async with Viewer(room.port, "r") as silent, Viewer(room.port, "r") as signs_in:
+        assert (await signs_in.ask("comment", "c", text="let me in"))["code"] == "unauthorized"
+        ack = await signs_in.ask("auth", "a", token=room.token("ada"))
+        assert ack["you"]["id"] == "ada"
+        assert (await signs_in.welcome())["you"]["id"] == "ada"
+        assert (await signs_in.ask("comment", "d", text="thank you"))["verdict"] == "shown"
+        assert (await silent.bye())[0] == 4401
+        assert not silent.of("welcome")
+
+
+async def test_anonymous_viewers_go_when_the_room_asks_for_tokens(room):
+    """Closing the room to the anonymous puts those out who are in, and nobody else."""
+    async with Viewer(room.port, "r") as nobody, Viewer(room.port, "r", room.token("ada")) as ada:
+        await nobody.welcome()
+        await ada.welcome()
+        assert (await room.call("PATCH", "/v1/rooms/r/policy", json={"anonymous": "off"})).status == 200
+        assert (await nobody.bye())[0] == 4401
+        assert (await ada.ask("ping", "p"))["t"] == "pong"
+
+
+async def test_the_store_does_not_answer(house, monkeypatch):
+    """A room that cannot be read just now is 4503 with a time to come back, not an unknown room."""
+
+    async def silent(_self: MemoryRoomLog, room: str) -> None:
+        raise Unavailable(room)
+
+    monkeypatch.setattr(MemoryRoomLog, "read", silent)
+    async with Viewer(house.port, "r") as viewer:
+        closed, bye = await viewer.bye()
+    assert closed == 4503
+    assert bye["reconnect"] is True
+
+
+async def test_bytes_behind_the_handshake_are_not_lost(room):
+    """A client may send its first message without waiting for the handshake's answer, also while the view is being loaded."""
+    for _ in range(2):
+        room.node.views.drop("r")
+        async with RawSocket(room.port, "r") as early:
+            early.write(b'{"t":"ping","cid":"early"}')
+            said = b""
+            async with asyncio.timeout(5):
+                while b'"cid":"early"' not in said:
+                    said += await early.reader.read(65536)
+            assert said.index(b'"t":"welcome"') < said.index(b'"t":"pong"')
