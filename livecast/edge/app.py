@@ -9,7 +9,8 @@ import re
 import secrets
 import traceback
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from functools import cache
+from typing import Final
 
 import msgspec
 from aiohttp import hdrs, web
@@ -140,15 +141,21 @@ def _headers(node: Node) -> Callable[[web.Request, web.StreamResponse], Awaitabl
 
 
 def _add_description(app: web.Application) -> None:
-    described: dict[str, Any] = document(ROUTES, STREAMS_AND_FILES, __version__)
-    as_json, as_page = msgspec.json.encode(described), page(described).encode()
-
     async def openapi(_request: web.Request) -> web.Response:
+        as_json, _ = _description()
         return web.Response(body=as_json, content_type="application/json", headers={"Cache-Control": "public, max-age=300"})
 
     async def docs(_request: web.Request) -> web.Response:
+        _, as_page = _description()
         headers = {"Cache-Control": "public, max-age=300", "Content-Security-Policy": DOCS_POLICY}
         return web.Response(body=as_page, content_type="text/html", charset="utf-8", headers=headers)
 
     app.router.add_get("/openapi.json", openapi)
     app.router.add_get("/docs", docs)
+
+
+@cache
+def _description() -> tuple[bytes, bytes]:
+    """The description for programs and for people; the routes do not change while we run."""
+    described = document(ROUTES, STREAMS_AND_FILES, __version__)
+    return msgspec.json.encode(described), page(described).encode()

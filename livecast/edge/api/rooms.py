@@ -82,7 +82,12 @@ async def put_room(call: Call) -> Outcome:
         raise _foreign_merchant()
     # A seller's key makes the room its own, and must not take over one that another seller makes at this moment.
     known = await room_now(call.node, call.caller, call.room)
-    return await _made(call, msgspec.structs.replace(body, merchant=call.caller.merchant), None if known else 0)
+    try:
+        return await _made(call, msgspec.structs.replace(body, merchant=call.caller.merchant), None if known else 0)
+    except ProblemError as refused:
+        if known is None and refused.code == "precondition_failed" and "If-Match" not in call.request.headers:
+            return await put_room(call)  # somebody else made it meanwhile: now it is known whose it is
+        raise
 
 
 async def _made(call: Call, body: PutRoom, if_rev: int | None) -> Outcome:
