@@ -78,11 +78,18 @@ class SocketRequest(Struct, frozen=True):
     """`101 Switching Protocols`, ready to send."""
 
 
+#: A method begins with a letter; an empty line before it is tolerated (RFC 9112 §2.2).
+_FIRST_BYTES: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz\r\n")
+
+
 def head_end(data: bytes | bytearray) -> int:
     """Where the body would begin (behind the blank line), -1 if the head is not complete.
 
-    Raises `UpgradeError` 431 once the head is longer than `HEAD_BYTES_MAX`.
+    Raises `UpgradeError` 431 once the head is longer than `HEAD_BYTES_MAX`, and 400 as soon as it cannot be HTTP: who speaks
+    TLS to a plain port is told at once.
     """
+    if data and data[0] not in _FIRST_BYTES:
+        raise UpgradeError(400, "this is not an HTTP request")
     end = data.find(b"\r\n\r\n", 0, HEAD_BYTES_MAX)
     if end < 0:
         if len(data) >= HEAD_BYTES_MAX:
