@@ -262,16 +262,24 @@ def test_damaged_handshakes(junk: bytes, at: int, size: int) -> None:
         Sec_WebSocket_Extensions="permessage-deflate",
     )
     damaged = head[:at] + junk + head[at + size :]
-    end = head_end(damaged)
-    if end > 0 and is_socket_request(damaged[:end]):
-        try:
-            asked = parse_upgrade(damaged[:end])
-        except UpgradeError as fault:
-            answer = fault.response
-        else:
-            answer = asked.response
+    answer = None
+    try:
+        end = head_end(damaged)
+        if end > 0 and is_socket_request(damaged[:end]):
+            answer = parse_upgrade(damaged[:end]).response
+    except UpgradeError as fault:
+        answer = fault.response
+    if answer is not None:
         assert answer.startswith(b"HTTP/1.1 ")
         assert answer.count(b"\r\n\r\n") == 1
+
+
+@pytest.mark.parametrize("first", [b"\x16\x03\x01", b"\x00", b" GET /", b"{"])
+def test_what_cannot_be_http_is_told_so_at_its_first_byte(first: bytes) -> None:
+    """Whoever speaks TLS to a plain port need not wait for a deadline to learn it."""
+    with pytest.raises(UpgradeError) as refused:
+        head_end(first)
+    assert refused.value.status == 400
 
 
 def test_websockets_shakes_hands() -> None:
