@@ -31,7 +31,7 @@ _NEVER: Final = frozenset(_INVISIBLE_LETTERS + "\ufffe\uffff")
 # Format characters that are seen: Arabic and Syriac signs in front of numbers, Kaithi number signs.
 _SEEN_FORMATS: Final = frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd")
 _EMOJI: Final = re.compile(
-    r"[\u00a9\u00ae\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u23ff\u2460-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff]"
+    r"[\u00a9\u00ae\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u23ff\u2460-\u27bf\u2900-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff]"
 )
 _SELECTOR: Final = re.compile(r"[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 _KEYCAP_BASES: Final = frozenset("0123456789#*")
@@ -143,7 +143,9 @@ def _is_mark(c: str) -> bool:
 
 def _takes_selector(base: str) -> bool:
     """Whether a variation selector after `base` has something to select: an emoji, a keycap's digit, an ideograph."""
-    return base in _KEYCAP_BASES or (not base.isascii() and category(base[-1]) in ("So", "Sm", "Po", "Lo", "Pd", "Sk"))
+    if base in _KEYCAP_BASES:
+        return True
+    return not base.isascii() and base not in _BLANK and category(base[-1]) in ("So", "Sm", "Po", "Lo", "Pd", "Sk")
 
 
 def _joins(before: list[str], after: str) -> bool:
