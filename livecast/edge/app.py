@@ -27,6 +27,7 @@ from livecast.edge.dispatch import REQUEST_ID, add_routes
 from livecast.edge.frames import FrameFiles
 from livecast.edge.health import MetricsPage, Readiness, add_health
 from livecast.edge.node import Node
+from livecast.edge.plain import add_plain
 from livecast.edge.problems import HTTP_CODES, ProblemError, problem_response
 from livecast.edge.sse import EventStreams
 from livecast.ports import IdempotencyStore, Served, StoreError, Trouble
@@ -61,6 +62,7 @@ def build_app(
     add_routes(app, node, idempotency, ROUTES)
     EventStreams(node).add_to(app)
     FrameFiles(node).add_to(app)
+    add_plain(app, node)
     add_health(app, node, metrics, readiness)
     _add_description(app)
     return app

@@ -21,12 +21,13 @@ class Pulse:
     no list entry per socket. Tokens that end before the next look are put aside and looked at with every sweep.
     """
 
-    __slots__ = ("_expiring", "_round", "_rules", "_share", "sockets")
+    __slots__ = ("_expiring", "_round", "_round_at", "_rules", "_share", "sockets")
 
     def __init__(self, rules: EdgeRules) -> None:
         self._rules = rules
         self.sockets: dict[int, ViewerSocket] = {}
         self._round: list[int] = []
+        self._round_at = 0
         self._share = 0
         self._expiring: dict[ViewerSocket, None] = {}
 
@@ -49,7 +50,8 @@ class Pulse:
         """Hang up on those whose token has run out; ping the next share."""
         for viewer in [v for v in self._expiring if (v.identity.expires_at_ms or 0) <= now]:
             viewer.bye(Bye(4001, "The token has expired.", reconnect=True, retry_after_ms=0))
-        if not self._round:
+        if not self._round and now - self._round_at >= self._rules.ping_ms:
+            self._round_at = now
             self._round = list(self.sockets)[::-1]
             self._share = -(-len(self._round) * self._rules.sweep_ms // self._rules.ping_ms)
         for _ in range(min(self._share, len(self._round))):
