@@ -76,10 +76,10 @@ class EventStream:
         """The next frame, unless a welcome is due anyway."""
         if self._welcome_for is not None:
             return
-        self._frame_bytes += len(sealed.msgpack)
         if self._frame_bytes > self._rules.outbox_soft_bytes:
             self._skip("skipped")
             return
+        self._frame_bytes += len(sealed.msgpack)
         self._queue.append(sealed)
         self._at = f"{self.hub.view.epoch}:{self.hub.view.seq}"
         self._wake.set()

@@ -11,6 +11,7 @@ import pytest
 
 from livecast.core.rules import Policy, RoomRules
 from livecast.edge import frames
+from livecast.wire.codec import JSON, MSGPACK
 from support.house import Answer, House, until
 
 
@@ -190,6 +191,6 @@ async def test_a_bad_token_is_never_anonymous(house: House) -> None:
 def test_encoded_values_join_to_an_encoded_list() -> None:
     """Without decoding, in both codecs."""
     values: list[Any] = [{"a": 1}, [2], "x"]
-    as_json = frames._array([msgspec.json.encode(v) for v in values], frames.JSON)
-    as_msgpack = frames._array([msgspec.msgpack.encode(v) for v in values], frames.MSGPACK)
+    as_json = frames._array([msgspec.json.encode(v) for v in values], JSON)
+    as_msgpack = frames._array([msgspec.msgpack.encode(v) for v in values], MSGPACK)
     assert msgspec.json.decode(as_json) == msgspec.msgpack.decode(as_msgpack) == values
