@@ -18,6 +18,7 @@ FILES_WANTED: Final = 65_536
 #: Objects made before the youngest generation is looked at. What we make per viewer lives on and what we make per message has
 #: no cycles, so looking finds nothing. Over 25,000 joins (9.5 s of CPU): 345 collections and 0.19 s with Python's own
 #: thresholds, 29 and 0.06 s with these; what counts is the pauses that do not happen.
+GC_YOUNG: Final = 50_000
 #: Young collections before the middle one, and middle ones before a full one.
 GC_MIDDLE: Final = 20
 GC_OLD: Final = 100
