@@ -115,6 +115,13 @@ class RoomLog(Protocol):
     async def take(self, shard: int, token: str) -> None:
         """Make `token` the owner of `shard`. From then on every commit under another token is `Fenced`. Last taker wins."""
 
+    async def regain(self, shard: int, former: str, token: str) -> bool:
+        """Make `token` the owner of `shard` if `former` is, or nobody. False: somebody else owns it, and nothing was changed.
+
+        For an owner whose store lost the end of its log, or all of it, and came back: what it has in memory is then the newest
+        there is. The former token itself is never written again, so a commit that was still on its way stays refused.
+        """
+
     async def load(self, room: str) -> Stored | None:
         """The room for its owner, or None if it was never committed. Reflects every acknowledged commit."""
 

@@ -42,6 +42,13 @@ class MemoryRoomLog:
         """Make `token` the owner of `shard`."""
         self._fences[shard] = token
 
+    async def regain(self, shard: int, former: str, token: str) -> bool:
+        """Make `token` the owner of `shard` if `former` is, or nobody."""
+        if self._fences.get(shard) not in {former, None}:
+            return False
+        self._fences[shard] = token
+        return True
+
     async def load(self, room: str) -> Stored | None:
         """The room with its remembered answers."""
         return self._stored(room, remembered=True)

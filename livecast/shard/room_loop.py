@@ -12,13 +12,13 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from msgspec import Struct
 
 from livecast.core.errors import Refusal
-from livecast.core.events import Answer, Command, Event, Flush, Frame, Liked, Origin, Reply, Said, Snapshot
+from livecast.core.events import Answer, Ask, Command, Event, Flush, Frame, Liked, Origin, Reply, Said, Snapshot
 from livecast.core.recovery import recover
 from livecast.core.room import Room
 from livecast.core.rules import RoomRules
@@ -33,6 +33,7 @@ from livecast.ports import (
     Published,
     RoomLog,
     Stored,
+    StoreError,
     Trouble,
     Unavailable,
 )
@@ -66,7 +67,7 @@ class RoomLoop:
     """Drives one room from its first event to the day its owner lets it go.
 
     `token` is the fence of its shard; `ended(room, stepped_down)` is called once when the loop has no more use: the room does
-    not exist, or another owner holds it.
+    not exist, or another owner holds it. `regain(room, former token)` gives a new token if nobody else has taken the shard.
     """
 
     __slots__ = (
@@ -79,6 +80,7 @@ class RoomLoop:
         "_number",
         "_over",
         "_receiving",
+        "_regain",
         "_retention",
         "_room",
         "_since_snapshot",
@@ -90,12 +92,20 @@ class RoomLoop:
         "name",
     )
 
-    def __init__(self, name: str, token: str, around: Surroundings, ended: Callable[[str, bool], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        token: str,
+        around: Surroundings,
+        ended: Callable[[str, bool], None],
+        regain: Callable[[str, str], Awaitable[str | None]],
+    ) -> None:
         self.name = name
         self.last_heard_at = around.clock()
         self._token = token
         self._around = around
         self._ended = ended
+        self._regain = regain
         self._room: Room | None = None
         self._inbox: deque[Event] = deque()
         self._retention = Retention(around.rules)
@@ -204,10 +214,11 @@ class RoomLoop:
                 Flushed(self.name, late_ms, took_ms, len(frame or b""), _verdicts(flush), len(self._inbox)),
             )
             if flush.renew:
-                await self._begin_epoch(room, self._around.new_epoch())
+                await self._begin_epoch(room)
         except (Fenced, OutOfOrder) as e:
-            self._step_down(e)
-            return
+            if not await self._regained(room, flush, e):
+                self._step_down(e)
+                return
         except Exception as e:  # noqa: BLE001 - as above: nobody was told anything that is not in the log
             self._give_up(self._fault("a commit failed", e))
             return
@@ -266,9 +277,30 @@ class RoomLoop:
         room.note_users_total(committed.users_total)
         return around.clock() - began
 
-    async def _begin_epoch(self, room: Room, epoch: str) -> None:
-        """Commit the room as it is under a new epoch, then tell all who follow it to start from there."""
-        now = self._around.clock()
+    async def _regained(self, room: Room, flush: Flush, why: Exception) -> bool:
+        """Whether the room goes on although its log refused a commit: the store lost the end of it, and nobody else has taken over.
+
+        A store that died without having written everything, or lost its disk, comes back with an older log or none. What this
+        owner has in memory is then the newest there is: it is written whole, in a new epoch, and what was owed is answered.
+        """
+        try:
+            token = await self._regain(self.name, self._token)
+            if token is None:
+                return False
+            self._token = token
+            advice = f"the room goes on from this process's memory in a new epoch; look at the rooms store's disk ({why})"
+            self._around.observer.observe(Trouble("the log had lost its end", self.name, advice, "error"))
+            await self._begin_epoch(room, owed=flush)
+        except StoreError:
+            return False
+        return True
+
+    async def _begin_epoch(self, room: Room, epoch: str = "", owed: Flush | None = None) -> None:
+        """Commit the room as it is under a new epoch, then tell all who follow it to start from there.
+
+        `owed` is a flush that could not be committed by itself: the room's state has it, its answers go out with this.
+        """
+        now, epoch = self._around.clock(), epoch or self._around.new_epoch()
         snapshot = room.begin_epoch(epoch, now)
         self._number, self._since_snapshot = 1, 0
         self._retention.clear()
@@ -282,10 +314,17 @@ class RoomLoop:
             seq=snapshot.seq,
             at=now,
             snapshot=data,
+            remembered=records.encode_remembered(owed.remembered) if owed and owed.remembered else None,
+            remember_ms=self._around.rules.cid_memory_ms,
+            new_users=tuple(owed.new_users) if owed else (),
             broadcast=room.broadcast,
             summary=records.encode_summary(room.summary()),
         )
         await self._until_answered(room, commit)
+        if owed is not None:
+            self._reply(owed.replies)
+            for user, notice in owed.notices:
+                self._around.bus.notify(self.name, user, notice)
         self._around.bus.publish(Published(self.name, epoch, snapshot.seq, snapshot=data))
 
     # --- Coming and going ---------------------------------------------------------------------------------------------
@@ -429,8 +468,8 @@ class RoomLoop:
             self._around.bus.reply(node, batch)
 
     def _refuse(self, events: Sequence[Event] | deque[Event], refusal: Refusal) -> None:
-        waiting = [e for e in events if not isinstance(e, Said | Liked) or e.cid is not None]
-        self._reply([(e.origin, e.cid, refusal) for e in waiting if hasattr(e, "origin")])
+        waiting = [e for e in events if isinstance(e, Said | Liked | Command | Ask)]
+        self._reply([(e.origin, e.cid, refusal) for e in waiting if e.cid is not None or not isinstance(e, Liked)])
         if events is self._inbox:
             self._inbox.clear()
 

@@ -36,6 +36,7 @@ class Shards:
     def __init__(self, *, bus: Bus, log: RoomLog, clock: Clock, rules: RoomRules, observer: Observer) -> None:
         self._around = Surroundings(bus=bus, log=log, clock=clock, rules=rules, observer=observer, new_epoch=new_epoch)
         self._tokens: dict[int, str] = {}
+        self._regaining: dict[int, asyncio.Lock] = {}
         self._rooms: dict[str, RoomLoop] = {}
         self._sweeper: asyncio.Task[None] | None = None
 
@@ -58,7 +59,7 @@ class Shards:
             token = self._tokens.get(shard_of(room))
             if token is None or not events:
                 return
-            loop = self._rooms[room] = RoomLoop(room, token, self._around, self._ended)
+            loop = self._rooms[room] = RoomLoop(room, token, self._around, self._ended, self._regain)
         loop.offer(events)
 
     def _ended(self, room: str, stepped_down: bool) -> None:
@@ -66,6 +67,17 @@ class Shards:
         if stepped_down:
             # Another process holds the whole shard: its other rooms find out the same way, with their next commit.
             self._tokens.pop(shard_of(room), None)
+
+    async def _regain(self, room: str, former: str) -> str | None:
+        """A new token for the shard of `room`, once for all its rooms; None if somebody else owns it."""
+        shard = shard_of(room)
+        async with self._regaining.setdefault(shard, asyncio.Lock()):
+            if self._tokens.get(shard) == former:
+                token = secrets.token_hex(16)
+                if not await self._around.log.regain(shard, former, token):
+                    return None
+                self._tokens[shard] = token
+            return self._tokens.get(shard)
 
     async def _sweep(self) -> None:
         while True:
@@ -79,8 +91,9 @@ class Shards:
         """Give everything up in order: no new events, what has come is flushed and committed."""
         if self._sweeper is not None:
             self._sweeper.cancel()
-        await asyncio.gather(*(self._around.bus.unserve(shard) for shard in self._tokens))
+        # Rooms first: while the shard is served here, followers in this process hear replies and frames in their order.
         await asyncio.gather(*(loop.drain() for loop in list(self._rooms.values())))
+        await asyncio.gather(*(self._around.bus.unserve(shard) for shard in self._tokens))
         self._rooms.clear()
 
     @property

@@ -103,6 +103,27 @@ async def test_a_shard_nobody_took_is_fenced(stores: Any) -> None:
     assert await log.load(ROOM) is None
 
 
+async def test_a_former_owner_regains_what_nobody_else_took(log: RoomLog, stores: Any) -> None:
+    """After a store lost the end of its log, or its fences, the owner goes on under a new token; the old one stays refused."""
+    await log.commit(commit(1))
+    assert await log.regain(SHARD, "owner-1", "owner-2")
+    with pytest.raises(Fenced):
+        await log.commit(commit(2))
+    await log.commit(commit(1, token="owner-2", epoch="e2"))
+    fresh = stores.log()
+    elsewhere = next(k for k in range(256) if k != SHARD)
+    assert await fresh.regain(elsewhere, "owner-1", "owner-3")
+
+
+async def test_nobody_regains_what_another_took(log: RoomLog) -> None:
+    """Two owners never both speak: a shard that somebody else took meanwhile is not to be had back."""
+    await log.take(SHARD, "another")
+    assert not await log.regain(SHARD, "owner-1", "owner-2")
+    with pytest.raises(Fenced):
+        await log.commit(commit(1, token="owner-2"))
+    await log.commit(commit(1, token="another"))
+
+
 async def test_one_shards_owner_is_not_anothers(log: RoomLog) -> None:
     """Owning one shard gives no right to the next."""
     other = next(r for r in ("x0", "x1", "x2") if shard_of(r) != SHARD)

@@ -163,6 +163,37 @@ def test_a_second_owner_silences_the_first():
     run_virtual(main)
 
 
+@pytest.mark.parametrize("lost", ["its end", "everything"])
+def test_a_log_that_lost_its_end_is_written_anew(lost: str):
+    """A store that comes back with an older log, or none, costs an epoch: what the owner has in memory is kept and answered."""
+
+    async def main(loop: VirtualLoop) -> None:
+        log = ShakyLog()
+        stage = await Stage(loop, log).begin("r")
+        stage.comment("r", "one", "c1")
+        await stage.until(stage.published)
+        if lost == "everything":
+            log._rooms.clear()
+            log._fences.clear()
+        else:
+            log._rooms["r"].last = None
+        stage.comment("r", "two", "c2", Person("bob", "Bob"))
+        await stage.until(lambda: stage.replies("c2"))
+        await stage.until(lambda: [p for p in stage.published() if p.snapshot])
+        begun = stage.published()[-1]
+        assert begun.epoch != stage.published()[0].epoch
+        assert [c.text for c in records.decode_snapshot(begun.snapshot or b"").recent] == ["one", "two"]
+        assert stage.shards.owned == 1
+        stage.comment("r", "three", "c3", Person("cyn", "Cyn"))
+        await stage.until(lambda: stage.replies("c3"))
+
+        second = await Stage(loop, log).begin()
+        again = Said(second.origin(), Person("bob", "Bob"), "c2", "two")
+        assert await second.ask("r", again) == stage.replies("c2")[0]
+
+    run_virtual(main)
+
+
 def test_quiet_rooms_speak_at_once_and_busy_ones_at_their_tick():
     """The first event after quiet leaves without waiting; the next frame not before a tick has passed."""
 
