@@ -100,7 +100,7 @@ async def _start(settings: Settings, stack: AsyncExitStack, listeners: list[sock
     """Start everything, from the store to the door. Raises `StartFailed`."""
     clock = steady_clock()
     prometheus = PrometheusObserver()
-    observer = Observers([prometheus, LogObserver()])
+    observer = Observers([prometheus, LogObserver(settings.log.level)])
     for advice in settings.advice:
         observer.observe(Trouble("configuration", "settings", advice))
     server = await _store(settings, stack, observer)

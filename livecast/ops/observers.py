@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from functools import lru_cache
+from typing import Any, Final, TypeVar
 
 import structlog
 from prometheus_client import (
@@ -47,10 +48,15 @@ METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "D
 #: From a prompt tick to one that is five stretched ticks late.
 SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 EVENTS: Final = (0, 1, 10, 100, 1_000, 10_000, 20_000)
+#: Combinations of labels that are kept at hand per metric: more than there are, as all labels are bounded.
+LABELS_MAX: Final = 4_096
 #: The same trouble is logged once in so long; what was left out is counted in the next line.
 SAME_TROUBLE_S: Final = 5.0
 #: Different troubles remembered for that; beyond, all are forgotten and may be said again.
 TROUBLES_MAX: Final = 1_000
+
+
+Metric = TypeVar("Metric", Counter, Gauge)
 
 
 class Observers:
@@ -69,13 +75,10 @@ class PrometheusObserver:
     """Facts as metrics in a registry of its own; `exposition` is what `/metrics` answers."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # a second sample beside every counter, saying when this process began to count
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # no types there. A second sample beside each counter is noise
         registry = self.registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
-        Gauge("livecast_build_info", "Always 1; the version is its label.", ["version"], registry=registry).labels(__version__).set(
-            1
-        )
 
         def counter(name: str, says: str, *labels: str) -> Counter:
             return Counter(f"livecast_{name}", says, labels, registry=registry)
@@ -83,13 +86,18 @@ class PrometheusObserver:
         def gauge(name: str, says: str, *labels: str) -> Gauge:
             return Gauge(f"livecast_{name}", says, labels, registry=registry)
 
+        def of(metric: Metric) -> Callable[..., Metric]:
+            # The library's own look-up takes a lock and checks each label: ten times as long as the count itself.
+            return lru_cache(LABELS_MAX)(metric.labels)
+
         def histogram(name: str, says: str, buckets: Sequence[float] = SECONDS) -> Histogram:
             return Histogram(f"livecast_{name}", says, buckets=buckets, registry=registry)
 
-        self._connections = gauge("connections", "Viewers connected now, by kind: ws, sse.", "kind")
-        self._opened = counter("connections_opened_total", "Viewers who came.", "kind", "anonymous")
-        self._closed = counter("connections_closed_total", "Viewers who went, by close code.", "kind", "code")
-        self._rooms = gauge("rooms", "Rooms this process owns: in memory, and of them with anything under way.", "state")
+        gauge("build_info", "Always 1; the version is its label.", "version").labels(__version__).set(1)
+        self._connections = of(gauge("connections", "Viewers connected now, by kind: ws, sse.", "kind"))
+        self._opened = of(counter("connections_opened_total", "Viewers who came.", "kind", "anonymous"))
+        self._closed = of(counter("connections_closed_total", "Viewers who went, by close code.", "kind", "code"))
+        self._rooms = of(gauge("rooms", "Rooms this process owns: in memory, and of them with anything under way.", "state"))
         self._views = gauge("views", "Rooms that viewers of this process watch.")
         self._view_bytes = gauge("view_bytes", "Bytes of frames kept for resume.")
         self._frames = counter("frames_total", "Frames committed.")
@@ -99,24 +107,24 @@ class PrometheusObserver:
         self._skipped = counter("skipped_frames_total", "Frames not written because a viewer was too slow; a welcome follows.")
         self._fan_out = histogram("fan_out_seconds", "Time to write one frame to all viewers of a room here.")
         self._inbox = histogram("inbox_events", "Events that waited for a room when it flushed.", EVENTS)
-        self._verdicts = counter("verdicts_total", "What rooms decided, by verdict or error code.", "verdict")
-        self._refused = counter("refusals_total", "What the edge refused before any room heard of it.", "where", "code")
-        self._requests = counter("http_requests_total", "HTTP requests answered, by route.", "method", "route", "status")
+        self._verdicts = of(counter("verdicts_total", "What rooms decided, by verdict or error code.", "verdict"))
+        self._refused = of(counter("refusals_total", "What the edge refused before any room heard of it.", "where", "code"))
+        self._requests = of(counter("http_requests_total", "HTTP requests answered, by route.", "method", "route", "status"))
         self._answered = histogram("http_answer_seconds", "Time to answer a request; an event stream counts until it ends.")
         self._late = histogram("flush_lateness_seconds", "How long after it was due a flush began.")
         self._commit = histogram("commit_seconds", "Time from a flush to the log's word that it is kept.")
         self._lag = histogram("loop_lag_seconds", "How much later than asked the event loop woke a timer.")
-        self._troubles = counter("troubles_total", "What an operator should know; the log says what.", "level")
+        self._troubles = of(counter("troubles_total", "What an operator should know; the log says what.", "level"))
         self._take: dict[type, Callable[[Any], None]] = {
             Flushed: self._flushed,
             FannedOut: self._fanned_out,
             Connected: self._connected,
             Disconnected: self._disconnected,
-            Refused: lambda fact: self._refused.labels(fact.where, _bounded(fact.code, REFUSALS)).inc(fact.times),
+            Refused: lambda fact: self._refused(fact.where, _bounded(fact.code, REFUSALS)).inc(fact.times),
             Served: self._served,
             RoomsHeld: self._held,
             LoopLag: lambda fact: self._lag.observe(fact.ms / 1000),
-            Trouble: lambda fact: self._troubles.labels(fact.level).inc(),
+            Trouble: lambda fact: self._troubles(fact.level).inc(),
         }
 
     def observe(self, fact: Fact) -> None:
@@ -135,7 +143,7 @@ class PrometheusObserver:
         self._late.observe(fact.late_ms / 1000)
         self._commit.observe(fact.commit_ms / 1000)
         for verdict, times in fact.verdicts.items():
-            self._verdicts.labels(_bounded(verdict, VERDICTS)).inc(times)
+            self._verdicts(_bounded(verdict, VERDICTS)).inc(times)
 
     def _fanned_out(self, fact: FannedOut) -> None:
         self._deliveries.inc(fact.deliveries)
@@ -144,20 +152,20 @@ class PrometheusObserver:
         self._fan_out.observe(fact.took_ms / 1000)
 
     def _connected(self, fact: Connected) -> None:
-        self._connections.labels(fact.kind).inc()
-        self._opened.labels(fact.kind, "yes" if fact.anonymous else "no").inc()
+        self._connections(fact.kind).inc()
+        self._opened(fact.kind, "yes" if fact.anonymous else "no").inc()
 
     def _disconnected(self, fact: Disconnected) -> None:
-        self._connections.labels(fact.kind).dec()
-        self._closed.labels(fact.kind, _bounded(fact.code, CLOSE_CODES)).inc()
+        self._connections(fact.kind).dec()
+        self._closed(fact.kind, _bounded(fact.code, CLOSE_CODES)).inc()
 
     def _served(self, fact: Served) -> None:
-        self._requests.labels(_bounded(fact.method, METHODS), fact.route, str(fact.status)).inc()
+        self._requests(_bounded(fact.method, METHODS), fact.route, str(fact.status)).inc()
         self._answered.observe(fact.took_ms / 1000)
 
     def _held(self, fact: RoomsHeld) -> None:
-        self._rooms.labels("owned").set(fact.owned)
-        self._rooms.labels("active").set(fact.active)
+        self._rooms("owned").set(fact.owned)
+        self._rooms("active").set(fact.active)
         self._views.set(fact.views)
         self._view_bytes.set(fact.view_bytes)
 
@@ -167,22 +175,23 @@ def _bounded(word: Any, words: Any) -> str:
 
 
 class LogObserver:
-    """Troubles as log lines, with what to do about them; comings and goings at level debug."""
+    """Troubles as log lines, with what to do about them; at level debug also who comes, goes and asks."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._log = structlog.get_logger("livecast")
+    def __init__(self, level: str = "info", clock: Callable[[], float] = time.monotonic) -> None:
+        self._log = structlog.get_logger("livecast").bind()  # bound now: to do it for each line takes longer than the line
         self._clock = clock
         self._said: dict[tuple[str, str], tuple[float, int]] = {}
+        self._take: dict[type, Callable[[Any], None]] = {Trouble: self._trouble}
+        if level == "debug":
+            self._take |= dict.fromkeys((Connected, Disconnected, Served), self._in_passing)
 
     def observe(self, fact: Fact) -> None:
         """Take note."""
-        match fact:
-            case Trouble():
-                self._trouble(fact)
-            case Connected() | Disconnected() | Served():
-                self._log.debug(type(fact).__name__.lower(), **{name: getattr(fact, name) for name in fact.__struct_fields__})
-            case _:
-                pass
+        if (take := self._take.get(type(fact))) is not None:
+            take(fact)
+
+    def _in_passing(self, fact: Connected | Disconnected | Served) -> None:
+        self._log.debug(type(fact).__name__.lower(), **{name: getattr(fact, name) for name in fact.__struct_fields__})
 
     def _trouble(self, fact: Trouble) -> None:
         now, key = self._clock(), (fact.what, fact.about)

@@ -107,7 +107,7 @@ def test_names_follow_the_rules_of_prometheus(told: PrometheusObserver) -> None:
 def test_the_same_trouble_is_not_said_again_at_once() -> None:
     """Ten thousand rooms losing one store make one line, and later one that counts the rest."""
     now = 0.0
-    observer = LogObserver(lambda: now)
+    observer = LogObserver(clock=lambda: now)
     trouble = Trouble("the log does not answer", "rooms", "look at the store", "error")
     with structlog.testing.capture_logs() as lines:
         for _ in range(5):
