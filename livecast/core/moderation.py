@@ -42,12 +42,10 @@ class Words(Protocol):
 
 
 class Folded(Struct, frozen=True):
-    """Text as the filter sees it: `letters` with runs made one, their lengths, and where in the text each run begins and ends."""
+    """Text as the filter sees it: `letters` with runs made one, and for each run where in the text its letters stand."""
 
     letters: str
-    runs: list[int]
-    starts: list[int]
-    ends: list[int]
+    runs: list[list[int]]
     whole: list[bool]
     """Whether the run ends where a character of the text ends (Hangul syllables fold to several letters)."""
 
@@ -56,7 +54,8 @@ class Word(Struct, frozen=True):
     """A listed word, folded."""
 
     letters: str
-    runs: list[int]
+    counts: list[int]
+    """How often each letter is repeated, at least."""
     action: str
     spaced: bool
     """Of a script with spaces between words."""
@@ -80,7 +79,7 @@ class WordFilter:
                 folded = fold(word)
                 if folded.letters:
                     spaced = _UNSPACED.search(word) is None
-                    self._words.append(Word(folded.letters, folded.runs, action, spaced, _pieces(word)))
+                    self._words.append(Word(folded.letters, [len(run) for run in folded.runs], action, spaced, _pieces(word)))
                 elif sign := word.strip():
                     self._signs.append((sign, action))
         self._automaton = AhoCorasick([w.letters for w in self._words]) if self._words else None
@@ -110,8 +109,8 @@ class WordFilter:
         folded = fold(text)
         for index, first, behind in self._automaton.find_matches_as_indexes(folded.letters, overlapping=True):
             word = self._words[index]
-            if _stands(word, text, folded, first, behind - 1):
-                found.append((word.action, folded.starts[first], folded.ends[behind - 1]))
+            if (place := _place(word, text, folded, first, behind - 1)) is not None:
+                found.append((word.action, *place))
         return found
 
 
@@ -123,43 +122,42 @@ def skeleton(text: str) -> str:
 def fold(text: str) -> Folded:
     """Fold `text`, keeping track of where in it every run of letters stands."""
     letters: list[str] = []
-    runs: list[int] = []
-    starts: list[int] = []
-    ends: list[int] = []
+    runs: list[list[int]] = []
     whole: list[bool] = []
     for at, char in enumerate(text):
-        plain = normalize("NFKD", normalize("NFKD", char).casefold())
-        for letter in plain:
+        for letter in normalize("NFKD", normalize("NFKD", char).casefold()):
             if not (letter.isalnum() or (category(letter)[0] == "M" and not _ACCENTS.match(letter))):
                 continue
             if letters and letters[-1] == letter:
-                runs[-1] += 1
-                ends[-1] = at + 1
+                runs[-1].append(at)
                 whole[-1] = False
             else:
                 letters.append(letter)
-                runs.append(1)
-                starts.append(at)
-                ends.append(at + 1)
+                runs.append([at])
                 whole.append(False)
         if whole:
             whole[-1] = True
-    return Folded("".join(letters), runs, starts, ends, whole)
+    return Folded("".join(letters), runs, whole)
 
 
-def _stands(word: Word, text: str, folded: Folded, first: int, last: int) -> bool:
-    """Whether the letters found from run `first` to run `last` are this word, and not parts of others."""
-    if not folded.whole[last] or any(has < needs for has, needs in zip(folded.runs[first:], word.runs, strict=False)):
-        return False
+def _place(word: Word, text: str, folded: Folded, first: int, last: int) -> tuple[int, int] | None:
+    """Where in `text` the letters found from run `first` to run `last` are this word; None if they are parts of others."""
+    runs = folded.runs[first : last + 1]
+    if not folded.whole[last] or any(len(run) < least for run, least in zip(runs, word.counts, strict=True)):
+        return None
     if not word.spaced:
-        return True
-    start, end = folded.starts[first], folded.ends[last]
-    if _is_letter(text[start - 1 : start]) or _is_letter(text[end : end + 1]):
-        return False
+        return runs[0][0], runs[-1][-1] + 1
+    # A run may go on beyond the word (the k of `fuck kids`): the word is the shortest stretch between ends of words.
+    head, tail = runs[0], runs[-1]
+    starts = [at for at in head[: len(head) - word.counts[0] + 1] if not _is_letter(text[max(at - 1, 0) : at])]
+    ends = [at + 1 for at in tail[word.counts[-1] - 1 :] if not _is_letter(text[at + 1 : at + 2])]
+    if not starts or not ends:
+        return None
+    start, end = (starts[0] if len(runs) == 1 else starts[-1]), ends[0]
     found = text[start:end]
     pieces = _pieces(found)
     spelled_out = all(len(fold(piece).letters) <= 1 for piece in _BETWEEN.split(found))
-    return len(pieces) == 1 or spelled_out or pieces == word.pieces
+    return (start, end) if len(pieces) == 1 or spelled_out or pieces == word.pieces else None
 
 
 def _pieces(text: str) -> list[str]:
