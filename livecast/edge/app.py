@@ -26,9 +26,10 @@ from livecast.edge.cors import cors_headers, preflight
 from livecast.edge.dispatch import REQUEST_ID, add_routes
 from livecast.edge.frames import FrameFiles
 from livecast.edge.health import MetricsPage, Readiness, add_health
+from livecast.edge.http import CODE_OF_STATUS, SECURITY_HEADERS, SERVER
 from livecast.edge.node import Node
 from livecast.edge.plain import add_plain
-from livecast.edge.problems import HTTP_CODES, ProblemError, problem_response
+from livecast.edge.problems import ProblemError, problem_response
 from livecast.edge.sse import EventStreams
 from livecast.ports import IdempotencyStore, Served, StoreError, Trouble
 
@@ -37,14 +38,6 @@ ROUTES: Final = (*rooms.ROUTES, *chat.ROUTES, *messages.ROUTES, *moderation.ROUT
 
 #: A request id that we take over from a caller or proxy; any other is replaced by our own.
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
-_CODE_OF_STATUS: Final = {status: code for code, (status, _) in HTTP_CODES.items()} | {
-    400: "bad_message", 403: "forbidden", 404: "not_found", 413: "too_large",
-}  # fmt: skip
-SECURITY_HEADERS: Final = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-}
 #: The description page has one style sheet of its own and nothing else.
 DOCS_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
@@ -56,7 +49,7 @@ def build_app(
     metrics: MetricsPage | None = None,
     readiness: Callable[[], Awaitable[Readiness]] | None = None,
 ) -> web.Application:
-    """The application of one node. Run it without aiohttp's access log: an observer hears of every request (`Served`)."""
+    """The application of one node, served over connections of `livecast.edge.http`. Observers hear of every request."""
     app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[_envelope(node)])
     app.on_response_prepare.append(_headers(node))
     add_routes(app, node, idempotency, ROUTES)
@@ -128,16 +121,16 @@ def _allowed(request: web.Request) -> str:
 
 def _problem_of(known: web.HTTPException, allowed: str) -> ProblemError:
     headers = {"Allow": allowed} if allowed else {}
-    return ProblemError(_CODE_OF_STATUS.get(known.status, "internal"), headers=headers)
+    return ProblemError(CODE_OF_STATUS.get(known.status, "internal"), headers=headers)
 
 
 def _headers(node: Node) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
     async def add(request: web.Request, response: web.StreamResponse) -> None:
-        response.headers["X-Request-Id"] = request.get(REQUEST_ID, "-")
+        response.headers["X-Request-Id"] = request.get(REQUEST_ID) or secrets.token_hex(8)
         for name, value in SECURITY_HEADERS.items():
             response.headers.setdefault(name, value)
         response.headers.update(cors_headers(node, request))
-        response.headers["Server"] = "livecast"  # without the versions of what it is made of
+        response.headers["Server"] = SERVER
 
     return add
 

@@ -14,7 +14,7 @@ import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias
 
 import click
 import uvloop
@@ -29,6 +29,7 @@ from livecast.edge.app import build_app
 from livecast.edge.auth import Authenticator
 from livecast.edge.door import BACKLOG, FrontDoor
 from livecast.edge.health import MetricsPage
+from livecast.edge.http import http_connections
 from livecast.edge.jwks import Jwks
 from livecast.edge.keys import KeyRing
 from livecast.edge.node import Node
@@ -147,7 +148,7 @@ async def _start(settings: Settings, stack: AsyncExitStack, listeners: list[sock
     probe.start()
     stack.callback(probe.stop)
     settle_memory()
-    front = FrontDoor(node, cast("web.Server", http.server))  # it has one since its setup
+    front = FrontDoor(node, http_connections(node, http.server))
     for listener in listeners:
         if settings.edge.send_buffer_bytes:  # what is accepted inherits it, which saves a call per connection
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, settings.edge.send_buffer_bytes)

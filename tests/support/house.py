@@ -19,6 +19,7 @@ from livecast.edge.app import build_app
 from livecast.edge.auth import Authenticator
 from livecast.edge.door import FrontDoor
 from livecast.edge.health import MetricsPage
+from livecast.edge.http import http_connections
 from livecast.edge.keys import SCOPES, KeyRing, new_key
 from livecast.edge.node import Node
 from livecast.edge.rules import EdgeRules
@@ -109,8 +110,7 @@ class House:
         app = build_app(self.node, idempotency=self.idempotency, metrics=self.metrics)
         self.runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await self.runner.setup()
-        assert self.runner.server is not None
-        self.door = FrontDoor(self.node, self.runner.server)
+        self.door = FrontDoor(self.node, http_connections(self.node, self.runner.server))
         self.server = await self.door.listen("127.0.0.1", 0)
         self.port = self.server.sockets[0].getsockname()[1]
         self.base = f"http://127.0.0.1:{self.port}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from inspect import cleandoc
 from typing import Any, Final
 
 import msgspec
@@ -110,7 +111,7 @@ def document(routes: Sequence[Route], free: Iterable[Free], version: str) -> dic
             },
         },
     }
-    described: dict[str, Any] = _ecma(value)
+    described: dict[str, Any] = _plain(value)
     return described
 
 
@@ -210,11 +211,15 @@ def _query(shape: type[Struct]) -> list[dict[str, Any]]:
     return [{"name": name, "in": "query", "schema": part} for name, part in schema["properties"].items()]
 
 
-def _ecma(value: Any) -> Any:
-    """Python's end of text is `$` in the regular expressions of JSON Schema."""
-    if isinstance(value, dict):
-        return {
-            name: item.replace(r"\Z", "$") if name == "pattern" and isinstance(item, str) else _ecma(item)
-            for name, item in value.items()
-        }
-    return [_ecma(item) for item in value] if isinstance(value, list) else value
+def _plain(value: Any) -> Any:
+    r"""Python's own ways taken out: `\Z` is `$` in JSON Schema's regular expressions; docstrings are indented."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    plain = {name: _plain(item) for name, item in value.items()}
+    if isinstance(pattern := plain.get("pattern"), str):
+        plain["pattern"] = pattern.replace(r"\Z", "$")
+    if isinstance(description := plain.get("description"), str):
+        plain["description"] = cleandoc(description)
+    return plain
