@@ -202,8 +202,8 @@ def _usable_cid(cid: object) -> str | None:
 
 
 def _present(value: dict[Any, Any], kind: type[Struct]) -> dict[str, Any]:
-    """The fields of `kind` that are in `value`: strangers are ignored, null means absent."""
-    return {name: found for name in kind.__struct_fields__ if (found := value.get(name)) is not None}
+    """The fields of `kind` that are in `value`, without the strangers."""
+    return {name: value[name] for name in kind.__struct_fields__ if name in value}
 
 
 def _field_of(fault: str) -> str | None:

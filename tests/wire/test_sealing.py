@@ -44,6 +44,7 @@ def test_every_form_says_the_same(codec: Codec, from_log: bool) -> None:
     assert plain == bytes((0x80 | codec.opcode, 126)) + len(body).to_bytes(2, "big") + body
     packed = sealed.ws(codec, deflate=True)
     assert packed[0] == 0xC0 | codec.opcode
+    assert not packed.endswith(DEFLATE_TAIL)
     assert zlib.decompressobj(-15).decompress(packed[4:] + DEFLATE_TAIL) == body
     assert len(packed) < len(plain)
 

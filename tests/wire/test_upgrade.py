@@ -243,6 +243,8 @@ def test_heads_are_found_and_bounded() -> None:
     with pytest.raises(UpgradeError) as caught:
         head_end(b"a" * HEAD_BYTES_MAX)
     assert caught.value.status == 431
+    with pytest.raises(UpgradeError):
+        head_end(request(extra=f"Cookie: {'a' * HEAD_BYTES_MAX}\r\n"))
 
 
 def test_refusals() -> None:

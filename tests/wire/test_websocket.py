@@ -313,6 +313,8 @@ def test_compression_faults() -> None:
     assert read([whole[0], client_frame(rest, CONTINUATION, first=0xC0)], deflate=True)[1] == 1002
     assert read([client_frame(b"", PING, first=0xC0)], deflate=True)[1] == 1002
     assert read([client_frame(deflated(b"\xff"), TEXT, first=0xC0)], deflate=True)[1] == 1007
+    wrong = deflated(b"\xff")
+    assert read([client_frame(wrong[:1], TEXT, first=0x40), client_frame(wrong[1:], CONTINUATION)], deflate=True)[1] == 1007
     assert read([client_frame(b"\x07\xff", first=0xC0)], deflate=True)[1] == 1007
     assert read([client_frame(bytes.fromhex("f348cdc9c9070000"), TEXT, first=0xC0)], deflate=True) == ([(TEXT, b"Hello")], None)
 
