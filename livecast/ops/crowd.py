@@ -37,7 +37,9 @@ PATIENCE_S: Final = 3.0  # after the end, for answers under way
 class CrowdShow:
     """A crowd in a room: sockets, and what became of what was said through them."""
 
-    def __init__(self, url: str, room: str, crowd: Crowd, tokens: Tokens, *, host: bool = False) -> None:
+    def __init__(
+        self, url: str, room: str, crowd: Crowd, tokens: Tokens, *, host: bool = False, connect_timeout_s: float = 10.0
+    ) -> None:
         self.screen = RoomScreen(room)
         self.crowd = crowd
         self.verdicts: Counter[str] = Counter()
@@ -47,7 +49,7 @@ class CrowdShow:
         self.trouble = ""
         """Why the last person could not come in."""
         self.latencies_ms: deque[float] = deque(maxlen=LATENCIES_MAX)
-        self.watcher = LivecastClient(url, room, listen=self._watch)
+        self.watcher = LivecastClient(url, room, listen=self._watch, connect_timeout_s=connect_timeout_s)
         self.on_event: Callable[[Event], None] = lambda _: None
         self._url, self._room, self._tokens = url, room, tokens
         self._people: dict[str, LivecastClient] = {}
@@ -171,7 +173,7 @@ class CrowdShow:
     def figures(self, now_s: float) -> dict[str, Any]:
         """Where things stand, for machines."""
         return {
-            "people": len(self.crowd.present),
+            "people": len(self.crowd.present) + self._host,
             "connected": self.connected,
             "said": self.said,
             "verdicts": dict(self.verdicts),
@@ -233,6 +235,7 @@ async def run_crowd(
     style: Style = "plain",
     quiet: bool = False,
     until_eof: bool = False,
+    connect_timeout_s: float = 10.0,
     console: Console | None = None,
 ) -> int:
     """Send a crowd into `room` until stopped (Ctrl-C, SIGTERM) or for `duration_s`. Returns the exit status.
@@ -244,7 +247,7 @@ async def run_crowd(
     console = console or Console()
     crowd = Crowd(viewers=viewers, rate=rate, likes=likes, seed=seed)
     async with Tokens(url, room, token_secret=token_secret, api_key=api_key) as tokens:
-        show = CrowdShow(url, room, crowd, tokens, host=host)
+        show = CrowdShow(url, room, crowd, tokens, host=host, connect_timeout_s=connect_timeout_s)
         with until_stopped() as stop:
             if until_eof:
                 stop_at_eof(stop)

@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from livecast.ops.phrases import CHATTER, GIVEN, HANDLES, MOMENTS, QUESTIONS, SURNAMES
+from livecast.ops.phrases import CHATTER, GIVEN, HANDLES, MOMENTS, QUESTIONS, SLOTS, SURNAMES
 
 #: Between two moments, seconds: a host does something about so often.
 MOMENT_EVERY_S: Final = (9.0, 24.0)
@@ -26,8 +26,9 @@ QUESTION_SHARE: Final = 0.3
 WAVE_S: Final = 37.0
 #: How long people stay, on average; who leaves makes room for somebody new.
 STAY_S: Final = 240.0
-#: The crowd gathers over so many seconds rather than at once.
+#: The crowd gathers over so many seconds rather than at once; a small one sooner, at so many people a second.
 GATHER_S: Final = 5.0
+GATHER_PER_S: Final = 50
 #: Taps of one person in one go.
 TAPS_MAX: Final = 12
 STEP_MAX_S: Final = 1.0
@@ -70,17 +71,20 @@ class Crowd:
         self._viewers, self._rate, self._likes = viewers, rate, likes
         self._rng = random.Random(seed)  # noqa: S311 - a simulation: the same seed must give the same crowd
         self._seed = seed
+        self._gather_s = min(GATHER_S, viewers / GATHER_PER_S)
         self._born = 0
         self._began_s: float | None = None
         self._now_s = 0.0
         self._next_moment_s = 0.0
+        self._said: dict[str, str] = {}
+        """The last words of everybody present."""
         self._owed = {"say": 0.0, "tap": 0.0, "leave": 0.0}
 
     def step(self, now_s: float) -> list[Act]:
         """What happened between the last step and `now_s` (any clock in seconds). A long pause is not caught up with."""
         if self._began_s is None:
             self._began_s = self._now_s = now_s
-            self._next_moment_s = now_s + GATHER_S
+            self._next_moment_s = now_s + self._gather_s
         dt_s = min(max(now_s - self._now_s, 0.0), STEP_MAX_S)
         self._now_s = now_s
         if now_s >= self._next_moment_s:
@@ -109,15 +113,16 @@ class Crowd:
 
     def _come_and_go(self, age_s: float, dt_s: float) -> list[Act]:
         acts: list[Act] = []
-        wanted = self._viewers if age_s >= GATHER_S else max(1, round(self._viewers * age_s / GATHER_S))
+        wanted = self._viewers if age_s >= self._gather_s else max(1, round(self._viewers * age_s / self._gather_s))
         while len(self.present) < wanted:
             person = self._somebody()
             self.present.append(person)
             acts.append(Act("join", person))
-        for _ in range(self._due("leave", len(self.present) / STAY_S * dt_s) if age_s > GATHER_S else 0):
+        for _ in range(self._due("leave", len(self.present) / STAY_S * dt_s) if age_s > self._gather_s else 0):
             at = self._rng.randrange(len(self.present))
             person, self.present[at] = self.present[at], self.present[-1]
             self.present.pop()
+            self._said.pop(person.id, None)
             acts.append(Act("leave", person))
         return acts
 
@@ -128,7 +133,11 @@ class Crowd:
         for _ in range(self._due("say", self._rate * (calm + shouting) * dt_s)):
             person = self._rng.choice(self.present)
             shouts = self.moment is not None and self._rng.random() < shouting / (calm + shouting)
-            acts.append(Act("say", person, text=self._shout() if shouts else self._phrase()))
+            text = self._shout() if shouts else self._phrase()
+            if text == self._said.get(person.id):  # people seldom repeat themselves; some do
+                text = self._shout() if shouts else self._phrase()
+            self._said[person.id] = text
+            acts.append(Act("say", person, text=text))
         return acts
 
     def _tap(self, now_s: float, dt_s: float, excited: float) -> list[Act]:
@@ -154,7 +163,8 @@ class Crowd:
         return self._rng.choices(words, [1 / (k + 1) for k in range(len(words))])[0]
 
     def _phrase(self) -> str:
-        return self._rng.choice(QUESTIONS if self._rng.random() < QUESTION_SHARE else CHATTER)
+        phrase = self._rng.choice(QUESTIONS if self._rng.random() < QUESTION_SHARE else CHATTER)
+        return phrase.format_map({slot: self._rng.choice(words) for slot, words in SLOTS.items()})
 
     def _somebody(self) -> Person:
         self._born += 1

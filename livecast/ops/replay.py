@@ -23,8 +23,8 @@ from livecast.ops.seats import Seats
 from livecast.ops.terminal import more_files, percentile, until, until_stopped
 from livecast.ops.visitors import Tokens, speaker_options
 
-#: People come in so long before they speak, so that the handshake does not make them late.
-AHEAD_S: Final = 1.0
+#: People come in so long before they speak, so that the handshake does not make them late. Longer would keep seats from others.
+AHEAD_S: Final = 0.3
 ANSWER_S: Final = 60.0  # a comment without a final answer by then is unanswered
 #: After the last answer the tally may still be a frame away, alone it comes once a second.
 SETTLE_S: Final = 4.0
@@ -50,7 +50,7 @@ class Replay:
 
     async def play(self) -> None:
         """Every comment at its time; returns when the last has its answer."""
-        began_s = time.monotonic() + min(AHEAD_S, 0.2)
+        began_s = time.monotonic() + AHEAD_S
         first_s = self.comments[0].at_s if self.comments else 0.0
         async with asyncio.TaskGroup() as group:
             for comment in self.comments:
@@ -70,10 +70,9 @@ class Replay:
         try:
             await asyncio.sleep(max(0.0, due_s - time.monotonic()))
             self.late_ms.append((time.monotonic() - due_s) * 1000)
-            answer = await client.comment(comment.text, style=comment.style, timeout_s=ANSWER_S)
+            speaking = client.comment(comment.text, style=comment.style, timeout_s=ANSWER_S)
+            answer, _ = await asyncio.gather(speaking, self._like(client))
             self.verdicts[answer.outcome] += 1
-            if self._likes:
-                await self._like(client)
         except ClientError as error:
             self.unanswered[str(error) or type(error).__name__] += 1
         finally:
@@ -83,6 +82,8 @@ class Replay:
             await self._seats.leave(user)
 
     async def _like(self, client: LivecastClient) -> None:
+        if not self._likes:
+            return
         self.likes_sent += self._likes
         with contextlib.suppress(ClientError):
             answer = await client.like_counted(self._likes, timeout_s=ANSWER_S)
@@ -120,7 +121,7 @@ async def replay(
     *,
     speed: float = 1.0,
     likes: int = 3,
-    seats_max: int = 150,
+    seats_max: int = 190,
     token_secret: str | None = None,
     api_key: str | None = None,
     console: Console | None = None,
@@ -208,8 +209,8 @@ def _table(show: Replay, watcher: Watcher, seats: Seats, took_s: float) -> Table
     help="Taps after each comment; the recording has none.",
 )
 @click.option(
-    "--sockets", "seats_max", type=click.IntRange(1, 10_000), default=150, show_default=True, metavar="N",
-    help="Open at most so many sockets at once. A node allows 200 per address unless told otherwise.",
+    "--sockets", "seats_max", type=click.IntRange(1, 10_000), default=190, show_default=True, metavar="N",
+    help="Open at most so many sockets at once. A node allows 200 per address unless told otherwise; with --dev any number.",
 )  # fmt: skip
 @speaker_options
 def command(*, file: Path, **options: Any) -> None:

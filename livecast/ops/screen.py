@@ -281,8 +281,10 @@ def connection_text(connection: Connection) -> str:
             return "connected"
         case "waiting":
             return f"reconnecting in {connection.delay_s:.1f} s{why}"
+        case "closed" if connection.code == 1000:
+            return "left"
         case "closed":
-            return f"closed{why}{f' ({connection.code})' if connection.code > 1000 else ''}"
+            return f"closed{why} ({connection.code})"
         case _:
             return "connecting"
 
@@ -309,7 +311,8 @@ def plain_lines(event: Event, screen: RoomScreen) -> list[str]:
             head = f"{clock(event.now)} -- {event.room}: {status}, {int(event.state.get('likes') or 0):,} likes"
             return [head, *([] if event.recovered else [_plain_comment(comment) for comment in event.recent])]
         case Connection():
-            return [f"-- {connection_text(event)}"] if event.state in ("waiting", "closed") else []
+            told = event.state == "waiting" or (event.state == "closed" and event.code != 1000)
+            return [f"-- {connection_text(event)}"] if told else []
         case Notice():
             return [f"{clock(event.at)} -- notice {event.kind}: {shown(_brief(event.data))}"]
         case Bye():

@@ -6,6 +6,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import click
 from rich.console import Console
@@ -24,8 +25,12 @@ async def watch(
     style: Style = "plain",
     console: Console | None = None,
     frames_max: int | None = None,
+    wait_s: float = 10.0,
 ) -> int:
-    """Show `room` until stopped, `frames_max` frames have come, or the server ends it. Returns the exit status."""
+    """Show `room` until stopped, `frames_max` frames have come, or the server ends it. Returns the exit status.
+
+    `wait_s`: how long to try for a first connection.
+    """
     console = console or Console()
     screen = RoomScreen(room)
     with until_stopped() as stop:
@@ -38,7 +43,7 @@ async def watch(
                 stop.set()
 
         lines_of = _lines(style, screen)
-        client = LivecastClient(url, room, token=token, listen=take)
+        client = LivecastClient(url, room, token=token, listen=take, connect_timeout_s=wait_s)
         try:
             await until(client.start(), stop)
             if style == "live":
@@ -87,7 +92,10 @@ def _summary(screen: RoomScreen, console: Console) -> None:
 @click.option("--plain", "style", flag_value="plain", help="One line per comment; the default where there is no terminal.")
 @click.option("--json", "style", flag_value="json", help="One JSON object per message, as on the wire.")
 @click.option("--frames", "frames_max", type=click.IntRange(1), metavar="N", help="Stop after so many frames.")
-def command(*, room: str, url: str, token: str | None, style: Style | None, frames_max: int | None) -> None:
+@click.option(
+    "--wait", "wait_s", type=click.FloatRange(0), default=10.0, show_default=True, metavar="S", help="Try to connect for so long."
+)
+def command(*, style: Style | None, **options: Any) -> None:
     """Watch a room in the terminal.
 
     Shows the comments as viewers see them, merged ones growing in place, with likes, viewers, and what became of everything
@@ -102,6 +110,6 @@ def command(*, room: str, url: str, token: str | None, style: Style | None, fram
     console = Console()
     chosen: Style = style or ("live" if is_live(console) else "plain")
     try:
-        sys.exit(asyncio.run(watch(url, room, token=token, style=chosen, console=console, frames_max=frames_max)))
+        sys.exit(asyncio.run(watch(style=chosen, console=console, **options)))
     except KeyboardInterrupt:
         sys.exit(0)

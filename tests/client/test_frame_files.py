@@ -13,6 +13,8 @@ from aiohttp.test_utils import TestServer
 from livecast.client import Frame, FrameFiles, Refused, Unreachable, Welcome, frame_files
 from support.stage import Prompt, comment, frame, welcome
 
+OF_A_VIEWER = {"t", "you", "conn", "reason", "recovered"}  # what a welcome has and a snapshot has not
+
 
 class Shelf:
     """A room as files. What is not there is not there: nothing is held, so that tests need not wait."""

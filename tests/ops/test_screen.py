@@ -142,6 +142,7 @@ def test_plain_lines_tell_what_happened() -> None:
     ]
     assert lines(message(welcome(recovered=True)))[1:] == []
     assert lines(Connection("closed", "the broadcast ended", 4010)) == ["-- closed: the broadcast ended (4010)"]
+    assert lines(Connection("closed", "closed by us", 1000)) == []
     assert lines(Answer("c", "shown")) == []
 
 

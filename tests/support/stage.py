@@ -36,11 +36,15 @@ def comment(number: int, text: str = "hi") -> dict[str, Any]:
 
 
 class Prompt(random.Random):
-    """Chance that never waits."""
+    """Chance that always draws `value`: pauses are that part of their bound, by default none at all."""
+
+    def __init__(self, value: float = 0.0) -> None:
+        super().__init__()
+        self._value = value
 
     def random(self) -> float:
-        """The shortest pause."""
-        return 0.0
+        """Always the same."""
+        return self._value
 
 
 class Visit:
