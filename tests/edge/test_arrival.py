@@ -167,14 +167,14 @@ async def test_anonymous_viewers_go_when_the_room_asks_for_tokens(room):
         assert (await ada.ask("ping", "p"))["t"] == "pong"
 
 
-async def test_the_store_does_not_answer(house, monkeypatch):
+async def test_the_store_does_not_answer(room, monkeypatch):
     """A room that cannot be read just now is 4503 with a time to come back, not an unknown room."""
 
     async def silent(_self: MemoryRoomLog, room: str) -> None:
         raise Unavailable(room)
 
     monkeypatch.setattr(MemoryRoomLog, "read", silent)
-    async with Viewer(house.port, "r") as viewer:
+    async with Viewer(room.port, "r") as viewer:
         closed, bye = await viewer.bye()
     assert closed == 4503
     assert bye["reconnect"] is True
