@@ -10,6 +10,7 @@ import pytest
 
 from livecast import __version__
 from livecast.core.errors import CODES, RETRYABLE
+from livecast.edge.app import ROUTES
 from livecast.ops import reference
 from livecast.ops.cli import COMMANDS
 from livecast.ops.observers import PrometheusObserver
@@ -75,6 +76,20 @@ def test_the_protocol_describes_every_message() -> None:
         assert f"`{word}`" in text, f"no {word}"
         for name in message.__struct_encode_fields__:
             assert re.search(rf"[`\"]{name}[`\"?:]", text), f"{word}.{name} is not described"
+
+
+def test_the_protocol_lists_every_call_of_the_control_plane() -> None:
+    """Method and path, `…` standing for `/v1/rooms/{room}`."""
+    text = page("docs/protocol.md").partition("## Control plane")[2]
+    for route in ROUTES:
+        short = route.path.replace("/v1/rooms/{room}/", "…/")
+        assert re.search(rf"{route.method} {re.escape(short)}[ `?]", text), f"{route.method} {route.path}"
+
+
+def test_the_files_that_architecture_points_at_exist() -> None:
+    """A rule that moved must take its line along."""
+    for path in re.findall(r"`((?:core|wire|edge|shard|adapters|ops|client)/[\w./]+)`", page("ARCHITECTURE.md")):
+        assert (ROOT / "livecast" / path).exists(), path
 
 
 def test_operations_lists_every_metric() -> None:
