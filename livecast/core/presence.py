@@ -41,6 +41,7 @@ class Audience:
         """Take a node's report in."""
         if presence.connections <= 0:
             self._nodes.pop(presence.node, None)
+            self._soonest = self._first_end()
         else:
             until = now + presence.ttl_ms
             self._nodes[presence.node] = (presence.connections, presence.users, until)
@@ -65,7 +66,7 @@ class Audience:
             return
         for node in [n for n, (_, _, until) in self._nodes.items() if now >= until]:
             del self._nodes[node]
-        self._soonest = min((until for _, _, until in self._nodes.values()), default=None)
+        self._soonest = self._first_end()
         self._note_change(now)
 
     def new_broadcast(self) -> None:
@@ -109,6 +110,9 @@ class Audience:
     def _note_change(self, now: int) -> None:
         if self._changed_at is None and (self._joined or self._count() != self.told):
             self._changed_at = now
+
+    def _first_end(self) -> int | None:
+        return min((until for _, _, until in self._nodes.values()), default=None)
 
     def _count(self) -> Viewers:
         connections = users = 0

@@ -55,6 +55,7 @@ class Driven:
         self.rules = msgspec.convert(rules, RoomRules)
         self.now = at
         self._epochs = (f"epoch{n:03}" for n in count(2))
+        self.restored = room is not None
         self.room = room or Room.create("room", "epoch001", self.rules, at)
         self.flushes: list[Flush] = []
         self.answers: list[tuple[str | None, Answer]] = []
@@ -62,12 +63,11 @@ class Driven:
         self.view = RoomView(self.rules)
         self.log: list[Flush] = []
         """Flushes since `stored` was taken."""
+        self.stored = self.room.snapshot()
+        self.view.reset(self.stored)
+        self.likes = self.view.state["likes"]
         if live and room is None:
             self.feed(at, Command(HERE, SERVICE, "ensure", Ensure()))
-        self.view.reset(self.room.snapshot())
-        self.stored = self.room.snapshot()
-        self.log.clear()
-        self.likes = self.view.state["likes"]
 
     # --- Drive --------------------------------------------------------------------------------------------------------
     def feed(self, at: int, *events: Event) -> list[Answer | None]:
@@ -96,11 +96,17 @@ class Driven:
         flush = self.room.flush(self.now)
         if flush is None:
             return
+        first = not self.flushes and not self.restored
         self.flushes.append(flush)
         self.log.append(flush)
         self.answers += [(cid, answer) for _, cid, answer in flush.replies]
         self.notices += flush.notices
-        if flush.frame is not None and self.view.epoch == self.room.epoch:
+        if first:  # a room's first commit carries its snapshot, and nobody followed before
+            self.stored = self.room.snapshot()
+            self.view.reset(self.stored)
+            self.log.clear()
+            self.likes = self.view.state["likes"]
+        elif flush.frame is not None:
             self._follow(flush.frame)
         if flush.renew:
             self.stored = self.room.begin_epoch(next(self._epochs), self.now)
