@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from math import ceil
 from urllib.parse import urlsplit
 
 from livecast.edge.rules import EdgeRules
@@ -22,7 +23,7 @@ class Rate:
         """Take one: 0, or (nothing taken) how many ms until there is one."""
         late = max(0.0, self._full_at - now)
         if late > self._burst_ms:
-            return int(late - self._burst_ms) + 1
+            return ceil(late - self._burst_ms)
         self._full_at = now + late + self._interval_ms
         return 0
 

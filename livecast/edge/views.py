@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 from livecast.core.commands import Ensure
 from livecast.core.errors import Refusal
-from livecast.core.events import Ask, Command, Person
+from livecast.core.events import Answer, Ask, Command, Person
 from livecast.edge.following import Following
 from livecast.edge.hub import RoomHub
+from livecast.ports import Unavailable
 
 if TYPE_CHECKING:
     from livecast.edge.node import Node
@@ -84,8 +85,12 @@ class Views:
             self.drop(room)
 
     async def _load(self, room: str) -> RoomHub | None:
-        following = await self._follow(room) if await self._awake(room) else None
+        answer = await self._wake(room)
+        unknown = isinstance(answer, Refusal) and answer.code == "unknown_room"
+        following = None if unknown else await self._follow(room)
         if following is None:
+            if isinstance(answer, Refusal) and not unknown:
+                raise Unavailable(answer.sentence())  # neither the owner nor the log can tell whether there is such a room
             if len(self._unknown) >= UNKNOWN_MAX:
                 self._unknown.clear()
             self._unknown[room] = self._node.clock() + self._node.rules.unknown_room_ms
@@ -93,17 +98,15 @@ class Views:
         self._rooms[room] = following
         return following.hub
 
-    async def _awake(self, room: str) -> bool:
-        """Whether there is such a room; its owner has it in memory then.
+    async def _wake(self, room: str) -> Answer:
+        """Have the room's owner take it into memory; `unknown_room` if there is none.
 
         A room that sleeps wakes in a new epoch, so it is woken before its log is read: a resume is then decided once. An owner
         that does not answer (another one is about to take over) is not waited for: what the log has is shown meanwhile.
         """
         if self._node.rules.dev:
-            answer = await self._node.ask(room, lambda origin: Command(origin, NODE, "ensure", Ensure()))
-        else:
-            answer = await self._node.ask(room, lambda origin: Ask(origin, NODE, "room"))
-        return not (isinstance(answer, Refusal) and answer.code == "unknown_room")
+            return await self._node.ask(room, lambda origin: Command(origin, NODE, "ensure", Ensure()))
+        return await self._node.ask(room, lambda origin: Ask(origin, NODE, "room"))
 
     async def _follow(self, room: str) -> Following | None:
         following = Following(self._node, room)

@@ -9,6 +9,7 @@ Rules for whoever edits this file:
 from __future__ import annotations
 
 import asyncio
+from math import ceil
 from typing import TYPE_CHECKING
 
 from livecast.core.errors import Refusal
@@ -184,7 +185,7 @@ class ViewerSocket(asyncio.Protocol):
         if late <= 0:
             late = 0.0
         elif late > self.node.message_burst_ms:
-            return int(late - self.node.message_burst_ms) + 1
+            return ceil(late - self.node.message_burst_ms)
         self._full_at = now + late + self.node.message_interval_ms
         return 0
 

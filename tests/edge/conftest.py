@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from asyncio import AbstractEventLoop
+from collections.abc import AsyncIterator, Callable
 
 import pytest
+import uvloop
 
 from livecast.core.rules import Policy, RoomRules
 from livecast.edge.rules import EdgeRules
 from support.house import House
+
+
+def pytest_asyncio_loop_factories(config: object, item: object) -> dict[str, Callable[[], AbstractEventLoop]]:  # noqa: ARG001 - as pytest calls it
+    """The loop that the service runs on: its transports are part of what is tested."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture

@@ -85,6 +85,11 @@ class Viewer:
                 await asyncio.wait_for(self._news.wait(), min(left, 0.1))
         return said
 
+    async def hears(self, is_it: Callable[[dict[str, Any]], Any], what: str) -> dict[str, Any]:
+        """Wait for a message of which that is true (it may have come already); the first such."""
+        found: dict[str, Any] = await self.until(lambda: next((m for m in self.told if is_it(m)), None), what)
+        return found
+
     async def welcome(self, count: int = 1) -> dict[str, Any]:
         """The first welcome, or a later one."""
         welcomes: list[dict[str, Any]] = await self.until(lambda: len(w := self.of("welcome")) >= count and w, "welcome")
