@@ -27,6 +27,7 @@ WHITE: Final = 0xFFFFFF  # the players' default; not worth a style
 
 ELEMENT_CHARS_MAX: Final = 65_536  # an element longer than this is no comment; bounds what is held of a file without any end tag
 _CHUNK_BYTES: Final = 65_536
+_UNPACKED_BYTES: Final = 8192  # what one call unpacks; so much is lost where the packed data turns out broken
 _BAD_BYTE: Final = "\ufdd0"  # a noncharacter: stands for one byte that could not be decoded
 _UNWANTED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufdd0\ufffe\uffff]")
 _OPENING = re.compile(r"<d\s")
@@ -143,9 +144,9 @@ def _unpacked(pieces: Iterator[bytes], skipped: Skipped) -> Iterator[bytes]:
     unpack = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
     try:
         for piece in pieces:
-            yield unpack.decompress(piece, _CHUNK_BYTES)
+            yield unpack.decompress(piece, _UNPACKED_BYTES)
             while unpack.unconsumed_tail:
-                yield unpack.decompress(unpack.unconsumed_tail, _CHUNK_BYTES)
+                yield unpack.decompress(unpack.unconsumed_tail, _UNPACKED_BYTES)
     except zlib.error:
         skipped.add("broken compressed data", 0)
         return

@@ -42,6 +42,7 @@ async def show(url: str, *, viewers: int, rate: float, likes: float) -> None:
                 async with asyncio.timeout(STOP_S):
                     await crowd.wait()
             except TimeoutError:
+                click.echo("livecast demo: the crowd did not go by itself and is killed.", err=True)
                 crowd.kill()
                 await crowd.wait()
 

@@ -144,7 +144,7 @@ def test_gzip_is_unpacked_and_a_broken_one_gives_what_it_has() -> None:
     assert 0 < len(comments) < 2000
     assert "compressed data without its end" in skipped.reasons
     comments, skipped = read(packed[:-8] + bytes(8))
-    assert len(comments) > 1900
+    assert len(comments) > 1800
     assert "broken compressed data" in skipped.reasons
 
 

@@ -100,6 +100,7 @@ def test_a_demo_lives_and_leaves_nothing(demo: Demo) -> None:
     assert demo.process.wait(20) == 0
     until(lambda: not crowds(demo.url), 10)
     assert "Traceback" not in demo.text()
+    assert "did not go by itself" not in demo.text()
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds processes in /proc")
