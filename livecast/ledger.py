@@ -1,0 +1,246 @@
+"""The ledger's seam: everything that has value, decided once and told only when it is safe, as promises.
+
+One `Protocol` with a memory and a Redis implementation in `livecast.adapters` and one contract suite (`tests/contract/`).
+The structs of what is asked and answered are in `core.money` and `core.units`, the entries in `core.bookkeeping`.
+
+Every operation is decided within one shard: a user's wallet lives in `shard_of(user)`, all else in `shard_of(room)`. A gift
+goes through both: `debit_gift` in the giver's, `commit_gift` in the room's, then `clear_pending` in the giver's again. What a
+crash leaves between is found by `pending` and brought to its end by `finish`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, TypeAlias
+
+from msgspec import Struct
+
+from livecast.core.bookkeeping import BookEntry
+from livecast.core.errors import Refusal
+from livecast.core.money import (
+    Booking,
+    Gift,
+    GiftRecord,
+    Moved,
+    Movement,
+    Pending,
+    Rank,
+    SpendLimits,
+    Takings,
+    Wallet,
+    refund_of,
+)
+from livecast.core.units import (
+    Claim,
+    ClaimAnswer,
+    Drop,
+    DropChange,
+    Due,
+    Entrant,
+    Holding,
+    Lapsed,
+    NewDrop,
+    Order,
+    Ordered,
+    Step,
+    Unit,
+    UnitStep,
+)
+from livecast.ports import Unavailable
+
+
+class LedgerClosed(Unavailable):
+    """Money is closed here until an operator acts; nothing was done. The message says why and what to do.
+
+    Either the store is not as durable as was asked, or it stands behind a position that was seen before.
+    """
+
+
+class ShardStatus(Struct, frozen=True):
+    """Where a shard's ledger stands: its position, and why it is closed if it is."""
+
+    shard: int
+    position: int
+    closed: str = ""
+
+
+class UploadedCodes(Struct, frozen=True):
+    """Lines of an upload that were taken so far, and those (from 1) that repeat an earlier one."""
+
+    lines: int
+    repeated: tuple[int, ...] = ()
+
+
+MovementAnswer: TypeAlias = Moved | Refusal
+DropAnswer: TypeAlias = Drop | Refusal
+
+
+class Ledger(Protocol):
+    """Wallets, gifts, drops and their units, and the stream of entries that they follow from.
+
+    Each operation is one atomic, one-way step which also appends its entry to the shard's stream. It is answered only once it
+    is as safe as was asked for, at the latest 800 ms after it was asked: later, or if that failed, it raises `Unavailable` and
+    may or may not have happened. Then the same operation with the same ids settles it: a repeat never acts twice and gets the
+    first answer again. `now` is the caller's clock, Unix ms.
+
+    Reads reflect every answered operation, and nothing that is not safe.
+    """
+
+    # --- Wallets ---
+    async def move(self, movement: Movement, now: int) -> MovementAnswer:
+        """Credit or debit a wallet. Refused: `insufficient_funds`, `conflict`, `invalid` (beyond 53 bits)."""
+
+    async def wallet(self, user: str) -> Wallet:
+        """The balance: the sum of all bookings, never below zero."""
+
+    async def bookings(self, user: str, before: int | None, limit: int) -> list[Booking]:
+        """A wallet's statement, newest first, from below the number `before` on."""
+
+    # --- Gifts ---
+    async def debit_gift(self, gift: Gift, limits: SpendLimits, now: int, objection: str = "") -> MovementAnswer:
+        """Take a gift's value from its giver's wallet and note it as pending. Only for gifts paid from the wallet.
+
+        In this order: known id → `objection` (a code the caller has against a new one) → `spend_limit` →
+        `insufficient_funds`. The same id with another `body` is a `conflict`.
+        """
+
+    async def commit_gift(self, gift: Gift, now: int) -> GiftRecord:
+        """Book a gift in its room, once: board, earnings, totals. Never refused: it is paid for."""
+
+    async def clear_pending(self, pending: Pending, now: int) -> None:
+        """Note that the other half of a pending gift is done."""
+
+    async def reverse_gift(self, room: str, tx: str, reason: str, now: int) -> GiftRecord | Refusal:
+        """Take a gift off the board and the earnings, and note its refund as pending. Again: the first reversal.
+
+        Refused: `not_found` (also when it is not yet booked in the room).
+        """
+
+    async def find_gift(self, tx: str) -> GiftRecord | None:
+        """A gift by its id, wherever its room is. For people: it asks every shard."""
+
+    async def pending(self, shard: int, before: int, limit: int) -> list[Pending]:
+        """What lies in `shard` half done since before `before`, oldest first."""
+
+    async def board(self, room: str, broadcast: str, limit: int) -> list[Rank]:
+        """Who gave most, in order; of two with the same value the one who got there first."""
+
+    async def given(self, room: str, broadcast: str, user: str) -> int:
+        """What `user` has given in the broadcast."""
+
+    async def takings(self, room: str, broadcast: str | None) -> Takings:
+        """What the room earned in a broadcast, or (None) ever."""
+
+    # --- Drops ---
+    async def put_drop(self, drop: NewDrop, now: int) -> DropAnswer:
+        """Make a drop, in state `draft`. The same id again with the same terms: the drop as it is now; else `conflict`."""
+
+    async def change_drop(self, room: str, drop: str, change: DropChange, now: int) -> DropAnswer:
+        """Change what may be changed in its state. Refused: `unknown_drop`, `conflict`, `invalid` (below what is granted)."""
+
+    async def put_codes(self, room: str, drop: str, upload: str, offset: int, codes: Sequence[str]) -> UploadedCodes | Refusal:
+        """Lines `offset` + 1 … of an upload, in order, at most 10,000 a call. They count for nothing until `finish_codes`.
+
+        Refused: `unknown_drop`, `conflict` (not the next lines; a drop without a list or already open). After `Unavailable`
+        begin again under another upload id; uploads that are not finished within an hour are forgotten.
+        """
+
+    async def finish_codes(self, room: str, drop: str, upload: str, now: int) -> DropAnswer:
+        """Make an upload the drop's list, in place of an earlier one. `conflict` while it repeats lines, or is not there."""
+
+    async def step_drop(self, room: str, drop: str, step: Step, now: int, *, timed: bool = False) -> DropAnswer:
+        """Take a drop to another state, as `core.units.STEPS` says; it is there already: no change.
+
+        `timed`: because its time has come. Unless both clocks are there, it is refused with `conflict` and `retry_after_ms`.
+        `open` is refused (`conflict`) while a list has fewer codes than the stock, `settle` while units are reserved or
+        a pot is not drawn.
+        """
+
+    async def secret(self, room: str, drop: str) -> bytes | None:
+        """What `NewDrop.secret` said."""
+
+    async def drop(self, room: str, drop: str) -> Drop | None:
+        """A drop as it is."""
+
+    async def drops(self, room: str, before: str | None, limit: int) -> list[Drop]:
+        """A room's drops, newest first, from below the drop `before` on."""
+
+    # --- Claims ---
+    async def claim(self, room: str, drop: str, broadcast: str, claims: Sequence[Claim], now: int) -> list[ClaimAnswer]:
+        """Decide up to `CLAIMS_MAX` claims in their order, in one step.
+
+        For each: known cid → state and time → objection, eligibility → limit per user → stock → serial → code → record.
+        Refusals leave no entry. `won` and `entered` are remembered as long as the drop, `limit`, `sold_out` and `closed`
+        for ten minutes and at most the last 8 per user and drop, nothing else.
+        """
+
+    async def units(self, room: str, drop: str, after: int, limit: int) -> list[Unit]:
+        """Units in serial order, from above the serial `after` on."""
+
+    async def unit(self, room: str, drop: str, serial: int) -> Unit | None:
+        """One unit."""
+
+    async def step_unit(self, room: str, drop: str, serial: int, step: UnitStep, now: int) -> Unit | Refusal:
+        """Confirm, release or revoke a unit. A repeat changes nothing. Refused: `not_found`, `unknown_drop`, `conflict`."""
+
+    async def expire_units(self, room: str, drop: str, serials: Sequence[int], now: int) -> list[int]:
+        """Give those back to stock that are reserved and whose time is over by both clocks; their serials. At most 500."""
+
+    async def holdings(self, room: str, user: str, limit: int) -> list[Holding]:
+        """What a user has of the room's `limit` newest drops."""
+
+    # --- Pots ---
+    async def freeze_pot(self, room: str, drop: str, now: int) -> DropAnswer:
+        """Fix the entrants of a closed draw, or of a fair window that is over by both clocks. Again: no change."""
+
+    async def entrants(self, room: str, drop: str, after: int, limit: int) -> list[Entrant]:
+        """The pot in order of arrival, from above the number `after` on."""
+
+    async def award(self, room: str, drop: str, offset: int, users: Sequence[str], now: int) -> list[tuple[str, int]]:
+        """Grant units to entrants of a frozen pot in the order of the draw, while there are any: (user, serial).
+
+        At most 500 a call; `offset` counts those of earlier calls, a repeat answers as the first time. An entrant who has
+        their `per_user` by now (through a limit group) is passed over. Raises `StoreError` if the pot is not frozen or
+        `offset` is not the next.
+        """
+
+    async def draw_pot(self, room: str, drop: str, result: bytes, now: int) -> DropAnswer:
+        """Publish the outcome. A draw is then settled; a coupon goes on, first come, first served."""
+
+    # --- Orders ---
+    async def order(self, room: str, order: Order, now: int) -> Ordered | Refusal:
+        """Take or change an order. Refused: `conflict` (another user, sku or unit), `not_found` (no such unit of the user)."""
+
+    async def orders(self, room: str, after: int, limit: int) -> list[Ordered]:
+        """Orders in the order they were first made, from the `after`th on."""
+
+    # --- For the shard's owner ---
+    async def due(self, shard: int, until: int, limit: int) -> list[Due]:
+        """Steps of drops whose time is at or before `until`, earliest first."""
+
+    async def lapsed(self, shard: int, until: int, limit: int) -> list[Lapsed]:
+        """Reservations that ran out at or before `until`."""
+
+    async def position(self, shard: int) -> ShardStatus:
+        """Where the shard's ledger stands."""
+
+    async def read(self, shard: int, after: int, limit: int) -> list[BookEntry]:
+        """Entries above the position `after`, in order."""
+
+    async def expect(self, shard: int, position: int) -> None:
+        """The shard was seen at `position` before: should it turn out to stand lower, its money closes for all."""
+
+    async def confirm(self, shard: int, now: int) -> ShardStatus:
+        """Open a closed shard again as it is: what is missing is lost. Its position goes on above all that were ever seen."""
+
+    async def close(self) -> None:
+        """Let connections go. Calls under way raise `Unavailable`."""
+
+
+async def finish(ledger: Ledger, pending: Pending, now: int) -> None:
+    """Bring a pending gift to its end. Harmless to repeat, also side by side. Raises `Unavailable`."""
+    if pending.kind == "commit":
+        await ledger.commit_gift(pending.gift, now)
+    else:
+        await ledger.move(refund_of(pending.gift), now)
+    await ledger.clear_pending(pending, now)
