@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -11,7 +11,19 @@ from livecast.core.errors import Refusal
 from livecast.edge.calls import Call, Outcome, Route, question
 from livecast.edge.problems import Fault, ProblemError, pointer_of_field
 from livecast.wire.codec import JSON, WireError, ack_of
-from livecast.wire.messages import Ack, ClientMessage
+from livecast.wire.messages import (
+    Ack,
+    ClaimMessage,
+    CommentMessage,
+    GiftMessage,
+    LikeMessage,
+    ReportMessage,
+    TapMessage,
+    VoteMessage,
+)
+
+#: What may be posted: every message of a client but those about its connection.
+Posted: TypeAlias = CommentMessage | LikeMessage | GiftMessage | ClaimMessage | VoteMessage | TapMessage | ReportMessage
 
 
 class Me(Struct):
@@ -49,6 +61,6 @@ async def get_me(call: Call) -> Outcome:
 _ROOM: Final = "/v1/rooms/{room}"
 ROUTES: Final = (
     Route("POST", f"{_ROOM}/messages", post_message, (), "Say what a client would say on its socket.",
-          body=ClientMessage, form="message", answer=Ack),
+          body=Posted, form="message", answer=Ack),
     Route("GET", f"{_ROOM}/me", get_me, (), "What the room knows about the token's holder.", answer=Me),
 )  # fmt: skip

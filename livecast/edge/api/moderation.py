@@ -43,7 +43,7 @@ class ListUsers(Struct, frozen=True):
     """Which page. The cursor is opaque: hand back what `next_cursor` said."""
 
     limit: Annotated[int, Meta(ge=1, le=200)] = 50
-    cursor: Annotated[str, Meta(max_length=200)] = ""
+    cursor: cursors.Cursor = ""
 
 
 async def post_mute(call: Call) -> Outcome:

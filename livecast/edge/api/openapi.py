@@ -13,6 +13,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from livecast.core.commands import PatchRoom, PutRoom, Redactions
+from livecast.core.rules import Policy
 from livecast.edge.calls import Route
 from livecast.edge.problems import CONTENT_TYPE, Problem, every_code
 
@@ -83,6 +85,7 @@ def document(routes: Sequence[Route], free: Iterable[Free], version: str) -> dic
     shapes = [*dict.fromkeys(shape for route in routes for shape in (route.body, route.answer) if shape is not None), Problem]
     schemas, components = msgspec.json.schema_components(shapes, ref_template=_REF)
     schema_of = dict(zip(shapes, schemas, strict=True))
+    _as_taken(routes, components)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schema_of)
@@ -140,14 +143,56 @@ def _operation(route: Route, schema_of: dict[Any, dict[str, Any]]) -> dict[str, 
     if route.form == "free":
         operation["requestBody"] = _body({"type": "object", "description": "RFC 7396 merge patch: null takes a value away."})
     elif route.form == "patch":
-        names: dict[str, Any] = {name: {} for name in route.body.__struct_encode_fields__}
-        says = f"RFC 7396 merge patch of {route.body.__name__}: null falls back to the default."
-        operation["requestBody"] = _body(
-            {"type": "object", "description": says, "properties": names, "additionalProperties": False}
-        )
+        operation["requestBody"] = _body({"$ref": _REF.format(name=_patch_of(route.body.__name__))})
     elif route.body is not None:
         operation["requestBody"] = _body(schema_of[route.body], required=_needs_body(route.body))
     return operation
+
+
+def _as_taken(routes: Sequence[Route], components: dict[str, Any]) -> None:
+    """Say of the shapes of bodies what `livecast.edge.bodies` does with them: what may be absent may be null."""
+    for route in routes:
+        name = getattr(route.body, "__name__", "")
+        if route.form == "fields" and name:
+            known = components[name]
+            known["properties"] = {
+                field: part if field in known["required"] else _or_null(part) for field, part in known["properties"].items()
+            }
+        elif route.form == "patch":
+            _add_patch(name, components)
+    for name in (PutRoom.__name__, PatchRoom.__name__):
+        components[name]["properties"]["policy"] = _or_null({"$ref": _REF.format(name=_patch_of(Policy.__name__))})
+    components[Redactions.__name__]["anyOf"] = [
+        {"required": [part], "properties": {part: {"type": "array", "minItems": 1}}} for part in ("comments", "users")
+    ]
+
+
+def _add_patch(name: str, components: dict[str, Any]) -> None:
+    """The shape of a merge patch of `name`: nothing is required, everything may be null, also within objects of its own."""
+    parts = components[name]["properties"]
+    for field, part in parts.items():
+        inner = part.get("$ref", "").rpartition("/")[2]
+        if inner:
+            _add_patch(inner, components)
+            parts = {**parts, field: {"$ref": _REF.format(name=_patch_of(inner))}}
+    components[_patch_of(name)] = {
+        "title": _patch_of(name),
+        "description": "An RFC 7396 merge patch: what is absent stays, null falls back to the default.",
+        "type": "object",
+        "properties": {field: _or_null(part) for field, part in parts.items()},
+        "additionalProperties": False,
+    }
+
+
+def _patch_of(name: str) -> str:
+    return name if name.startswith("Patch") else f"Patch{name}"
+
+
+def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
+    if {"type": "null"} in schema.get("anyOf", []):
+        return schema
+    default = {"default": schema["default"]} if "default" in schema else {}
+    return {"anyOf": [{name: part for name, part in schema.items() if name != "default"}, {"type": "null"}], **default}
 
 
 def _body(schema: dict[str, Any], *, required: bool = False) -> dict[str, Any]:

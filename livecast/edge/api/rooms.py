@@ -69,7 +69,7 @@ class ListRooms(Struct, frozen=True):
     status: Status | None = None
     merchant: Annotated[str, Meta(max_length=64)] | None = None
     limit: Annotated[int, Meta(ge=1, le=200)] = 50
-    cursor: Annotated[str, Meta(max_length=200)] = ""
+    cursor: cursors.Cursor = ""
 
 
 async def put_room(call: Call) -> Outcome:

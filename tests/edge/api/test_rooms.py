@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
-
 from support.house import House
 
 
@@ -90,12 +88,12 @@ async def test_the_list_shows_what_the_caller_may_see(house: House) -> None:
     assert [room["id"] for room in (await house.call("GET", "/v1/rooms", auth=seller)).json["data"]] == ["a0", "a2", "a4"]
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=201", "limit=x", "status=gone", "cursor=!!", "cursor=YWJj", "limit=1&limit=2"])
-async def test_a_wrong_query_is_told(house: House, query: str) -> None:
+async def test_a_wrong_query_is_told(house: House) -> None:
     """422 with the parameter's name."""
-    answer = await house.call("GET", f"/v1/rooms?{query}")
-    assert (answer.status, answer.code) == (422, "invalid")
-    assert answer.json["errors"][0]["pointer"].startswith("?")
+    for query in ("limit=0", "limit=201", "limit=x", "status=gone", "cursor=!!", "cursor=abc", "limit=1&limit=2"):
+        answer = await house.call("GET", f"/v1/rooms?{query}")
+        assert (answer.status, answer.code) == (422, "invalid"), query
+        assert answer.json["errors"][0]["pointer"] == "?" + query.partition("=")[0]
 
 
 async def test_a_seller_reaches_only_its_own_rooms(house: House) -> None:
