@@ -98,15 +98,18 @@ def turn(service: Service, crowd: Viewers, pace: Pace, echo: Viewers, seconds: f
     seen = crowd.do(f"comments {COMMENTS_PER_S} {seconds} {SENDERS} {TEXT_BYTES}")
     used = service.cpu().since(before)
     _check(seen, used, "the service")
+    frames = crowd.frames()
     tape = Path(f"{crowd.tape}.frames")
-    tape.write_bytes(b"".join(each.record for each in crowd.frames()))
+    tape.write_bytes(b"".join(each.record for each in frames))
     start = pace.cpu_s()
     pace.begin(f"play {tape}")
-    echoed = echo.do(f"listen {seconds + 0.7}")
+    echoed = echo.do(f"expect {seen.frames} {3 * seconds + 10}")
     played = pace.end()
     loop = pace.cpu_s() - start
-    if played["failed"] or echoed.frames != played["sent"]:
-        raise SystemExit(f"bench: of {played} the viewers saw {echoed.frames}")
+    if played["failed"] or not echoed.frames == played["sent"] == seen.frames == len(frames) * seen.open:
+        raise SystemExit(
+            f"bench: the first viewer got {len(frames)} frames, all {seen.frames}; of {played} {echoed.frames} arrived"
+        )
     return Turn(used.node / seen.frames * 1e6, used.stores / seen.frames * 1e6, loop / echoed.frames * 1e6, seen.frames,
                 seen.frame_bytes / seen.frames)  # fmt: skip
 
@@ -127,6 +130,7 @@ def compare(viewers: int, *, deflate: bool, turns: int, seconds: float) -> tuple
         pace.begin(f"accept {viewers}")
         echo.join("fanout -\n" * viewers, deflate=deflate)
         pace.end()
+        crowd.do("expect 1e9 3")  # the frames that tell how many came
         turn(service, crowd, pace, echo, 1.0)  # caches, allocators and code paths of both
         all_turns = [turn(service, crowd, pace, echo, seconds) for _ in range(turns)]
     return all_turns, statistics.median(each.frames for each in all_turns) / viewers / (seconds + 0.2)

@@ -21,13 +21,13 @@ from bench.report import Row, run
 from bench.service import KEY, Service
 
 
-async def make(base: str, count: int) -> None:
+async def make(base: str, count: int, prefix: str) -> None:
     """Rooms, live, 32 requests at a time."""
     numbers = iter(range(count))
 
     async def some(session: aiohttp.ClientSession) -> None:
         for number in numbers:
-            url = f"{base}/v1/rooms/idle-{number}"
+            url = f"{base}/v1/rooms/{prefix}-{number}"
             async with session.put(url, json={"title": f"Room {number}", "merchant": "acme"}) as answer:
                 await _fine(answer)
             async with session.post(f"{url}/start", json={}) as answer:
@@ -47,11 +47,11 @@ def measure(quick: bool) -> list[Row]:
     """Share of a core, and KB each."""
     count, seconds = (500, 3) if quick else (10_000, 20)
     with Service() as service:
-        asyncio.run(make(service.base, 50))
+        asyncio.run(make(service.base, 50, "first"))
         time.sleep(2)
         first, stores_first = service.rss_kb()
         start = time.monotonic()
-        asyncio.run(make(service.base, count))
+        asyncio.run(make(service.base, count, "idle"))
         took = time.monotonic() - start
         time.sleep(1 if quick else 5)
         before = service.cpu()
