@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from livecast.edge.identity import AuthError, Identity
 from livecast.edge.jwks import ALGORITHMS, Jwks, KeysStale
-from livecast.edge.tokens import HS256_HEADER, read_claims, sign_hs256, unbase64url
+from livecast.edge.tokens import HS256_HEADER, Hs256, read_claims, unbase64url
 
 TOKEN_BYTES_MAX: Final = 8192
 """Longer than any honest token, shorter than what would make checking a burden."""
@@ -39,14 +39,14 @@ class Authenticator:
     """Believes HS256 tokens made with one of `secrets`, and RS256/ES256/EdDSA tokens of `jwks`; nothing else."""
 
     def __init__(self, secrets: Sequence[str] = (), jwks: Jwks | None = None, *, clock_leeway_ms: int = 5_000) -> None:
-        self._secrets = [secret.encode() for secret in secrets]
+        self._secrets = [Hs256(secret) for secret in secrets]
         self._jwks = jwks
         self._clock_leeway_ms = clock_leeway_ms
 
     @property
     def signing_secret(self) -> str | None:
         """What new tokens are signed with: the first secret. None where all tokens come from elsewhere."""
-        return self._secrets[0].decode() if self._secrets else None
+        return self._secrets[0].secret.decode() if self._secrets else None
 
     def check(self, token: str, room: str | None, now: int) -> Identity:
         """The identity of a token, meant for `room` (None: any), at `now` (Unix ms), without waiting for anything.
@@ -80,7 +80,7 @@ class Authenticator:
             if len(raw) > TOKEN_BYTES_MAX or not payload:
                 raise AuthError("unauthorized", _NOT_A_TOKEN)
             if header == HS256_HEADER:
-                if any(hmac.compare_digest(sign_hs256(secret, signed), signature) for secret in self._secrets):
+                if any(hmac.compare_digest(secret.sign(signed), signature) for secret in self._secrets):
                     return unbase64url(payload)
                 raise AuthError("unauthorized", _NOT_A_TOKEN)
             return self._payload_by_header(raw, _decode_header(unbase64url(header)))
@@ -91,7 +91,7 @@ class Authenticator:
         """The careful way, for every header but the usual one."""
         keys: list[tuple[Any, str]] = []
         if header.alg == "HS256":
-            keys = [(secret, "HS256") for secret in self._secrets]
+            keys = [(secret.secret, "HS256") for secret in self._secrets]
         elif header.alg in _PUBLIC_ALGORITHMS and self._jwks is not None:
             keys = [(key.key.key, key.algorithm) for key in self._jwks.candidates(header.alg, header.kid)]
         if header.crit is None:  # a critical extension is a rule for reading the token that we do not know

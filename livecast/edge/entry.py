@@ -44,7 +44,7 @@ Entered = Event | Refusal | None
 
 def enter(message: ClientMessage, identity: Identity, hub: RoomHub, origin: Origin) -> Entered:
     """What becomes of a message here. `auth` and `ping` are the connection's own and never get here."""
-    return _ENTRIES[type(message)](message, identity, hub, origin)
+    return ENTRIES[type(message)](message, identity, hub, origin)
 
 
 def _comment(m: CommentMessage, who: Identity, _hub: RoomHub, origin: Origin) -> Entered:
@@ -59,7 +59,7 @@ def _comment(m: CommentMessage, who: Identity, _hub: RoomHub, origin: Origin) ->
 
 
 def _like(m: LikeMessage, who: Identity, hub: RoomHub, origin: Origin) -> Entered:
-    if "like" not in hub.can(who):
+    if "like" not in who.can and "like" not in hub.can(who):  # what the anonymous may is the room's to say
         return SIGN_IN if who.person.anonymous else NOT_ALLOWED
     return Liked(origin, who.person, m.n, m.cid)
 
@@ -81,7 +81,8 @@ def _report(_m: ReportMessage, who: Identity, _hub: RoomHub, _origin: Origin) ->
     return SIGN_IN if who.person.anonymous else NO_DESK
 
 
-_ENTRIES: Final[dict[type, Callable[[Any, Identity, RoomHub, Origin], Entered]]] = {
+#: How each kind of message enters; `auth` and `ping` are the connection's own.
+ENTRIES: Final[dict[type, Callable[[Any, Identity, RoomHub, Origin], Entered]]] = {
     CommentMessage: _comment,
     LikeMessage: _like,
     GiftMessage: _money("gift", UNKNOWN_GIFT),

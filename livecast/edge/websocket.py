@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import asyncio
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from livecast.core.errors import Refusal
-from livecast.core.events import Answer, Notice, Origin
+from livecast.core.events import Answer, Event, Notice, Origin
 from livecast.edge import entry
 from livecast.edge.entry import UNAVAILABLE
 from livecast.edge.fanout import VARIANTS
@@ -21,7 +21,7 @@ from livecast.edge.identity import NOBODY, AuthError, Identity
 from livecast.edge.jwks import KeysStale
 from livecast.edge.outbox import GONE, LAGGING, Lag
 from livecast.ports import Disconnected
-from livecast.wire.codec import Codec, WireError, ack_of
+from livecast.wire.codec import WireError, ack_of
 from livecast.wire.messages import Ack, Auth, Bye, ClientMessage, CommentMessage, ErrorMessage, Ping, Pong
 from livecast.wire.sealing import Sealed, socket_message
 from livecast.wire.websocket import (
@@ -52,6 +52,7 @@ class ViewerSocket(asyncio.Protocol):
         "address",
         "after",
         "close_code",
+        "codec",
         "held",
         "hub",
         "identity",
@@ -70,6 +71,7 @@ class ViewerSocket(asyncio.Protocol):
         self.room = room
         self.variant = variant
         """Index into `fanout.VARIANTS`."""
+        self.codec, deflate = VARIANTS[variant]
         self.identity = NOBODY
         self.address = address
         self.hub: RoomHub | None = None
@@ -84,16 +86,11 @@ class ViewerSocket(asyncio.Protocol):
         self.close_code = 1006
         self.held = False
         """Counted by admission."""
-        self._parser = FrameParser(deflate=VARIANTS[variant][1])
+        self._parser = FrameParser(deflate=deflate)
         self._origin: Origin | None = None
         self._full_at = 0.0
         self._bad = 0
         transport.set_write_buffer_limits(high=0)  # tell us of every byte that stays behind; a healthy socket has none
-
-    @property
-    def codec(self) -> Codec:
-        """How this viewer wants messages."""
-        return VARIANTS[self.variant][0]
 
     @property
     def conn(self) -> str:
@@ -119,75 +116,88 @@ class ViewerSocket(asyncio.Protocol):
         self._handle(messages)
 
     def _handle(self, messages: list[tuple[int, bytes]]) -> None:
-        if not messages:
-            return
-        now, opcode_due = self.node.clock(), self.codec.opcode
+        node, codec = self.node, self.codec
+        now = node.clock()
         for opcode, payload in messages:
-            if opcode == CLOSE:
+            if opcode == codec.opcode and self.after != GONE:
+                # One from the connection's token bucket: `_full_at` is when it will be full again.
+                late = self._full_at - now
+                if late <= 0:
+                    self._full_at = now + node.message_interval_ms
+                elif late <= node.message_burst_ms:
+                    self._full_at += node.message_interval_ms
+                else:
+                    self._too_fast(payload, ceil(late - node.message_burst_ms))
+                    continue
+                try:
+                    message = codec.decode(payload)
+                except WireError as fault:
+                    self._not_understood(fault)
+                else:
+                    self._bad = 0
+                    self._take(message, now)
+            elif opcode == CLOSE:
                 self._closed_by_peer(close_code_of(payload))
                 return
-            if self.after == GONE:
-                continue
-            if opcode == PING:
-                if not self._limited(now):  # one may leave pings unanswered but the last; a flood of them gets less
-                    self.send(frame(payload, PONG))
-            elif opcode == opcode_due:
-                self._message(payload, now)
-            elif opcode != PONG:
-                self._bad_message(ErrorMessage("bad_message", f"This socket speaks {self.codec.name}."))
+            elif self.after != GONE:
+                self._take_other(opcode, payload, now)
 
-    def _message(self, payload: bytes, now: int) -> None:
-        """One message: decode, limit, and either answer or pass it on to the room."""
-        wait = self._limited(now)
+    def _take_other(self, opcode: int, payload: bytes, now: int) -> None:
+        """What is no message of this socket's codec."""
+        if opcode == PING:
+            # One may leave pings unanswered but the last (RFC 6455 section 5.5.3): a flood of them goes unanswered.
+            if self._full_at - now <= self.node.message_burst_ms:
+                self._full_at = max(self._full_at, now) + self.node.message_interval_ms
+                self.send(frame(payload, PONG))
+        elif opcode != PONG:
+            self._bad_message(ErrorMessage("bad_message", f"This socket speaks {self.codec.name}."))
+
+    def _take(self, message: ClientMessage, now: int) -> None:
+        """One message in its time: answer it, or pass it on to the room."""
+        kind, hub = type(message), self.hub
+        if kind is Ping:
+            self._pong(cast("Ping", message), now)
+        elif kind is Auth:
+            self._authenticate(cast("Auth", message), now)
+        elif hub is None:
+            self._refuse(message, entry.SIGN_IN)
+        else:
+            node, origin = self.node, self._origin
+            if origin is None:
+                origin = self._origin = Origin(node.id, self.number)
+            entered = entry.ENTRIES[kind](message, self.identity, hub, origin)
+            if entered is None:
+                return
+            if type(entered) is Refusal:
+                self._refuse(message, entered)
+                return
+            cid: str | None = entered.cid  # type: ignore[union-attr] # viewers' events have one or None
+            if cid is None:
+                node.bus.post(self.room, cast("Event", entered))
+                return
+            asked = (self.number, cid)
+            node.answers.expect(asked, now)
+            if not node.bus.post(self.room, cast("Event", entered)) and node.answers.came(asked):
+                self._say(ack_of(cid, UNAVAILABLE))
+
+    def _too_fast(self, payload: bytes, wait_ms: int) -> None:
+        """A message beyond the connection's rate is read all the same: its cid for the answer, its kind for the tally."""
         try:
             message = self.codec.decode(payload)
         except WireError as fault:
             if fault.code == "bad_message":
                 self._bad_message(fault.answer())
             else:
-                self._say(ErrorMessage("rate_limited", "Too fast.", fault.cid, wait) if wait else fault.answer())
-            return
-        self._bad = 0
-        if wait:
-            self._refuse(message, Refusal("rate_limited", retry_after_ms=wait))
-        elif isinstance(message, Ping):
-            self._pong(message, now)
-        elif isinstance(message, Auth):
-            self._authenticate(message, now)
-        elif self.hub is None:
-            self._refuse(message, entry.SIGN_IN)
+                self._say(ErrorMessage("rate_limited", "Too fast: wait a moment.", fault.cid, wait_ms))
         else:
-            self._enter(message, self.hub, now)
+            self._bad = 0
+            self._refuse(message, Refusal("rate_limited", retry_after_ms=wait_ms))
 
-    def _enter(self, message: ClientMessage, hub: RoomHub, now: int) -> None:
-        """Pass a message on to the room, or answer it at once."""
-        node, origin = self.node, self._origin
-        if origin is None:
-            origin = self._origin = Origin(node.id, self.number)
-        entered = entry.enter(message, self.identity, hub, origin)
-        if isinstance(entered, Refusal):
-            self._refuse(message, entered)
-            return
-        if entered is None:
-            return
-        cid: str | None = message.cid  # type: ignore[union-attr] # what becomes an event has a cid or may have one
-        if cid is None:
-            node.bus.post(self.room, entered)
-            return
-        asked = (self.number, cid)
-        node.answers.expect(asked, now)
-        if not node.bus.post(self.room, entered) and node.answers.came(asked):
-            self._say(ack_of(cid, UNAVAILABLE))
-
-    def _limited(self, now: int) -> int:
-        """Take one from the connection's token bucket: 0, or how many ms until there is one."""
-        late = self._full_at - now
-        if late <= 0:
-            late = 0.0
-        elif late > self.node.message_burst_ms:
-            return ceil(late - self.node.message_burst_ms)
-        self._full_at = now + late + self.node.message_interval_ms
-        return 0
+    def _not_understood(self, fault: WireError) -> None:
+        if fault.code == "bad_message":
+            self._bad_message(fault.answer())
+        else:
+            self._say(fault.answer())
 
     def _refuse(self, message: ClientMessage, refusal: Refusal) -> None:
         cid: str | None = getattr(message, "cid", None)

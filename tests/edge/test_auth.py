@@ -239,6 +239,14 @@ def test_nonsense(authenticator, token):
     refused(authenticator, token)
 
 
+@pytest.mark.parametrize("length", [32, 63, 64, 65, 200])
+def test_secrets_of_any_length(length):
+    """Secrets up to, at and beyond the hash's block of 64 bytes sign as another library's do."""
+    secret = "s" * length
+    assert Authenticator([secret]).check(hs256({"sub": "a", "exp": EXP}, secret), "r", NOW).person.id == "a"
+    assert jwt.decode(mint(secret, {"sub": "a", "exp": EXP}), secret, algorithms=["HS256"], options={"verify_exp": False})
+
+
 def test_tampering(authenticator):
     """Not one character of a token may change, nor may the signature be spelled otherwise or be followed by anything."""
     token = hs256({"sub": "a", "exp": EXP})
