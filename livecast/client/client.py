@@ -18,7 +18,7 @@ from typing import Any, Final, Literal, Self
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus, InvalidURI
 from websockets.typing import Subprotocol
 
 from livecast.client.errors import ClientError, Closed, Refused, Unreachable
@@ -32,7 +32,8 @@ OPEN_TIMEOUT_S: Final = 10.0  # handshake and welcome together
 GOOD_AFTER_S: Final = 10.0  # a connection that held so long was a good one: the next pause is a first one again
 CLOSE_TIMEOUT_S: Final = 2.0
 EVENTS_MAX: Final = 1000  # kept for a reader that lags; then the oldest go (`events_dropped`)
-RENEW_RETRY_S: Final = 5.0
+RENEW_RETRY_S: Final = 5.0  # after a fresh token could not be had, or was refused
+RENEW_LEAST_S: Final = 1.0  # between renewals, however short-lived the tokens are
 
 TokenSource = Callable[[], Awaitable[str]]
 
@@ -298,27 +299,18 @@ class LivecastClient:
                 attempt, fresh = (0 if good else attempt + 1), next_step.fresh
                 self._emit(Connection("waiting", self._why, self._code, attempt, next_step.delay_s))
                 await self._pause(next_step.delay_s)
+        except Exception as error:
+            end = Stop(1011, f"the client failed: {error!r}")
+            raise
         finally:
             self._end(end)
 
     async def _visit(self, attempt: int, *, fresh: bool) -> Again | Stop:
         """One connection from its handshake to its end; says what to do next."""
         self._why, self._code, self._opened_s = "", 0, None
-        if self._get_token is not None and (fresh or self._token is None):
-            try:
-                self._token = await self._get_token()
-            except Exception as error:  # noqa: BLE001 - whatever the caller's function raises: there is no token now
-                self._why = f"no token: {error}"
-                return Again(pause_s(attempt, self._rng), fresh=True)
-        try:
-            async with asyncio.timeout(OPEN_TIMEOUT_S):
-                socket = await self._connect()
-        except InvalidStatus as refusal:
-            self._code, self._why = refusal.response.status_code, "the handshake was answered with HTTP"
-            return after_handshake(self._code, refusal.response.headers.get("Retry-After"), attempt, self._rng)
-        except (OSError, TimeoutError, InvalidHandshake, InvalidMessage, EOFError) as error:
-            self._why = str(error) or type(error).__name__
-            return Again(pause_s(attempt, self._rng))
+        socket = await self._open(attempt, fresh=fresh)
+        if isinstance(socket, Again | Stop):
+            return socket
         self.connections += 1
         self._opened_s = time.monotonic()
         await self._talk(socket)
@@ -332,6 +324,26 @@ class LivecastClient:
         verdict = after(self._code, bye, attempt, self._rng, can_renew=self._get_token is not None)
         self._why = verdict.reason if isinstance(verdict, Stop) else (bye.reason if bye else socket.close_reason or "")
         return verdict
+
+    async def _open(self, attempt: int, *, fresh: bool) -> ClientConnection | Again | Stop:
+        """A token if one is due, then the handshake."""
+        if self._get_token is not None and (fresh or self._token is None):
+            try:
+                self._token = await self._get_token()
+            except Exception as error:  # noqa: BLE001 - whatever the caller's function raises: there is no token now
+                self._why = f"no token: {error}"
+                return Again(pause_s(attempt, self._rng), fresh=True)
+        try:
+            async with asyncio.timeout(OPEN_TIMEOUT_S):
+                return await self._connect()
+        except InvalidStatus as refusal:
+            self._code, self._why = refusal.response.status_code, "the handshake was answered with HTTP"
+            return after_handshake(self._code, refusal.response.headers.get("Retry-After"), attempt, self._rng)
+        except (InvalidURI, ValueError) as error:
+            return Stop(4400, f"not an address: {error}")
+        except (OSError, TimeoutError, InvalidHandshake, InvalidMessage, EOFError) as error:
+            self._why = str(error) or type(error).__name__
+            return Again(pause_s(attempt, self._rng))
 
     async def _connect(self) -> ClientConnection:
         since = self._session.since or self._since
@@ -400,8 +412,7 @@ class LivecastClient:
                 answer = await self.sign_in(await self._get_token(), timeout_s=10.0)
             except Exception:  # noqa: BLE001 - whatever the caller's function raises: there is no token now
                 answer = None
-            if answer is None or not answer.ok:
-                await asyncio.sleep(RENEW_RETRY_S)
+            await asyncio.sleep(RENEW_RETRY_S if answer is None or not answer.ok else RENEW_LEAST_S)
 
     async def _pause(self, delay_s: float) -> None:
         """Wait between connections; questions still run out meanwhile."""

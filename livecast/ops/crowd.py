@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine
@@ -19,7 +20,7 @@ import uvloop
 from rich.console import Console
 from rich.text import Text
 
-from livecast.client import ClientError, Connection, Event, Frame, GaveUp, LivecastClient
+from livecast.client import ClientError, Event, Frame, GaveUp, LivecastClient, Welcome
 from livecast.ops.people import Act, Crowd, Moment, Person
 from livecast.ops.screen import RoomScreen, Style, connection_text
 from livecast.ops.terminal import draw, is_live, more_files, percentile, say, stop_at_eof, until, until_stopped
@@ -156,7 +157,8 @@ class CrowdShow:
                 del self._arrived_s[next(iter(self._arrived_s))]
             for said_s in self._waiting.pop(event.seq, ()):
                 self.latencies_ms.append((now_s - said_s) * 1000)
-        elif isinstance(event, Connection) and event.state != "open":
+        elif isinstance(event, Welcome):  # perhaps a new epoch, in which the numbers mean other frames
+            self._arrived_s.clear()
             self._waiting.clear()
         self.on_event(event)
 
@@ -228,7 +230,7 @@ async def run_crowd(
     rate: float = 8.0,
     likes: float = 40.0,
     duration_s: float | None = None,
-    seed: int = 1,
+    seed: int | None = None,
     token_secret: str | None = None,
     api_key: str | None = None,
     host: bool = False,
@@ -245,7 +247,8 @@ async def run_crowd(
     """
     more_files()
     console = console or Console()
-    crowd = Crowd(viewers=viewers, rate=rate, likes=likes, seed=seed)
+    # Ids follow from the seed: two crowds in one room must not be the same people.
+    crowd = Crowd(viewers=viewers, rate=rate, likes=likes, seed=secrets.randbelow(1_000_000) if seed is None else seed)
     async with Tokens(url, room, token_secret=token_secret, api_key=api_key) as tokens:
         show = CrowdShow(url, room, crowd, tokens, host=host, connect_timeout_s=connect_timeout_s)
         with until_stopped() as stop:
@@ -304,7 +307,7 @@ async def _tell(show: CrowdShow, style: Style, console: Console, stop: asyncio.E
 @click.option(
     "--duration", "duration_s", type=click.FloatRange(0.1), metavar="S", help="Stop after so many seconds; without it, on Ctrl-C."
 )
-@click.option("--seed", type=int, default=1, show_default=True, help="The same seed is the same crowd.")
+@click.option("--seed", type=int, metavar="N", help="The same seed is the same crowd; without it, always another one.")
 @click.option("--plain", "style", flag_value="plain", help="One line a second; the default where there is no terminal.")
 @click.option("--json", "style", flag_value="json", help="One JSON object a second.")
 @click.option("--quiet", is_flag=True, help="Say nothing at all.")

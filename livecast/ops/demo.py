@@ -53,7 +53,7 @@ def guide(url: str, viewers: int) -> str:
     where = "" if url == f"http://127.0.0.1:{DEFAULT_PORT}" else f" --url {url}"
     rows = (
         ("watch it in the terminal", f"{me} tail --room {ROOM}{where}"),
-        ("send more people", f"{me} crowd --room {ROOM}{where} --seed 2"),
+        ("send more people", f"{me} crowd --room {ROOM}{where}"),
         (
             "say something",
             f"curl -s {url}/v1/rooms/{ROOM}/comments -H 'Authorization: Bearer {DEV_KEY}' --json '{{\"text\": \"hello\"}}'",

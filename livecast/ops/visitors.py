@@ -27,6 +27,7 @@ _OPTIONS = (
         show_default=True,
         envvar="LIVECAST_URL",
         metavar="URL",
+        callback=lambda _context, _option, url: url if "://" in url else f"http://{url}",
         help="The node.",
     ),
 )

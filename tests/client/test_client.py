@@ -275,6 +275,13 @@ async def test_an_absent_server_is_unreachable() -> None:
         await LivecastClient("http://127.0.0.1:9", "r", connect_timeout_s=0.2).start()
 
 
+@pytest.mark.parametrize("url", ["nonsense", "http://", "ftp://h", "http://[::1"])
+async def test_a_wrong_address_is_refused_at_once(url: str) -> None:
+    """What is no address does not become one by trying again."""
+    with pytest.raises((Refused, ValueError)):
+        await LivecastClient(url, "r").start()
+
+
 async def test_no_answer_is_given_up(stage: Stage) -> None:
     """After its time a question ends with the cid to ask again with."""
 
