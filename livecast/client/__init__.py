@@ -7,12 +7,13 @@
         c.view.state, c.view.recent              # the room as it is now
 
 In which order to read it: `messages` (what is said), `session` (the conversation, without I/O), `reconnect` (when to come
-back), `client` (the socket). `EventStream` and `FrameFiles` follow a room without a socket.
+back), `link` (the socket), `client` (what a caller sees). `EventStream` and `FrameFiles` follow a room without a socket.
 """
 
-from livecast.client.client import LivecastClient, new_cid
+from livecast.client.client import LivecastClient
 from livecast.client.errors import ClientError, Closed, GaveUp, Refused, Unreachable
 from livecast.client.frame_files import FrameFiles
+from livecast.client.link import new_cid
 from livecast.client.messages import Ack, Answer, Bye, Connection, Error, Event, Welcome, You
 from livecast.client.sse import EventStream
 from livecast.core.events import Frame, Notice

@@ -22,7 +22,8 @@ from livecast.client import (
     Welcome,
     new_cid,
 )
-from livecast.client.client import EVENTS_MAX, socket_url
+from livecast.client.client import EVENTS_MAX
+from livecast.client.link import socket_url
 from support.stage import Prompt, Stage, Visit, comment, frame, linger, until, welcome
 
 
