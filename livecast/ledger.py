@@ -196,12 +196,12 @@ class Ledger(Protocol):
     async def entrants(self, room: str, drop: str, after: int, limit: int) -> list[Entrant]:
         """The pot in order of arrival, from above the number `after` on."""
 
-    async def award(self, room: str, drop: str, offset: int, users: Sequence[str], now: int) -> list[tuple[str, int]]:
-        """Grant units to entrants of a frozen pot in the order of the draw, while there are any: (user, serial).
+    async def award(self, room: str, drop: str, offset: int, users: Sequence[str], now: int) -> list[int] | Refusal:
+        """Grant units to entrants of a frozen pot in the order of the draw; each one's serial, 0 for none.
 
-        At most 500 a call; `offset` counts those of earlier calls, a repeat answers as the first time. An entrant who has
-        their `per_user` by now (through a limit group) is passed over. Raises `StoreError` if the pot is not frozen or
-        `offset` is not the next.
+        At most 500 a call; `offset` counts those of earlier calls, a repeat answers as the first time. None is left for those
+        behind the last unit; an entrant who has their `per_user` by now (through a limit group) is passed over. Refused:
+        `unknown_drop`, `conflict` (not frozen, not the next offset, not an entrant).
         """
 
     async def draw_pot(self, room: str, drop: str, result: bytes, now: int) -> DropAnswer:

@@ -8,3 +8,6 @@ minutes of 200 comments a second. Twice as much would double the longest pause o
 
 IDEMPOTENCY_MS = 24 * 3600 * 1000
 """How long the first answer to an `Idempotency-Key` is given again."""
+
+CODES_PER_CALL_MAX = 10_000
+"""Lines of an upload in one call: some 10 ms of the store's time, which everybody else's calls wait for."""

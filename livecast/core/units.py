@@ -33,6 +33,8 @@ STEPS: Final[dict[Step, tuple[frozenset[State], State]]] = {
 BEFORE_OPENING: Final[frozenset[State]] = frozenset({"draft", "announced"})
 SELLING: Final[frozenset[State]] = frozenset({"open", "sold_out"})
 
+STOCK_MAX: Final = 1_000_000
+"""Units of a drop. Ten times as many would make the list of a sold out drop's claims 1 GB in the store."""
 CLAIMS_MAX: Final = 500
 """Claims in one call. They take the store some 10 ms, which everybody else's calls wait for; measured to be the knee."""
 REFUSALS_KEPT_MAX: Final = 8
@@ -153,6 +155,9 @@ class Entered(Struct, frozen=True):
     again: bool = False
 
 
+NotWonVerdict: TypeAlias = Literal["sold_out", "limit", "not_eligible", "not_open", "closed"]
+
+
 class NotWon(Struct, frozen=True):
     """No unit. Remembered for ten minutes: `limit`, `sold_out`, `closed`; never `not_open` and `not_eligible`.
 
@@ -160,7 +165,7 @@ class NotWon(Struct, frozen=True):
     claim said itself.
     """
 
-    verdict: Literal["sold_out", "limit", "not_eligible", "not_open", "closed"]
+    verdict: NotWonVerdict
     opens_in_ms: int | None = None
     gifted: bool = False
 
@@ -220,6 +225,13 @@ class Revoke(Struct, frozen=True):
 
 UnitStep: TypeAlias = Confirm | Release | Revoke
 
+#: step -> (states it leads from, state it leads to). From any other state it is a `conflict`; in that state already: no change.
+UNIT_STEPS: Final[dict[type[UnitStep], tuple[frozenset[UnitState], UnitState]]] = {
+    Confirm: (frozenset({"granted", "reserved"}), "confirmed"),
+    Release: (frozenset({"reserved"}), "released"),
+    Revoke: (frozenset({"granted", "reserved", "confirmed"}), "revoked"),
+}
+
 
 class Holding(Struct, frozen=True):
     """What a user has of one drop: units, and the place in its pot."""
@@ -274,3 +286,16 @@ def left_of(terms: Terms, granted: int, returned: int, codes_held: int) -> int:
     if terms.codes == "list" and not terms.test:
         left = min(left, codes_held - granted)
     return max(0, left)
+
+
+def due_of(drop: Drop) -> list[Due]:
+    """The steps that are to come in the drop's state, at their times."""
+    terms = drop.terms
+    window_at = None if drop.opened_at is None else drop.opened_at + terms.fair_window_ms
+    times: list[tuple[Literal["announce", "open", "window", "close"], int | None, bool]] = [
+        ("announce", terms.announce_at, drop.state == "draft"),
+        ("open", terms.opens_at, drop.state in BEFORE_OPENING),
+        ("window", window_at, drop.pot == "open" and terms.kind == "coupon" and drop.state != "cancelled"),
+        ("close", terms.closes_at, drop.state in {"open", "sold_out", "paused"}),
+    ]
+    return [Due(what, drop.room, drop.id, at) for what, at, fits in times if fits and at is not None]

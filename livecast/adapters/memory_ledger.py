@@ -1,0 +1,56 @@
+"""The ledger in this process's memory: for development and for tests.
+
+It keeps every promise of `ledger.Ledger` but durability: its operations are safe as long as the process lives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from livecast.adapters.memory_books import CONFIRM_STEP, Books
+from livecast.adapters.memory_claims import MemoryClaims
+from livecast.core.bookkeeping import BookEntry, ShardConfirmed
+from livecast.ledger import ShardStatus
+
+
+class MemoryLedger(MemoryClaims):
+    """`ledger.Ledger` in memory. `clock` is the store's clock, the second one beside each caller's.
+
+    Every wallet begins with `opening` coins: 0 but in development.
+    """
+
+    def __init__(self, clock: Callable[[], int], *, opening: int = 0) -> None:
+        super().__init__(Books(clock), opening)
+
+    async def position(self, shard: int) -> ShardStatus:
+        """Where the shard's ledger stands."""
+        books = self._books.shards[shard]
+        return ShardStatus(shard, books.position, books.closed)
+
+    async def read(self, shard: int, after: int, limit: int) -> list[BookEntry]:
+        """Entries above a position."""
+        return [entry for entry in self._books.shards[shard].entries if entry.position > after][:limit]
+
+    async def expect(self, shard: int, position: int) -> None:
+        """The shard was seen at `position` before."""
+        books = self._books.shards[shard]
+        if books.position < position and not books.closed:
+            books.closed = behind(position, books.position)
+
+    async def confirm(self, shard: int, now: int) -> ShardStatus:
+        """Open a closed shard again as it is."""
+        books = self._books.shards[shard]
+        if books.closed:
+            seen, was = books.position, books.position
+            books.position += CONFIRM_STEP
+            books.closed = ""
+            books.append(now, ShardConfirmed(seen, was))
+        return await self.position(shard)
+
+    async def close(self) -> None:
+        """Nothing to let go."""
+
+
+def behind(seen: int, stands: int) -> str:
+    """Why a shard is closed."""
+    return f"position {seen} was seen, but the ledger stands at {stands}: what is missing may have been acknowledged"
