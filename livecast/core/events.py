@@ -78,6 +78,9 @@ class Presence(Struct, frozen=True):
 
     `users` counts distinct ids on that node, an anonymous connection being one. A report with zero connections
     takes the node off the count. `ttl_ms` is how long the report stands without another.
+
+    For the time that people have watched: `left` are ids that were here at the last report and are gone now (who came back
+    meanwhile is not among them); `present` are ids who watch already, told to a room that has not heard of them (a new owner).
     """
 
     node: str
@@ -85,6 +88,8 @@ class Presence(Struct, frozen=True):
     users: int
     joined: tuple[Person, ...] = ()
     ttl_ms: int = 15_000
+    left: tuple[str, ...] = ()
+    present: tuple[str, ...] = ()
 
 
 class EdgeRefused(Struct, frozen=True):
@@ -113,7 +118,7 @@ class Command(Struct, frozen=True):
 class Ask(Struct, frozen=True):
     """A question about the room that changes nothing; answered at once with `Done`.
 
-    `what` names it: `room`, `me`, `mutes`, `bans`.
+    `what` names it: `room`, `me`, `mutes`, `bans`, `held`, `facts` (args `users`: ids; what eligibility asks of them).
     """
 
     origin: Origin
@@ -123,7 +128,78 @@ class Ask(Struct, frozen=True):
     cid: str | None = None
 
 
-Event: TypeAlias = Said | Liked | Presence | EdgeRefused | Command | Ask
+# What the ledger tells the room. `position` is the entry's place in the shard's ledger: what a room has heard is not heard again.
+class GiftShown(Struct, frozen=True, omit_defaults=True):
+    """A gift is booked: `n` times `gift`, worth `value` in all, of this `tier`, to a host (`to`) or to the room itself.
+
+    `total` is what this person has given in `broadcast`, this gift included; 0: not said. `text` makes it a paid comment.
+    """
+
+    position: int
+    tx: str
+    person: Person
+    broadcast: str
+    gift: str
+    n: int
+    value: int
+    tier: int = 1
+    to: str = ""
+    text: str = ""
+    total: int = 0
+
+
+class GiftReversed(Struct, frozen=True, omit_defaults=True):
+    """A gift counts no more. `total` is what its user's others in the broadcast are worth."""
+
+    position: int
+    tx: str
+    user: str
+    broadcast: str
+    gift: str
+    n: int
+    value: int
+    to: str = ""
+    total: int = 0
+
+
+class DropChanged(Struct, frozen=True, omit_defaults=True):
+    """A drop as viewers shall see it (`view`: its place in `state.drops`, whole), or None: not at all.
+
+    `ended_at` (Unix ms) says since when nobody claims any more; ten minutes later it leaves the screens.
+    """
+
+    position: int
+    drop: str
+    view: dict[str, Json] | None
+    ended_at: int | None = None
+
+
+class StockChanged(Struct, frozen=True):
+    """What is left of a drop, and the state it is in for that (`open`, `sold_out`…); all else of it is as it was."""
+
+    position: int
+    drop: str
+    left: int
+    state: str
+
+
+class Ranked(Struct, frozen=True):
+    """A line of the board. A person without a name is one whom the ledger knows by id only."""
+
+    person: Person
+    value: int
+
+
+class BoardChanged(Struct, frozen=True):
+    """The board as it was read from the ledger at `position`, best first; needed at the start and after a reversal."""
+
+    position: int
+    broadcast: str
+    ranks: tuple[Ranked, ...]
+
+
+LedgerEvent: TypeAlias = GiftShown | GiftReversed | DropChanged | StockChanged | BoardChanged
+Event: TypeAlias = Said | Liked | Presence | EdgeRefused | Command | Ask | LedgerEvent
 
 
 # --- Answers --------------------------------------------------------------------------------------------------------
@@ -211,6 +287,22 @@ class Likes(Struct, frozen=True):
     total: int
 
 
+class Combo(Struct, frozen=True):
+    """One person's run of the same gift. `n` and `value` are of the whole run so far; `done` is said once, at its end.
+
+    `tier` is that of the gift. A reversed gift takes its share off; a run of which nothing is left is done.
+    """
+
+    combo: str
+    u: Person
+    gift: str
+    n: int
+    value: int
+    tier: int
+    done: bool
+    to: str | UnsetType = UNSET
+
+
 class Viewers(Struct, frozen=True):
     """Who watches, counted.
 
@@ -268,7 +360,7 @@ class Frame(Struct, frozen=True, omit_defaults=True, tag_field="t", tag="frame")
     comments: tuple[Comment, ...] = ()
     merges: tuple[Merge, ...] = ()
     likes: Likes | None = None
-    gifts: tuple[Json, ...] = ()
+    gifts: tuple[Combo, ...] = ()
     viewers: Viewers | None = None
     activity: dict[str, Json] | None = None
     events: tuple[Custom, ...] = ()

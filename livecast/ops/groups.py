@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct, field
 
+from livecast.core.gifts import CATALOGUE, CatalogueGift
 from livecast.edge.keys import ApiKey
 
 #: What `--dev` signs and accepts. Public on purpose, and therefore refused everywhere else.
@@ -61,19 +62,6 @@ class Ledger(Struct, frozen=True, forbid_unknown_fields=True):
     """Replicas that must have a write on disk before it is acknowledged."""
 
 
-class Gift(Struct, frozen=True, forbid_unknown_fields=True):
-    """A gift viewers can send."""
-
-    id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")]
-    """What clients name it by."""
-    name: Annotated[str, Meta(min_length=1, max_length=64)]
-    """What viewers read."""
-    price: Annotated[int, Meta(ge=1, le=1_000_000_000)]
-    """In coins."""
-    tier: Annotated[int, Meta(ge=1, le=3)] = 1
-    """How much is made of it on the screen."""
-
-
 class GiftLimits(Struct, frozen=True, forbid_unknown_fields=True):
     """What one viewer may spend, in coins; absent: no limit."""
 
@@ -88,7 +76,7 @@ class GiftLimits(Struct, frozen=True, forbid_unknown_fields=True):
 class Gifts(Struct, frozen=True, forbid_unknown_fields=True):
     """What can be sent and how much of it. Checked now; gifts themselves are still to come."""
 
-    catalogue: tuple[Gift, ...] = (Gift("rose", "Rose", 1, 1), Gift("heart", "Heart", 10, 2), Gift("rocket", "Rocket", 1000, 3))
+    catalogue: tuple[CatalogueGift, ...] = CATALOGUE
     """Gifts: `{id, name, price, tier}`."""
     limits: GiftLimits = field(default_factory=GiftLimits)
     """Spending limits of one viewer: `{per_gift, per_day, per_month}`."""
