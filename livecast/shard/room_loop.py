@@ -3,7 +3,8 @@
 Rules for whoever edits this file:
 - Receiving never waits for a commit; at most one commit of a room is under way.
 - Nobody hears of anything before its commit is acknowledged: then the replies go first, the frame after them.
-- A commit without an answer is repeated with the same bytes until there is one. `Fenced` and `OutOfOrder` end this loop.
+- A commit without an answer is repeated until there is one (`journal`). A refused one ends this loop, unless nobody else has
+  taken over: then the store lost something, and the room goes on from memory.
 - An idle room has no timer and no task.
 """
 
@@ -35,18 +36,15 @@ from livecast.ports import (
     Stored,
     StoreError,
     Trouble,
-    Unavailable,
 )
-from livecast.shard.tick import Retention, Stretch
+from livecast.shard.journal import Journal, until_answered
+from livecast.shard.tick import Stretch
 from livecast.wire import records
 
 RECEIVE_MAX: Final = 500
 """Events fed to a room before other work of the process gets its turn: about 5 ms."""
 COMMIT_WAIT_MS: Final = 1000
 """With a commit unanswered for longer the inbox is left to fill (and to say `overloaded`): the room would only pile it up."""
-RETRY_FIRST_S: Final = 0.02
-RETRY_MAX_S: Final = 0.5
-"""Pause between repeats of an unanswered commit: doubles from the first to the last, so a store that returns is found soon."""
 CREATING: Final = frozenset({"put_room", "ensure"})
 """Commands that may be the first ones a room ever hears."""
 
@@ -72,22 +70,17 @@ class RoomLoop:
 
     __slots__ = (
         "_around",
-        "_committing_since",
         "_due",
         "_ended",
         "_inbox",
-        "_last_snapshot_at",
-        "_number",
+        "_journal",
         "_over",
         "_receiving",
         "_regain",
-        "_retention",
         "_room",
-        "_since_snapshot",
         "_stretch",
         "_task",
         "_timer",
-        "_token",
         "last_heard_at",
         "name",
     )
@@ -102,20 +95,15 @@ class RoomLoop:
     ) -> None:
         self.name = name
         self.last_heard_at = around.clock()
-        self._token = token
+        self._journal = Journal(name, token, around.log, around.rules)
         self._around = around
         self._ended = ended
         self._regain = regain
         self._room: Room | None = None
         self._inbox: deque[Event] = deque()
-        self._retention = Retention(around.rules)
-        self._number = 0
-        self._since_snapshot = 0
-        self._last_snapshot_at = 0
         self._receiving = False
         self._over = False
         self._due = 0
-        self._committing_since: int | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._stretch: Stretch | None = None
         self._task: asyncio.Task[None] | None = asyncio.get_running_loop().create_task(self._wake(), name=f"wake {name}")
@@ -153,11 +141,12 @@ class RoomLoop:
             self._receiving = True
             asyncio.get_running_loop().call_soon(self._receive)
         self._arm(now)
-        if self._number == 0 and self._task is None:
+        if self._journal.number == 0 and self._task is None:
             self._vanish()  # the command that would have made the room was refused
 
     def _stalled(self, now: int) -> bool:
-        return self._committing_since is not None and now - self._committing_since > COMMIT_WAIT_MS
+        since = self._journal.unanswered_since
+        return since is not None and now - since > COMMIT_WAIT_MS
 
     # --- The flush clock ----------------------------------------------------------------------------------------------
     def _arm(self, now: int) -> None:
@@ -192,27 +181,25 @@ class RoomLoop:
         room.tick_stretch(stretched)
         try:
             flush = room.flush(now)
+            commit = self._journal.next(room, flush, _encoded(flush), now) if flush is not None else None
         except Exception as e:  # noqa: BLE001 - the room's memory cannot be trusted any more: it starts again from its log
             self._give_up(self._fault("a room could not flush", e))
             return
-        if flush is None:
+        if flush is None or commit is None:
             self._arm(now)
             return
-        self._task = asyncio.get_running_loop().create_task(self._settle(room, flush, now, late_ms), name=f"commit {self.name}")
+        self._task = asyncio.get_running_loop().create_task(self._settle(room, flush, commit, late_ms), name=f"commit {self.name}")
 
     # --- Commit and publish -------------------------------------------------------------------------------------------
-    async def _settle(self, room: Room, flush: Flush, now: int, late_ms: int) -> None:
+    async def _settle(self, room: Room, flush: Flush, commit: Commit, late_ms: int) -> None:
+        around, frame = self._around, commit.frame
         try:
-            frame = records.encode_frame(flush.frame) if flush.frame is not None else None
-            took_ms = await self._commit(room, flush, frame, now)
+            took_ms = await self._journal.write(room, commit, around.clock, around.observer)
             self._reply(flush.replies)
             if frame is not None:
-                self._around.bus.publish(Published(self.name, room.epoch, room.seq, frame=frame))
-            for user, notice in flush.notices:
-                self._around.bus.notify(self.name, user, notice)
-            self._around.observer.observe(
-                Flushed(self.name, late_ms, took_ms, len(frame or b""), _verdicts(flush), len(self._inbox)),
-            )
+                around.bus.publish(Published(self.name, commit.epoch, commit.seq, frame=frame))
+            self._notify(flush)
+            around.observer.observe(Flushed(self.name, late_ms, took_ms, len(frame or b""), _verdicts(flush), len(self._inbox)))
             if flush.renew:
                 await self._begin_epoch(room)
         except (Fenced, OutOfOrder) as e:
@@ -229,54 +216,6 @@ class RoomLoop:
             asyncio.get_running_loop().call_soon(self._receive)
         self._arm(self._around.clock())
 
-    async def _commit(self, room: Room, flush: Flush, frame: bytes | None, now: int) -> float:
-        rules = self._around.rules
-        self._number += 1
-        self._since_snapshot += 1
-        keep_from = self._retention.note(self._number, now, len(frame or b""))
-        due = self._since_snapshot >= rules.snapshot_frames or now - self._last_snapshot_at >= rules.snapshot_ms
-        snapshot = records.encode_snapshot(room.snapshot()) if due or self._number == 1 else None
-        commit = Commit(
-            room=self.name,
-            token=self._token,
-            epoch=room.epoch,
-            number=self._number,
-            seq=room.seq,
-            at=now,
-            frame=frame,
-            private=records.encode_private(flush.private) if flush.private else None,
-            remembered=records.encode_remembered(flush.remembered) if flush.remembered else None,
-            remember_ms=rules.cid_memory_ms,
-            snapshot=snapshot,
-            keep_from=keep_from,
-            new_users=tuple(flush.new_users),
-            broadcast=room.broadcast,
-            summary=records.encode_summary(room.summary()) if snapshot or (flush.frame and flush.frame.state) else None,
-        )
-        return await self._until_answered(room, commit)
-
-    async def _until_answered(self, room: Room, commit: Commit) -> float:
-        """Repeat the commit until the log says what became of it; the time it took in ms."""
-        around = self._around
-        began, pause = around.clock(), RETRY_FIRST_S
-        self._committing_since = began
-        while True:
-            try:
-                committed = await around.log.commit(commit)
-                break
-            except Unavailable as e:
-                if pause == RETRY_FIRST_S:
-                    around.observer.observe(
-                        Trouble("commit unanswered", self.name, f"repeating it until the rooms store answers ({e})"),
-                    )
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, RETRY_MAX_S)
-        self._committing_since = None
-        if commit.snapshot is not None:
-            self._since_snapshot, self._last_snapshot_at = 0, commit.at
-        room.note_users_total(committed.users_total)
-        return around.clock() - began
-
     async def _regained(self, room: Room, flush: Flush, why: Exception) -> bool:
         """Whether the room goes on although its log refused a commit: the store lost the end of it, and nobody else has taken over.
 
@@ -284,10 +223,10 @@ class RoomLoop:
         owner has in memory is then the newest there is: it is written whole, in a new epoch, and what was owed is answered.
         """
         try:
-            token = await self._regain(self.name, self._token)
+            token = await self._regain(self.name, self._journal.token)
             if token is None:
                 return False
-            self._token = token
+            self._journal.token = token
             advice = f"the room goes on from this process's memory in a new epoch; look at the rooms store's disk ({why})"
             self._around.observer.observe(Trouble("the log had lost its end", self.name, advice, "error"))
             await self._begin_epoch(room, owed=flush)
@@ -300,39 +239,24 @@ class RoomLoop:
 
         `owed` is a flush that could not be committed by itself: the room's state has it, its answers go out with this.
         """
-        now, epoch = self._around.clock(), epoch or self._around.new_epoch()
-        snapshot = room.begin_epoch(epoch, now)
-        self._number, self._since_snapshot = 1, 0
-        self._retention.clear()
-        self._retention.note(1, now, 0)
-        data = records.encode_snapshot(snapshot)
-        commit = Commit(
-            room=self.name,
-            token=self._token,
-            epoch=epoch,
-            number=1,
-            seq=snapshot.seq,
-            at=now,
-            snapshot=data,
-            remembered=records.encode_remembered(owed.remembered) if owed and owed.remembered else None,
-            remember_ms=self._around.rules.cid_memory_ms,
-            new_users=tuple(owed.new_users) if owed else (),
-            broadcast=room.broadcast,
-            summary=records.encode_summary(room.summary()),
-        )
-        await self._until_answered(room, commit)
+        around = self._around
+        commit = self._journal.begin(room, epoch or around.new_epoch(), owed, around.clock())
+        await self._journal.write(room, commit, around.clock, around.observer)
         if owed is not None:
             self._reply(owed.replies)
-            for user, notice in owed.notices:
-                self._around.bus.notify(self.name, user, notice)
-        self._around.bus.publish(Published(self.name, epoch, snapshot.seq, snapshot=data))
+            self._notify(owed)
+        around.bus.publish(Published(self.name, commit.epoch, commit.seq, snapshot=commit.snapshot))
+
+    def _notify(self, flush: Flush) -> None:
+        for user, notice in flush.notices:
+            self._around.bus.notify(self.name, user, notice)
 
     # --- Coming and going ---------------------------------------------------------------------------------------------
     async def _wake(self) -> None:
         """Load the room, begin a new epoch, and take in what has waited; or find that there is no such room."""
         around = self._around
         try:
-            stored = await self._load()
+            stored = await until_answered(lambda: around.log.load(self.name), "room not loaded", self.name, around.observer)
             if stored is not None:
                 room = self._restore(stored)
                 await self._begin_epoch(room, room.epoch)
@@ -356,19 +280,6 @@ class RoomLoop:
         self._receiving = True
         self._receive()
         self._arm(around.clock())
-
-    async def _load(self) -> Stored | None:
-        pause = RETRY_FIRST_S
-        while True:
-            try:
-                return await self._around.log.load(self.name)
-            except Unavailable as e:
-                if pause == RETRY_FIRST_S:
-                    self._around.observer.observe(
-                        Trouble("room not loaded", self.name, f"asking again until the rooms store answers ({e})")
-                    )
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, RETRY_MAX_S)
 
     def _restore(self, stored: Stored) -> Room:
         later = [e for e in stored.entries if e.number > stored.snapshot_number]
@@ -405,7 +316,7 @@ class RoomLoop:
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
-            self._last_snapshot_at = 0  # due now
+            self._journal.snapshot_is_due()
             self._due = now
             if self._task is None:
                 self._flush(now)
@@ -472,6 +383,10 @@ class RoomLoop:
         self._reply([(e.origin, e.cid, refusal) for e in waiting if e.cid is not None or not isinstance(e, Liked)])
         if events is self._inbox:
             self._inbox.clear()
+
+
+def _encoded(flush: Flush) -> bytes | None:
+    return records.encode_frame(flush.frame) if flush.frame is not None else None
 
 
 def _verdicts(flush: Flush) -> dict[str, int]:
