@@ -6,7 +6,6 @@ true now. Methods raise `InvalidChange` and then have changed nothing.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -18,12 +17,10 @@ from livecast.core.events import Json
 from livecast.core.forms import check_size
 from livecast.core.numerals import base36
 from livecast.core.patch import check_plain, diff, merge
+from livecast.core.policies import policy_dict, policy_from
 from livecast.core.rules import Policy, RoomRules
-from livecast.core.state import DEFAULTS, overlay_of, policy_dict, whole
+from livecast.core.state import DEFAULTS, overlay_of, whole
 from livecast.core.text import clean
-
-_PATH: Final = re.compile(r" - at `\$\.?([^`]*)`\Z")
-_UNKNOWN: Final = re.compile(r"unknown field `([^`]*)`")
 
 
 class Control:
@@ -73,7 +70,7 @@ class Control:
     # --- Feed: the room itself ----------------------------------------------------------------------------------------
     def put_room(self, args: c.PutRoom, now: int) -> None:
         """Replace what the room says about itself."""
-        policy = self._policy_from(args.policy, {}, "policy")
+        policy = policy_from(args.policy, {}, self._rules.policy, "policy")
         custom = self._custom_from(args.custom, {}, "custom")
         self._set(title=clean(args.title), hosts=list(msgspec.to_builtins(args.hosts)), custom=custom)
         self.merchant = args.merchant
@@ -85,7 +82,8 @@ class Control:
         """Merge into what the room says about itself."""
         policy, custom = self.policy, self.overlay.get("custom", {})
         if args.policy is not msgspec.UNSET:
-            policy = self._policy_from(args.policy or {}, policy_dict(policy) if args.policy is not None else {}, "policy")
+            kept = {} if args.policy is None else policy_dict(policy)
+            policy = policy_from(args.policy or {}, kept, self._rules.policy, "policy")
         if args.custom is not msgspec.UNSET:
             custom = self._custom_from(args.custom or {}, custom if args.custom is not None else {}, "custom")
         self.policy = policy
@@ -102,7 +100,7 @@ class Control:
 
     def set_policy(self, args: c.SetPolicy, _now: int) -> None:
         """Merge into the policy."""
-        self.policy = self._policy_from(args.patch, policy_dict(self.policy), "")
+        self.policy = policy_from(args.patch, policy_dict(self.policy), self._rules.policy, "")
         self._changed()
 
     def set_custom(self, args: c.SetCustom, _now: int) -> None:
@@ -309,37 +307,11 @@ class Control:
         waits = starts_at is not None and starts_at > now and self.status not in ("live", "paused")
         self.starts_by_itself_at = starts_at if waits else None
 
-    def _policy_from(self, patch: dict[str, Any], current: dict[str, Json], field: str) -> Policy:
-        check_plain(patch, field or "policy")
-        wanted = _filled(merge(current, patch), policy_dict(self._rules.policy))
-        try:
-            policy = msgspec.convert(wanted, Policy)
-        except msgspec.ValidationError as e:
-            raise InvalidChange(_refusal(str(e), field)) from None
-        return self._rules.policy if policy == self._rules.policy else self.policy if policy == self.policy else policy
-
     def _custom_from(self, patch: dict[str, Json], current: dict[str, Json], field: str) -> dict[str, Json]:
         check_plain(patch, field or "custom")
         custom: dict[str, Json] = merge(current, patch)
         check_size(custom, field or "custom", self._rules.custom_bytes_max)
         return custom
-
-
-def _filled(wanted: dict[str, Json], usual: dict[str, Json]) -> dict[str, Json]:
-    """`wanted`, with the usual value for every member that is absent."""
-    return {
-        **usual,
-        **{k: _filled(v, usual[k]) if isinstance(v, dict) and isinstance(usual.get(k), dict) else v for k, v in wanted.items()},
-    }
-
-
-def _refusal(said: str, field: str) -> Refusal:
-    """What msgspec says of a wrong policy, with the member at fault as a dotted path."""
-    path = _PATH.search(said)
-    names = [field, path[1] if path else ""]
-    if unknown := _UNKNOWN.search(said):
-        names.append(unknown[1])
-    return Refusal("invalid", said[: path.start()] if path else said, field=".".join(n for n in names if n) or "policy")
 
 
 CHANGES: Final[dict[str, Callable[[Control, Any, int], None]]] = {

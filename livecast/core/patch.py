@@ -6,6 +6,7 @@ value stays what it was and `diff` can skip what is the same object.
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Final
 
 from livecast.core.errors import InvalidChange, Refusal
@@ -67,18 +68,28 @@ def check_plain(value: Json, field: str) -> None:
     for _ in range(DEPTH_MAX):
         inner: list[Json] = []
         for v in level:
+            if (wrong := _fault(v)) is not None:
+                raise InvalidChange(Refusal("invalid", wrong, field=field))
             if isinstance(v, dict):
-                if not all(isinstance(name, str) for name in v):
-                    raise InvalidChange(Refusal("invalid", "Names must be text.", field=field))
                 inner.extend(v.values())
             elif isinstance(v, list | tuple):
                 inner.extend(v)
-            elif isinstance(v, int):
-                if not -INT_MAX <= v <= INT_MAX:
-                    raise InvalidChange(Refusal("invalid", "Integers must fit in 53 bits.", field=field))
-            elif v is not None and not isinstance(v, str | float):
-                raise InvalidChange(Refusal("invalid", "Only JSON values can be passed on.", field=field))
         if not inner:
             return
         level = inner
     raise InvalidChange(Refusal("invalid", f"Nested deeper than {DEPTH_MAX}.", field=field))
+
+
+def _fault(v: Json) -> str | None:
+    """Why some client could not read this one value, whatever is inside it."""
+    match v:
+        case None | bool() | str() | list() | tuple():
+            return None
+        case dict():
+            return None if all(isinstance(name, str) for name in v) else "Names must be text."
+        case int():
+            return None if -INT_MAX <= v <= INT_MAX else "Integers must fit in 53 bits."
+        case float():
+            return None if isfinite(v) else "Numbers must be finite."
+        case _:
+            return "Only JSON values can be passed on."

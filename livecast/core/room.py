@@ -3,7 +3,7 @@
 Rules for whoever edits this file:
 - Time comes in as `now` (Unix ms, never going back) and effects go out as values; the same calls give the same bytes.
 - Nothing is told before it is durable: what is not a refusal is answered with a flush, and so is the repeat of an answer.
-- Everything kept is bounded by count or by time; an idle room has no timer, and its parts are made when first needed.
+- Everything kept is bounded by count or by time; an idle room has no timer and no parts but its settings (see `parts.py`).
 - Within an epoch `likes.total` is what `welcome` said plus the deltas, so a new broadcast begins a new epoch.
 """
 
@@ -15,10 +15,9 @@ from typing import Final
 import msgspec
 from msgspec import UNSET
 
-from livecast.core.commands import Redactions
-from livecast.core.comments import NEVER, NOTHING, Chat, Replies
+from livecast.core.comments import NEVER, NOTHING, Replies
 from livecast.core.control import CHANGES, Control
-from livecast.core.desk import Desk, answer
+from livecast.core.desk import answer
 from livecast.core.errors import InvalidChange, Refusal
 from livecast.core.events import (
     Answer,
@@ -41,13 +40,13 @@ from livecast.core.events import (
     Snapshot,
     Viewers,
 )
-from livecast.core.likes import Hearts
 from livecast.core.moderation import Words
-from livecast.core.presence import Audience
+from livecast.core.parts import Parts
+from livecast.core.policies import policy_dict
 from livecast.core.rules import Policy, RoomRules
 from livecast.core.sanctions import Sanctions
 from livecast.core.screening import ROOM_NOT_LIVE
-from livecast.core.state import advance_recent, policy_dict, whole
+from livecast.core.state import advance_recent, whole
 
 NO_SANCTIONS: Final = Sanctions()
 UNAUTHORIZED: Final = Refusal("unauthorized")
@@ -57,21 +56,16 @@ class Room:
     """A room. Made by `create` or `restore`; owned by one driver, which commits each flush before anybody hears of it."""
 
     __slots__ = (
-        "_audience",
         "_before_start",
-        "_chat",
-        "_comment_ids",
         "_control",
-        "_desk",
         "_fresh",
-        "_hearts",
         "_last_flush_at",
+        "_parts",
         "_renewed",
         "_replies",
         "_rules",
         "_stretch_ms",
         "_untold_since",
-        "_words",
         "epoch",
         "recent",
         "seq",
@@ -83,16 +77,11 @@ class Room:
         self.recent: tuple[Comment, ...] = ()
         self._rules = rules
         self._control = Control(room, rules, now)
-        self._desk: Desk | None = None
-        self._chat: Chat | None = None
-        self._hearts: Hearts | None = None
-        self._audience: Audience | None = None
-        self._words: Words | None = None
+        self._parts = Parts(rules, self._control)
         self._replies: Replies = []
         self._fresh = True  # nothing was ever flushed: nobody outside can know of this room
         self._before_start = (0, 0)  # comments and likes that wait and came before the new broadcast began
         self._renewed = False  # the last flush told of a new broadcast: the next epoch counts from zero
-        self._comment_ids = 0  # comments so far, while `_chat` is not there to count them
         self._stretch_ms = 0
         self._untold_since: int | None = None  # something waits for the next tick since then
         self._last_flush_at = NEVER
@@ -115,15 +104,7 @@ class Room:
         if control.totals_of != control.broadcast:  # it died between telling of the new broadcast and counting for it
             control.zero_totals()
             self.recent = ()
-        if private.get("mutes") or private.get("bans"):
-            self._the_desk().sanctions.restore(private)
-        answers = list(remembered)
-        if private.get("slow") or self.recent or any(a.kind == "comment" for a in answers):
-            chat = self._the_chat(now)
-            chat.restore(answers, now)
-            chat.screening.restore(private.get("slow", {}), self.recent, now)
-        if any(a.kind == "like" for a in answers):
-            self._the_hearts().restore(answers, now)
+        self._parts.restore(private, remembered, self.recent, epoch, now)
         return self
 
     # --- Feed ---------------------------------------------------------------------------------------------------------
@@ -136,25 +117,23 @@ class Room:
             return self._like(event, now)  # type: ignore[arg-type] # ... likewise
         match event:
             case Presence():
-                self._the_audience().report(event, now)
+                self._parts.the_audience().report(event, now)
             case Command():
                 return self._command(event, now)
             case Ask():
                 return self._answer(event, now)
             case EdgeRefused():
-                self._the_chat(now).refused_elsewhere(event.codes, now)
+                self._parts.the_chat(self.epoch, now).refused_elsewhere(event.codes, now)
         return None
 
     def load_words(self, words: Words | None) -> None:
         """From now on comments pass this filter."""
-        self._words = words
-        if self._chat is not None:
-            self._chat.screening.words = words
+        self._parts.load_words(words)
 
     def note_users_total(self, total: int) -> None:
         """What the log counted: distinct users of this broadcast so far."""
         if total:
-            self._the_audience().note_total(total, self._last_flush_at)
+            self._parts.the_audience().note_total(total, self._last_flush_at)
 
     def tick_stretch(self, ms: int) -> None:
         """The process is overloaded: ticks last so much longer than the policy says, up to `tick_max_ms` in all. 0: no more."""
@@ -162,15 +141,7 @@ class Room:
 
     def tidy(self, now: int) -> None:
         """Let go of what time has made pointless. Traffic does most of that by itself; this is for rooms that fell quiet."""
-        if self._chat is not None and self._chat.fade(now):
-            self._comment_ids = self._chat.ids
-            self._chat = None
-        if self._hearts is not None and self._hearts.fade(now):
-            self._hearts = None
-        if self._desk is not None and self._desk.fade(now):
-            self._desk = None
-            if self._chat is not None:
-                self._chat.screening.sanctions = None
+        self._parts.tidy(now)
 
     # --- Ask ----------------------------------------------------------------------------------------------------------
     def next_flush_at(self) -> int | None:
@@ -178,10 +149,10 @@ class Room:
         due = self._control.due_at()
         if self._untold_since is not None:
             due = _sooner(due, max(self._untold_since, self._last_flush_at + self._tick_ms()))
-        if self._chat is not None:
-            due = _sooner(due, self._chat.tally_due_at())
-        if self._audience is not None:
-            due = _sooner(due, self._audience.due_at())
+        if (chat := self._parts.chat) is not None:
+            due = _sooner(due, chat.tally_due_at())
+        if (audience := self._parts.audience) is not None:
+            due = _sooner(due, audience.due_at())
         return due
 
     @property
@@ -197,7 +168,8 @@ class Room:
     @property
     def watched(self) -> bool:
         """Whether any node has viewers."""
-        return self._audience is not None and self._audience.watched
+        audience = self._parts.audience
+        return audience is not None and audience.watched
 
     @property
     def state(self) -> dict[str, Json]:
@@ -212,11 +184,7 @@ class Room:
 
     def snapshot(self) -> Snapshot:
         """Everything a new owner or a joining node needs, as of the last flush."""
-        private = self._control.private()
-        if self._desk is not None:
-            private |= self._desk.sanctions.private(self._last_flush_at)
-        if self._chat is not None and (slow := self._chat.screening.slow_times(self._last_flush_at)):
-            private["slow"] = slow
+        private = self._control.private() | self._parts.private(self._last_flush_at)
         return Snapshot(self.epoch, self.seq, self.state, policy_dict(self._control.told_policy), self.recent, private)
 
     # --- Drain --------------------------------------------------------------------------------------------------------
@@ -228,11 +196,11 @@ class Room:
         replies, self._replies, self._untold_since = self._replies, [], None
         frame = self._frame(now, renew, replies)
         flush = Flush(frame, replies, control.drain_private(), [], [], [], renew)
-        self._drain_parts(flush)
+        self._parts.drain(flush)
         self._fresh, self._renewed = False, renew
         if renew:
             control.renewing = False
-            if (self._chat is not None and self._chat.waiting) or (self._hearts is not None and self._hearts.delta):
+            if any(self._parts.waiting()):
                 self._untold_since = now  # what came after the start is told in the epoch to come
         if not (frame or replies or renew or flush.private or flush.remembered or flush.notices or flush.new_users):
             return None
@@ -247,16 +215,13 @@ class Room:
             self._renewed = False
             self._control.zero_totals()
             self.recent = ()
-            if self._audience is not None:
-                self._audience.new_broadcast()
-            if self._chat is not None:
-                self._chat.new_broadcast()
+            self._parts.new_broadcast()
             self._last_flush_at = now
         return self.snapshot()
 
     def _frame(self, now: int, renew: bool, replies: Replies) -> Frame | None:
         seq = self.seq + 1
-        chat, desk, control = self._chat, self._desk, self._control
+        chat, desk, control = self._parts.chat, self._parts.desk, self._control
         comments, likes = self._before_start if renew else (None, None)
         decided = NOTHING if chat is None else chat.decide(now, self.epoch, seq, replies, comments)
         liked = self._drain_likes(likes)
@@ -294,7 +259,7 @@ class Room:
         return frame
 
     def _drain_likes(self, only: int | None) -> Likes | None:
-        hearts, control = self._hearts, self._control
+        hearts, control = self._parts.hearts, self._control
         if hearts is None or not hearts.delta:
             return None
         delta = hearts.delta if only is None else only
@@ -306,43 +271,28 @@ class Room:
         return likes
 
     def _drain_viewers(self, now: int) -> tuple[Viewers | None, Json]:
-        if self._audience is None:
+        if self._parts.audience is None:
             return None, None
-        viewers, activity = self._audience.drain(now)
+        viewers, activity = self._parts.audience.drain(now)
         if viewers is not None:
             self._control.told_in_frame("viewers", msgspec.to_builtins(viewers))
         return viewers, activity
 
-    def _drain_parts(self, flush: Flush) -> None:
-        """What else the parts of the room have for this commit."""
-        if (desk := self._desk) is not None:
-            flush.private |= desk.drain_private()
-            flush.notices, desk.notices = desk.notices, []
-        if (chat := self._chat) is not None:
-            flush.remembered, chat.remember = chat.remember, []
-            if slowed := chat.screening.slowed:
-                flush.private["slow"], chat.screening.slowed = slowed, {}
-        if (hearts := self._hearts) is not None and hearts.remember:
-            flush.remembered += hearts.remember
-            hearts.remember = []
-        if self._audience is not None and self._control.broadcast:
-            flush.new_users = self._audience.drain_users()
-
     # --- Private ------------------------------------------------------------------------------------------------------
     def _say(self, said: Said, now: int) -> Answer | None:
-        chat = self._chat or self._the_chat(now)
+        chat = self._parts.chat or self._parts.the_chat(self.epoch, now)
         refusal = chat.say(said, now, self._control, self._replies)
         if refusal is None and self._untold_since is None:
             self._untold_since = now
         return refusal
 
     def _like(self, liked: Liked, now: int) -> Answer | None:
-        hearts = self._hearts or self._the_hearts()
-        control, person = self._control, liked.person
+        hearts = self._parts.hearts or self._parts.the_hearts()
+        control, desk, person = self._control, self._parts.desk, liked.person
         refusal: Refusal | None = None
         if not control.live:
             refusal = ROOM_NOT_LIVE
-        elif self._desk is not None and (muted := self._desk.sanctions.refusal(person.id, now)) is not None:
+        elif desk is not None and (muted := desk.sanctions.refusal(person.id, now)) is not None:
             refusal = muted
         elif person.anonymous and control.policy.anonymous != "like":
             refusal = UNAUTHORIZED
@@ -369,8 +319,8 @@ class Room:
         except InvalidChange as wrong:
             return wrong.refusal
         if control.last_began_at != began_at:
-            self._hold_back()
-        self._follow(command)
+            self._before_start = self._parts.waiting()
+        self._parts.follow(command)
         self._replies.append((command.origin, command.cid, Done(value, makes)))
         if self._untold_since is None:
             self._untold_since = now
@@ -379,26 +329,19 @@ class Room:
     def _carry_out(self, command: Command, now: int, *, nothing_to_do: bool) -> Json:
         change = CHANGES.get(command.name)
         if change is None:
-            return self._the_desk().carry_out(command, self.epoch, now)
+            return self._parts.the_desk().carry_out(command, self.epoch, now)
         if not nothing_to_do:
             change(self._control, command.args, now)
         return self._control.tell()
-
-    def _follow(self, command: Command) -> None:
-        """Let the other parts know of a change that concerns them."""
-        if self._chat is not None:
-            self._chat.policy_changed(self.policy)
-            if isinstance(command.args, Redactions):
-                self._chat.redact(set(command.args.comments), set(command.args.users))
-        if self._hearts is not None:
-            self._hearts.policy_changed(self.policy)
 
     def _answer(self, ask: Ask, now: int) -> Answer:
         if ask.what == "room":
             return Done(self._control.tell())
         if ask.what == "held":
-            return Done({"data": [] if self._chat is None else self._chat.held(), "next_cursor": None})
-        return answer(ask, NO_SANCTIONS if self._desk is None else self._desk.sanctions, now)
+            chat = self._parts.chat
+            return Done({"data": [] if chat is None else chat.held(), "next_cursor": None})
+        desk = self._parts.desk
+        return answer(ask, NO_SANCTIONS if desk is None else desk.sanctions, now)
 
     def _pass_time(self, now: int) -> None:
         control = self._control
@@ -407,42 +350,13 @@ class Room:
             began_at = control.last_began_at
             control.pass_time(now)
             if control.last_began_at != began_at:
-                self._hold_back()
-        if self._audience is not None:
-            self._audience.pass_time(now)
-
-    def _hold_back(self) -> None:
-        """A broadcast begins: note what still belongs to the one before it; what comes now waits for the epoch to come."""
-        self._before_start = (0 if self._chat is None else self._chat.waiting, 0 if self._hearts is None else self._hearts.delta)
+                self._before_start = self._parts.waiting()
+        if (audience := self._parts.audience) is not None:
+            audience.pass_time(now)
 
     def _tick_ms(self) -> int:
         tick_ms = self._control.policy.tick_ms
         return min(tick_ms + self._stretch_ms, max(self._rules.tick_max_ms, tick_ms))
-
-    # --- Parts, made when first needed --------------------------------------------------------------------------------
-    def _the_chat(self, now: int) -> Chat:
-        if self._chat is None:
-            self._chat = Chat(self._rules, self.policy, f"{self.epoch}{self._comment_ids}", now, self._comment_ids)
-            self._chat.screening.words = self._words
-            self._chat.screening.sanctions = None if self._desk is None else self._desk.sanctions
-        return self._chat
-
-    def _the_hearts(self) -> Hearts:
-        if self._hearts is None:
-            self._hearts = Hearts(self._rules, self.policy)
-        return self._hearts
-
-    def _the_audience(self) -> Audience:
-        if self._audience is None:
-            self._audience = Audience(self._rules.tally_alone_ms, Viewers(**self.state["viewers"]))
-        return self._audience
-
-    def _the_desk(self) -> Desk:
-        if self._desk is None:
-            self._desk = Desk(self._rules)
-            if self._chat is not None:
-                self._chat.screening.sanctions = self._desk.sanctions
-        return self._desk
 
 
 def _sooner(a: int | None, b: int | None) -> int | None:

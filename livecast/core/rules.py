@@ -87,7 +87,8 @@ class RoomRules(Struct, frozen=True, forbid_unknown_fields=True):
     cid_memory_per_user: Annotated[int, Meta(ge=1)] = 256
     """The last so many verdicts of one user: a clicker forgets only his own."""
     cid_memory_max: Annotated[int, Meta(ge=1)] = 500_000
-    """Verdicts remembered per room, oldest forgotten first: about 130 MB at the worst, 830 comments/s over ten minutes."""
+    """Verdicts remembered per room: about 250 MB at the worst. Where half of it fills up within the time (400 comments/s over
+    ten minutes), those who were quiet the longest are forgotten early."""
 
     recent_max: Annotated[int, Meta(ge=0, le=200)] = 20
     """Comments in `welcome.recent`."""

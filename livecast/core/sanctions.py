@@ -65,11 +65,12 @@ class Sanctions:
             for name, book in (("mutes", self.mutes), ("bans", self.bans))
         }
 
-    def restore(self, private: dict[str, Json]) -> None:
-        """Read them back."""
+    def restore(self, private: dict[str, Json], now: int) -> None:
+        """Read them back, except what is over."""
         for name, book in (("mutes", self.mutes), ("bans", self.bans)):
             for user, stored in private.get(name, {}).items():
                 book[user] = Sanction(*stored)
+        self.fade(now)
 
 
 def standing(book: Book, user: str, now: int) -> Sanction | None:

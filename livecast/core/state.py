@@ -6,7 +6,6 @@ and their values are never changed in place. `whole` makes the full state; nobod
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -14,7 +13,6 @@ from msgspec import UNSET
 
 from livecast.core.events import Comment, Frame, Json, Redact
 from livecast.core.patch import merge
-from livecast.core.rules import Policy
 
 DEFAULTS: Final[dict[str, Json]] = {
     "broadcast": "",
@@ -46,13 +44,6 @@ def whole(overlay: dict[str, Json]) -> dict[str, Json]:
 def overlay_of(state: dict[str, Json]) -> dict[str, Json]:
     """The members of a full state that say something."""
     return {name: value for name, value in state.items() if name not in DEFAULTS or value != DEFAULTS[name]}
-
-
-@lru_cache(256)
-def policy_dict(policy: Policy) -> dict[str, Json]:
-    """A policy as viewers see it. One object for all rooms with that policy: read only."""
-    plain: dict[str, Json] = msgspec.json.decode(msgspec.json.encode(policy))
-    return plain
 
 
 def advance_state(overlay: dict[str, Json], frame: Frame) -> dict[str, Json]:

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from livecast.core.events import Comment, Frame, Json, Redact, Snapshot
+from livecast.core.policies import policy_dict
 from livecast.core.rules import RoomRules
-from livecast.core.state import advance_policy, advance_recent, advance_state, overlay_of, policy_dict, whole
+from livecast.core.state import advance_policy, advance_recent, advance_state, overlay_of, whole
 
 Rewrite: TypeAlias = Callable[[object, Redact], tuple[object, int]]
 Kept: TypeAlias = tuple[object, int, int]  # payload, its bytes, ts

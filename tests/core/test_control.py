@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from livecast.core.errors import Refusal
 from livecast.core.events import Ask, Done
+from livecast.core.policies import policy_dict
 from livecast.core.rules import Policy
-from livecast.core.state import policy_dict
 from support.driven import HERE, SERVICE, Driven, liked, said, told
 
 

@@ -76,4 +76,4 @@ def test_many_users_leave_nothing_behind() -> None:
     assert room.room.state["likes"] == 20_000
     for at in (700_000, 1_400_000, 2_100_000):
         room.room.tidy(at)
-    assert room.room._hearts is None
+    assert room.room._parts.hearts is None

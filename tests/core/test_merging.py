@@ -121,6 +121,16 @@ def test_what_was_left_out_was_said_all_the_same() -> None:
     assert room.numbers[room.comments[0].id] == 3
 
 
+def test_of_two_at_once_the_one_left_out_said_it_too() -> None:
+    """Only one of them fits on the screen; the third to say it joins that line, which then counts all three."""
+    room = Driven(policy={"chat_budget_per_s": 1})
+    room.feed(1000, said("u0", "go", "c0"), said("u1", "go", "c1"))
+    assert sorted(verdicts(room, "c0", "c1")) == ["sampled", "shown"]
+    room.feed(2000, said("u2", "go", "c2"))
+    assert room.fate("c2") == "merged"
+    assert room.numbers[room.comments[0].id] == 3
+
+
 def test_nobody_joins_what_was_redacted() -> None:
     """After a redaction of the line, or of its author, the same text begins anew."""
     redactions: list[dict[str, Any]] = [{"users": ["u0"]}, {"comments": ["epoch001-2"]}]

@@ -64,10 +64,20 @@ def test_a_merge_leaves_no_null_and_changes_nothing_in_place(target: dict[str, A
 
 
 @pytest.mark.parametrize(
-    "value", [{"a": 2**53}, [-(2**53)], {"a": b"x"}, {"a": {1, 2}}, {1: "a"}, [[[[[[[[[[[[[[[[[0]]]]]]]]]]]]]]]]]]
+    "value",
+    [
+        {"a": 2**53},
+        [-(2**53)],
+        {"a": b"x"},
+        {"a": {1, 2}},
+        {1: "a"},
+        [float("nan")],
+        float("inf"),
+        [[[[[[[[[[[[[[[[[0]]]]]]]]]]]]]]]]],
+    ],
 )
 def test_values_that_not_every_client_reads_are_refused(value: Any) -> None:
-    """Big integers, bytes, names that are no text and bottomless nesting say which field was at fault."""
+    """Big integers, numbers that are none, bytes, names that are no text and bottomless nesting say which field was at fault."""
     with pytest.raises(InvalidChange) as refused:
         check_plain(value, "data")
     assert refused.value.refusal.code == "invalid"

@@ -89,4 +89,4 @@ def test_before_the_first_broadcast_people_are_kept_for_it() -> None:
     room.feed(3000, told("start"))
     assert room.flushes[-1].new_users == ["early"]
     assert room.room.snapshot().state["viewers"] == {"connections": 1, "users": 1, "total": 0}
-    assert Viewers(1, 1, 0) == room.room._the_audience().told
+    assert Viewers(1, 1, 0) == room.room._parts.the_audience().told

@@ -62,7 +62,7 @@ def test_what_is_stored_is_read_back() -> None:
     impose(both.mutes, "u", Sanction(1, 1000, "mod", "spam"))
     impose(both.mutes, "over", Sanction(1, 2, "mod", ""))
     impose(both.bans, "v", Sanction(2, 0, "host", ""))
-    again.restore(both.private(10))
+    again.restore({**both.private(10), "mutes": {**both.private(10)["mutes"], "late": [1, 11, "mod", ""]}}, 11)
     assert again.mutes == {"u": Sanction(1, 1000, "mod", "spam")}
     assert again.bans == both.bans
     assert not again.fade(999)

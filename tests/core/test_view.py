@@ -6,8 +6,9 @@ import msgspec
 import pytest
 
 from livecast.core.events import Comment, Frame, Likes, Quote, Redact, Snapshot
+from livecast.core.policies import policy_dict
 from livecast.core.rules import RoomRules
-from livecast.core.state import policy_dict, redact_frame, whole
+from livecast.core.state import redact_frame, whole
 from livecast.core.view import RoomView
 from support.driven import person
 
