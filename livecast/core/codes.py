@@ -1,0 +1,38 @@
+"""Coupon codes that need not be kept: each follows from the drop's secret and the unit's serial.
+
+Written in Crockford's base 32 (https://www.crockford.com/base32.html): no I, L, O and U, so that what is read out or typed
+from a screen is understood whichever of 0 and O, or 1, I and l, was meant.
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import Final
+
+ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+CODE_CHARS: Final = 12
+"""60 bits. Of a million codes two are the same once in two million drops, and who guesses finds one of them once in 10^12
+tries; with two characters less it were once in two thousand drops, and nobody types longer ones without a mistake."""
+GROUP_CHARS: Final = 4
+"""Between dashes: what one keeps in mind while typing."""
+_TYPED: Final = str.maketrans("ILO", "110", "- ")
+
+
+def code_key(secret: bytes) -> bytes:
+    """The key of a drop's codes. Not the secret itself: a draw's seed follows from that too, and is published in the end."""
+    return hmac.digest(secret, b"codes", "sha256")
+
+
+def code_of(key: bytes, serial: int) -> str:
+    """The code of a unit, as `7K3M-9QXZ-2B4T`: the first 60 bits of HMAC-SHA256(key, serial as 8 bytes, big-endian)."""
+    bits = int.from_bytes(hmac.digest(key, serial.to_bytes(8), "sha256")[:8]) >> 4
+    chars = "".join(ALPHABET[(bits >> shift) & 31] for shift in range(55, -5, -5))
+    return "-".join(chars[i : i + GROUP_CHARS] for i in range(0, CODE_CHARS, GROUP_CHARS))
+
+
+def as_meant(typed: str) -> str:
+    """A code that a person typed, as `code_of` writes it, if it can be one; else what was typed, unchanged."""
+    chars = typed.strip().upper().translate(_TYPED)
+    if len(chars) != CODE_CHARS or any(c not in ALPHABET for c in chars):
+        return typed
+    return "-".join(chars[i : i + GROUP_CHARS] for i in range(0, CODE_CHARS, GROUP_CHARS))
