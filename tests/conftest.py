@@ -20,12 +20,14 @@ from livecast.ops.valkey_binary import valkey_binary
 class Valkey:
     """A Valkey of the tests' own on a unix socket in a private directory. It can be killed, frozen and started again.
 
-    Every write is handed to the kernel before it is answered, so a kill -9 loses nothing. (`appendfsync no` does that. With
-    `everysec`, oddly, writes wait up to 2 s while an fsync is under way, and a kill then loses what was acknowledged.)
+    With `fsync` "always" it is fit for money. Otherwise every write is handed to the kernel before it is answered, so a
+    kill -9 loses nothing. (`appendfsync no` does that. With `everysec`, oddly, writes wait up to 2 s while an fsync is under
+    way, and a kill then loses what was acknowledged.)
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, fsync: str = "no") -> None:
         self.directory = directory
+        self._fsync = fsync
         self.socket = directory / "valkey.sock"
         self.url = f"unix://{self.socket}"
         self._process: subprocess.Popen[bytes] | None = None
@@ -33,7 +35,7 @@ class Valkey:
     def start(self) -> None:
         """Start it and wait until it answers."""
         options = ["--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.directory), "--save", ""]
-        options += ["--appendonly", "yes", "--appendfsync", "no", "--logfile", "valkey.log"]
+        options += ["--appendonly", "yes", "--appendfsync", self._fsync, "--logfile", "valkey.log"]
         self._process = subprocess.Popen([valkey_binary(), *options], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + 10
         while not self._answers():
@@ -77,10 +79,10 @@ class Valkey:
             return False
 
 
-def _fresh_valkey() -> Iterator[Valkey]:
+def _fresh_valkey(fsync: str = "no") -> Iterator[Valkey]:
     # Not pytest's tmp_path: a socket's path may have 108 bytes at most, and a test's name may be longer.
     directory = Path(tempfile.mkdtemp(prefix="livecast-test-"))  # mkdtemp makes it 0700
-    server = Valkey(directory)
+    server = Valkey(directory, fsync)
     try:
         server.start()
         yield server
@@ -107,3 +109,22 @@ def valkey(valkey_server: Valkey) -> str:
 def crashable_valkey() -> Iterator[Valkey]:
     """A Valkey for this test alone, to kill, freeze and start again."""
     yield from _fresh_valkey()
+
+
+@pytest.fixture(scope="session")
+def ledger_server() -> Iterator[Valkey]:
+    """One Valkey that syncs every write, for the whole session. Leave it running; use `ledger_valkey`."""
+    yield from _fresh_valkey("always")
+
+
+@pytest.fixture
+def ledger_valkey(ledger_server: Valkey) -> str:
+    """URL of a running Valkey that syncs every write, empty at the start of each test."""
+    assert ledger_server.command("FLUSHALL").startswith(b"+OK")
+    return ledger_server.url
+
+
+@pytest.fixture
+def crashable_ledger() -> Iterator[Valkey]:
+    """A Valkey that syncs every write, for this test alone."""
+    yield from _fresh_valkey("always")

@@ -11,3 +11,7 @@ IDEMPOTENCY_MS = 24 * 3600 * 1000
 
 CODES_PER_CALL_MAX = 10_000
 """Lines of an upload in one call: some 10 ms of the store's time, which everybody else's calls wait for."""
+UPLOAD_KEEP_MS = 3600 * 1000
+"""How long an upload of codes waits for its next lines. A million lines take a minute; a merchant's pause is not an hour."""
+UPLOAD_REPEATED_SHOWN_MAX = 100
+"""Numbers of repeated lines that are told. Whoever has more has uploaded the wrong file."""

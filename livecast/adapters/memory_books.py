@@ -33,10 +33,14 @@ class ShardBooks:
         if self.closed:
             raise LedgerClosed(self.closed)
 
+    def next_position(self) -> int:
+        """Where the next entry will stand: the first of a call has the call's position."""
+        is_taken = bool(self.entries) and self.entries[-1].position == self.position
+        return self.position + is_taken
+
     def append(self, at: int, fact: BookFact) -> int:
         """Enter a fact; its position."""
-        if self.entries and self.entries[-1].position == self.position:
-            self.position += 1
+        self.position = self.next_position()
         self.entries.append(BookEntry(self.position, at, fact))
         return self.position
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from livecast.adapters.bounds import CODES_PER_CALL_MAX
+from livecast.adapters.bounds import CODES_PER_CALL_MAX, UPLOAD_KEEP_MS, UPLOAD_REPEATED_SHOWN_MAX
 from livecast.adapters.memory_books import Books, ForATime, ShardBooks
 from livecast.core.bookkeeping import DropChanged
 from livecast.core.errors import Refusal
@@ -67,8 +67,8 @@ class KeptDrop:
 
     def enter(self, shard: ShardBooks, step: str, now: int) -> Drop:
         """Tell the ledger what the drop is now."""
+        self.picture = msgspec.structs.replace(self.picture, changed=shard.next_position())
         shard.append(now, DropChanged(step, self.picture))
-        self.note(shard)
         return self.picture
 
     def note(self, shard: ShardBooks) -> None:
@@ -96,7 +96,7 @@ class MemoryDrops:
         self._drops: dict[str, dict[str, KeptDrop]] = defaultdict(dict)
         self._groups: defaultdict[tuple[str, str], dict[str, int]] = defaultdict(dict)
         self._changes: ForATime[DropChange] = ForATime(books.clock, TX_KEEP_MS)
-        self._uploads: dict[tuple[str, str, str], _Upload] = {}
+        self._uploads: ForATime[_Upload] = ForATime(books.clock, UPLOAD_KEEP_MS)
 
     async def put_drop(self, drop: NewDrop, now: int) -> DropAnswer:
         """Make a drop."""
@@ -135,17 +135,17 @@ class MemoryDrops:
         self._books.call(room)
         if (kept := self._drops[room].get(drop)) is None:
             return Refusal("unknown_drop")
-        lines = self._uploads.get((room, drop, upload), _Upload())
+        lines = self._uploads.get(room, drop, upload) or _Upload()
         fits = kept.picture.terms.codes == "list" and kept.picture.state in BEFORE_OPENING and len(codes) <= CODES_PER_CALL_MAX
         if not fits or offset != lines.count:
             return Refusal("conflict")
-        self._uploads[room, drop, upload] = lines
+        self._uploads.put(lines, room, drop, upload)
         for number, code in enumerate(codes, offset + 1):
             if code in lines.lines:
                 lines.repeated.append(number)
             else:
                 lines.lines[code] = None
-        return UploadedCodes(lines.count, tuple(lines.repeated[:100]))
+        return UploadedCodes(lines.count, tuple(lines.repeated[:UPLOAD_REPEATED_SHOWN_MAX]))
 
     async def finish_codes(self, room: str, drop: str, upload: str, now: int) -> DropAnswer:
         """Make an upload the drop's list."""
@@ -154,10 +154,9 @@ class MemoryDrops:
             return Refusal("unknown_drop")
         if kept.upload == upload:
             return kept.picture
-        lines = self._uploads.get((room, drop, upload))
+        lines = self._uploads.get(room, drop, upload)
         if lines is None or lines.repeated or kept.picture.state not in BEFORE_OPENING or kept.picture.terms.codes != "list":
             return Refusal("conflict")
-        del self._uploads[room, drop, upload]
         kept.codes, kept.upload = list(lines.lines), upload
         kept.change(codes_held=len(kept.codes))
         return kept.enter(shard, "codes", now)

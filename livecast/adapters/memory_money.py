@@ -94,7 +94,7 @@ class MemoryMoney:
         self._moved: ForATime[tuple[Movement, Moved]] = ForATime(books.clock, TX_KEEP_MS)
         self._debited: ForATime[tuple[int, Moved]] = ForATime(books.clock, TX_KEEP_MS)
         self._pending: dict[tuple[int, str, str], Pending] = {}
-        self._gifts: ForATime[GiftRecord] = ForATime(books.clock, GIFT_KEEP_MS)
+        self._gifts: ForATime[tuple[GiftRecord, GiftRecord]] = ForATime(books.clock, GIFT_KEEP_MS)  # as first booked, and as now
         self._boards: defaultdict[tuple[str, str], defaultdict[str, Purse]] = defaultdict(lambda: defaultdict(Purse))
         self._takings: defaultdict[tuple[str, str | None], KeptTakings] = defaultdict(KeptTakings)
 
@@ -165,11 +165,11 @@ class MemoryMoney:
     async def commit_gift(self, gift: Gift, now: int) -> GiftRecord:
         """Book a gift in its room, once."""
         shard = self._books.call(gift.room)
-        if (known := self._gifts.get(gift.room, gift.tx)) is not None:
-            return msgspec.structs.replace(known, reversed_at=None, reason="")
+        if (known := self._gifts.get(_shard_key(gift.room), gift.tx)) is not None:
+            return known[0]
         total = self._count(gift, 1, gift.value)
         record = GiftRecord(gift, now, total)
-        self._gifts.put(record, gift.room, gift.tx)
+        self._gifts.put((record, record), _shard_key(gift.room), gift.tx)
         self._reached(gift, shard.append(now, GiftCommitted(gift, total)))
         return record
 
@@ -183,15 +183,16 @@ class MemoryMoney:
     async def reverse_gift(self, room: str, tx: str, reason: str, now: int) -> GiftRecord | Refusal:
         """Take a gift off the board and the earnings."""
         shard = self._books.call(room)
-        record = self._gifts.get(room, tx)
-        if record is None:
+        kept = self._gifts.get(_shard_key(room), tx)
+        if kept is None or kept[0].gift.room != room:
             return Refusal("not_found")
+        first, record = kept
         if record.reversed_at is not None:
             return record
         gift = record.gift
         total = self._count(gift, -1, -gift.value)
         record = msgspec.structs.replace(record, reversed_at=now, reason=reason, total=total)
-        self._gifts.put(record, room, tx)
+        self._gifts.put((first, record), _shard_key(room), tx)
         if gift.paid == "wallet":
             self._note(Pending("refund", shard_of(room), gift, now))
         self._reached(gift, shard.append(now, GiftReversed(gift, reason, total)))
@@ -199,7 +200,7 @@ class MemoryMoney:
 
     async def find_gift(self, tx: str) -> GiftRecord | None:
         """A gift by its id."""
-        return next((record for (_, known), record in self._gifts.items() if known == tx), None)
+        return next((record for (_, known), (_, record) in self._gifts.items() if known == tx), None)
 
     async def pending(self, shard: int, before: int, limit: int) -> list[Pending]:
         """What is half done, oldest first."""
@@ -237,6 +238,10 @@ class MemoryMoney:
         purses[gift.user].reached = position
         if purses[gift.user].value == 0:
             del purses[gift.user]
+
+
+def _shard_key(room: str) -> str:
+    return str(shard_of(room))
 
 
 def _entry_of(user: str, booking: Booking) -> WalletMoved:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import pytest
 
 from livecast.adapters.memory_bus import MemoryBus
 from livecast.adapters.memory_idempotency import MemoryIdempotency
+from livecast.adapters.memory_ledger import MemoryLedger
 from livecast.adapters.memory_log import MemoryRoomLog
 from livecast.adapters.redis_bus import RedisBus
 from livecast.adapters.redis_idempotency import RedisIdempotency
+from livecast.adapters.redis_ledger import RedisLedger
+from livecast.adapters.redis_ledger_calls import LedgerServer
 from livecast.adapters.redis_log import RedisRoomLog
 from livecast.adapters.redis_server import RedisServer
+from livecast.ledger import Ledger
 from livecast.ports import Bus, Fact, IdempotencyStore, RoomLog
 
 
@@ -104,3 +109,37 @@ async def stores(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
     made: Stores = MemoryStores() if request.param == "memory" else RedisStores(request.getfixturevalue("valkey"))
     yield made
     await made.close()
+
+
+Ledgers: TypeAlias = Callable[[], Ledger]
+"""Each call gives the ledger as one more process would have it, over the same store."""
+
+
+def wall_ms() -> int:
+    """Unix ms, as a server's own clock has it."""
+    return time.time_ns() // 1_000_000
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def ledgers(request: pytest.FixtureRequest) -> AsyncIterator[Ledgers]:
+    """A fresh ledger, in memory and on a Valkey that syncs every write."""
+    if request.param == "memory":
+        memory = MemoryLedger(wall_ms)
+        yield lambda: memory
+        return
+    url: str = request.getfixturevalue("ledger_valkey")
+    servers: list[LedgerServer] = []
+
+    def another() -> Ledger:
+        servers.append(LedgerServer(url))
+        return RedisLedger(servers[-1])
+
+    yield another
+    for server in servers:
+        await server.close()
+
+
+@pytest.fixture
+def ledger(ledgers: Ledgers) -> Ledger:
+    """The ledger of one process."""
+    return ledgers()

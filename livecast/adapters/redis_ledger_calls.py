@@ -1,0 +1,221 @@
+"""Calls of the ledger's scripts: batched, safe before they are answered, and watched for a store that lost something.
+
+All keys of a shard carry its hash tag. `lua/ledger/prelude.lua` says what every script begins with; the files of the scripts
+say which keys they keep. Reads use the same names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any, Final, Literal, TypeAlias
+
+from redis import exceptions as redis_errors
+from redis.asyncio.connection import AbstractConnection
+
+from livecast.adapters.redis_lane import Lane
+from livecast.adapters.redis_server import Argument, Command, RedisServer, Script
+from livecast.core.errors import Refusal
+from livecast.core.placement import shard_of
+from livecast.ledger import LedgerClosed
+from livecast.ports import StoreError, Unavailable
+
+Durability: TypeAlias = Literal["always", "external", "none"]
+
+DEADLINE_S: Final = 0.8
+"""Bound of every call from when it was asked, waiting behind others included: an `unavailable` has to come within 1 s."""
+BATCH_MS: Final = 1
+"""Calls made within this share a round trip. Under load they do anyway: what cannot leave yet gathers."""
+
+
+class LedgerScript(Script):
+    """A script of `lua/ledger/`: the prelude, the parts that the operation uses, and the operation, as one source."""
+
+    def __init__(self, name: str, *parts: str, prelude: bool = True) -> None:
+        super().__init__(f"ledger/{name}.lua", keys=3)
+        folder = resources.files("livecast.adapters").joinpath("lua", "ledger")
+        before = [folder.joinpath(f"{part}.lua").read_bytes() for part in (*(("prelude",) if prelude else ()), *parts)]
+        self.source = b"\n".join([*before, self.source])
+        self.digest = hashlib.sha1(self.source, usedforsecurity=False).hexdigest()
+
+
+class _NotDurable(redis_errors.ConnectionError):
+    """The server of a new connection is not as durable as was asked for."""
+
+
+class LedgerServer(RedisServer):
+    """The ledger's server. With `durability` "always" a connection is used only once the server has shown that it syncs every
+    write before it answers; "external" trusts a managed store that hides this; "none" is for development.
+    """
+
+    def __init__(self, url: str, *, durability: Durability = "always", deadline_s: float = DEADLINE_S) -> None:
+        super().__init__(url, deadline_s=deadline_s)
+        if durability == "always":
+            self._pool.connection_kwargs["redis_connect_func"] = _connect_checked
+
+    async def exchange(self, commands: Sequence[Command]) -> list[Any]:
+        """As always, but `LedgerClosed` if the server is not durable."""
+        try:
+            return await super().exchange(commands)
+        except Unavailable as error:
+            if isinstance(error.__cause__, _NotDurable):
+                raise LedgerClosed(str(error)) from error
+            raise
+
+
+async def _connect_checked(connection: AbstractConnection) -> None:
+    """What is done on every new connection, the first and each later one."""
+    await connection.on_connect()
+    await connection.send_command("CONFIG", "GET", "append*")
+    try:
+        answer = await connection.read_response()
+    except redis_errors.ResponseError as error:
+        if isinstance(error, redis_errors.BusyLoadingError):
+            raise
+        raise _NotDurable(
+            f"the ledger's server does not tell whether it keeps what it acknowledges ({error}): "
+            'set [ledger] durability = "external" if its operator vouches for that'
+        ) from error
+    shown = dict(zip(answer[::2], answer[1::2], strict=True))
+    for name, wanted in ((b"appendonly", b"yes"), (b"appendfsync", b"always")):
+        if shown.get(name) != wanted:
+            raise _NotDurable(
+                f"the ledger's server runs with {name.decode()} {shown.get(name, b'unknown').decode()}: what it acknowledges "
+                f"could be lost, so money is closed. Set {name.decode()} {wanted.decode()} there"
+            )
+
+
+class LedgerCalls:
+    """Runs operations and reads of shards. With `replicas` R each batch is answered once WAITAOF, on the connection that wrote
+    it, has the word of the server and of R replicas that it is on disk.
+
+    Calls raise `Unavailable`: in doubt. `LedgerClosed`: not done.
+    """
+
+    def __init__(self, server: RedisServer, replicas: int) -> None:
+        self._server = server
+        self._replicas = replicas
+        self._seen: defaultdict[int, int] = defaultdict(int)
+        # Two lanes: a claim batch takes some 10 ms, and gifts should not wait for the answers of those before them.
+        self._lane = Lane(self._execute, gap_ms=BATCH_MS, deadline_s=server.deadline_s)
+        self._bulk = Lane(self._execute, gap_ms=BATCH_MS, deadline_s=server.deadline_s)
+
+    async def operate(self, script: LedgerScript, shard: int, now: int, *arguments: Argument, bulk: bool = False) -> list[Any]:
+        """Run an operation; what it answered behind the position. Raises `LedgerClosed` if the shard is closed."""
+        tag = f"{{s{shard}}}:"
+        head = (f"{tag}barrier", f"{tag}closed", f"{tag}ledger", self._seen[shard], now, tag)
+        position, *answer = await (self._bulk if bulk else self._lane).call(script, *head, *arguments)
+        self._seen[shard] = max(self._seen[shard], position)
+        if answer[0] == b"CLOSED":
+            raise LedgerClosed(behind(int(answer[1]), int(answer[2])))
+        return list(answer)
+
+    async def read(self, shard: int, *commands: Command) -> list[Any]:
+        """One moment's picture of a shard, of nothing that is not safe."""
+        barrier = f"{{s{shard}}}:barrier"
+        first = ("INCR", barrier) if self._replicas else ("GET", barrier)
+        try:
+            async with asyncio.timeout(self._server.deadline_s):
+                answers = await self._exchange([("MULTI",), first, *commands, ("EXEC",)])
+        except TimeoutError:
+            raise Unavailable(f"no answer within {self._server.deadline_s} s") from None
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        position: bytes | int | None
+        found: list[Any]
+        position, *found = answers[-1]
+        for answer in found:
+            if isinstance(answer, Exception):
+                raise StoreError(str(answer))
+        if int(position or 0) < self._seen[shard]:
+            await self.expect(shard, self._seen[shard])
+        return found
+
+    async def expect(self, shard: int, position: int) -> None:
+        """The shard was at `position`: if it is not any more, it is closed now."""
+        self._seen[shard] = max(self._seen[shard], position)
+        try:
+            await self.operate(EXPECT, shard, 0)
+        except LedgerClosed:
+            return
+
+    async def confirm(self, shard: int, now: int, step: int) -> None:
+        """Open a closed shard again."""
+        tag = f"{{s{shard}}}:"
+        answer = await self._lane.call(CONFIRM, f"{tag}barrier", f"{tag}closed", f"{tag}ledger", step, now)
+        self._seen[shard] = max(self._seen[shard], answer[0])
+
+    async def scan(self, pattern: str) -> list[bytes]:
+        """Names of keys. For audits: it goes over the whole store."""
+        found: set[bytes] = set()
+        cursor = b"0"
+        while True:
+            cursor, names = await self._server.run("SCAN", cursor, "MATCH", pattern, "COUNT", 1000)
+            found.update(names)
+            if cursor == b"0":
+                return sorted(found)
+
+    async def close(self) -> None:
+        """Calls under way raise `Unavailable`."""
+        await self._lane.close()
+        await self._bulk.close()
+
+    async def _execute(self, calls: Sequence[Command]) -> list[Any]:
+        """Run calls (a script, then its keys and arguments) in one round trip, one more for those the server does not know."""
+        commands: list[Command] = [("EVALSHA", script.digest, script.keys, *rest) for script, *rest in calls]  # type: ignore[union-attr]
+        answers = await self._exchange(commands)
+        unknown = [n for n, answer in enumerate(answers) if isinstance(answer, redis_errors.NoScriptError)]
+        if unknown:
+            sources = {calls[n][0].source for n in unknown}  # type: ignore[union-attr]  # the first is the script
+            loads: list[Command] = [("SCRIPT", "LOAD", source) for source in sources]
+            again = await self._exchange([*loads, *(commands[n] for n in unknown)])
+            for n, answer in zip(unknown, again[len(loads) :], strict=True):
+                answers[n] = answer
+        return answers
+
+    async def _exchange(self, commands: Sequence[Command]) -> list[Any]:
+        """Send commands, and wait until what they wrote is as safe as was asked for."""
+        if not self._replicas:
+            return await self._server.exchange(commands)
+        wait: Command = ("WAITAOF", 1, self._replicas, int(self._server.deadline_s * 1000))
+        *answers, synced = await self._server.exchange([*commands, wait])
+        if isinstance(synced, Exception):
+            raise synced
+        if synced[0] < 1 or synced[1] < self._replicas:
+            raise Unavailable(f"written, but only {synced[1]} of {self._replicas} replicas have it on disk")
+        return answers
+
+
+def behind(seen: int, stood: int) -> str:
+    """Why a shard is closed."""
+    return (
+        f"position {seen} was seen, but the ledger stood at {stood}: what is missing may have been acknowledged. Look where it is, "
+        "then `livecast ledger confirm`"
+    )
+
+
+def refusal(answer: Sequence[Any]) -> Refusal:
+    """The refusal in a script's answer: "REFUSED", code, field, sentence and wait_ms as far as they are there."""
+    code, detail, *wait_ms = answer[1:]
+    text = detail.decode()
+    is_field = text.isidentifier()
+    return Refusal(
+        code.decode(),
+        message="" if is_field else text,
+        retry_after_ms=wait_ms[0] or None if wait_ms else None,
+        field=text if is_field else None,
+    )
+
+
+def place(user_or_room: str) -> tuple[int, str]:
+    """The shard of a user or a room, and its tag."""
+    shard = shard_of(user_or_room)
+    return shard, f"{{s{shard}}}:"
+
+
+EXPECT: Final = LedgerScript("expect")
+CONFIRM: Final = LedgerScript("confirm", prelude=False)

@@ -1,0 +1,127 @@
+"""Entries of the ledger's stream. Fields are plain text so that an operator can read them with XRANGE; lists and whole gifts are
+MessagePack, which keeps integers exact to 53 bits where the scripts' JSON would round them to 14 digits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from livecast.adapters.redis_claims import Record, decode_order
+from livecast.adapters.redis_drops import drop_of, named
+from livecast.adapters.redis_money import decode_gift
+from livecast.core.bookkeeping import (
+    BookEntry,
+    BookFact,
+    DropChanged,
+    GiftCommitted,
+    GiftDebited,
+    GiftReversed,
+    Grant,
+    OrderTaken,
+    PendingCleared,
+    PotEntered,
+    ShardConfirmed,
+    UnitsChanged,
+    UnitsGranted,
+    WalletMoved,
+)
+from livecast.core.units import Entrant
+
+_decode_records = msgspec.msgpack.Decoder(list[Record]).decode
+_decode_entrants = msgspec.msgpack.Decoder(list[tuple[str, str, str, int]]).decode
+
+
+def entry_of(id_: bytes, fields: Sequence[bytes]) -> BookEntry:
+    """An entry from the stream."""
+    held = named(fields)
+    return BookEntry(int(id_.split(b"-")[0]), int(held["at"]), _FACTS[held["k"].decode()](held))
+
+
+def _wallet(held: Mapping[str, bytes]) -> BookFact:
+    user, tx, counter, memo = (held[name].decode() for name in ("user", "tx", "counter", "memo"))
+    amount, balance, number = (int(held[name]) for name in ("amount", "balance", "number"))
+    return WalletMoved(user, tx, amount, balance, number, counter, memo)
+
+
+def _debit(held: Mapping[str, bytes]) -> BookFact:
+    return GiftDebited(decode_gift(held["gift"]), int(held["balance"]), int(held["number"]))
+
+
+def _cleared(held: Mapping[str, bytes]) -> BookFact:
+    return PendingCleared("commit" if held["kind"] == b"commit" else "refund", held["tx"].decode())
+
+
+def _gift(held: Mapping[str, bytes]) -> BookFact:
+    return GiftCommitted(decode_gift(held["gift"]), int(held["total"]))
+
+
+def _reversed(held: Mapping[str, bytes]) -> BookFact:
+    return GiftReversed(decode_gift(held["gift"]), held["reason"].decode(), int(held["total"]))
+
+
+def _drop(held: Mapping[str, bytes]) -> BookFact:
+    return DropChanged(held["step"].decode(), drop_of(held))
+
+
+def _grants(packed: bytes) -> tuple[Grant, ...]:
+    return tuple(Grant(serial, user, cid, code) for serial, user, cid, code, *_ in _decode_records(packed))
+
+
+def _granted(held: Mapping[str, bytes]) -> BookFact:
+    state: Any = held["state"].decode()
+    return UnitsGranted(
+        room=held["room"].decode(),
+        drop=held["drop"].decode(),
+        of=int(held["of"]),
+        expires_at=int(held["expires_at"]) or None,
+        grants=_grants(held["grants"]),
+        left=int(held["left"]),
+        state=state,
+        sold_out_times=int(held["sold_out_times"]),
+    )
+
+
+def _entered(held: Mapping[str, bytes]) -> BookFact:
+    numbered = enumerate(_decode_entrants(held["entrants"]), int(held["first"]))
+    entrants = tuple(Entrant(number, user, cid, nonce, at) for number, (user, cid, nonce, at) in numbered)
+    return PotEntered(held["room"].decode(), held["drop"].decode(), entrants)
+
+
+def _became(held: Mapping[str, bytes]) -> BookFact:
+    words: dict[str, Any] = {
+        name: held[name].decode() for name in ("room", "drop", "became", "state", "order_id", "currency", "reason")
+    }
+    return UnitsChanged(
+        units=_grants(held["units"]),
+        returned=held["returned"] == b"1",
+        freed=held["freed"] == b"1",
+        left=int(held["left"]),
+        amount=int(held["amount"]) if held["amount"] else None,
+        **words,
+    )
+
+
+def _order(held: Mapping[str, bytes]) -> BookFact:
+    return OrderTaken(held["room"].decode(), decode_order(held["order"]), held["first"] == b"1")
+
+
+def _confirmed(held: Mapping[str, bytes]) -> BookFact:
+    return ShardConfirmed(int(held["seen"]), int(held["was"]))
+
+
+_FACTS: Final[dict[str, Callable[[Mapping[str, bytes]], BookFact]]] = {
+    "wallet": _wallet,
+    "debit": _debit,
+    "cleared": _cleared,
+    "gift": _gift,
+    "reversed": _reversed,
+    "drop": _drop,
+    "granted": _granted,
+    "entered": _entered,
+    "became": _became,
+    "order": _order,
+    "confirmed": _confirmed,
+}
