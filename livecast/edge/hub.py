@@ -81,6 +81,29 @@ class _Parts(NamedTuple):
 class RoomHub:
     """A room's view and its viewers on this node. Made by `Views`; everything happens on the loop, without waiting."""
 
+    __slots__ = (
+        "_anonymous",
+        "_awaited",
+        "_bans_at",
+        "_bans_seq",
+        "_fanout",
+        "_final",
+        "_parts",
+        "_sockets",
+        "_users",
+        "_watchers",
+        "bans",
+        "closes_at",
+        "idle_since",
+        "joined",
+        "node",
+        "refused",
+        "reported",
+        "reported_at",
+        "room",
+        "view",
+    )
+
     def __init__(self, node: Node, room: str, view: RoomView) -> None:
         self.node = node
         self.room = room
@@ -240,6 +263,7 @@ class RoomHub:
     def _came(self, member: Member) -> None:
         self.idle_since = None
         person = member.identity.person
+        self.node.reports.note(self)
         if person.anonymous:
             self._anonymous += 1
             return
@@ -254,6 +278,7 @@ class RoomHub:
 
     def _went(self, member: Member) -> None:
         person = member.identity.person
+        self.node.reports.note(self)
         if person.anonymous:
             self._anonymous -= 1
         else:
@@ -298,6 +323,7 @@ class RoomHub:
         self._awaited.clear()
         self.reported = (0, 0)  # a new owner has not heard from us
         self._fanout.renew()
+        self.node.reports.note(self)
         for watcher in tuple(self._watchers):
             watcher.renewed()
         self.look_at_state()
@@ -373,6 +399,7 @@ class RoomHub:
             grace = self.node.room_rules.end_grace_ms
             self.closes_at = (ended_at if isinstance(ended_at, int) else self.node.clock()) + grace
         if policy["anonymous"] == "off" and self._anonymous:
+            self.node.ending[self] = None
             bye = Bye(4401, "This room asks for a token now.", reconnect=False, retry_after_ms=0)
             self.say_bye([member for member in self.members() if member.identity.person.anonymous], bye)
 
@@ -421,3 +448,4 @@ class RoomHub:
                 del self._final[next(iter(self._final))]
             self._final[user, cid] = None
         self.refused[code] = self.refused.get(code, 0) + 1
+        self.node.reports.note(self)

@@ -12,7 +12,6 @@ from typing import Any, Final, Protocol
 
 from livecast.core.events import Answer, Ask, Done, Event, Notice, Origin, Reply
 from livecast.core.rules import RoomRules
-from livecast.edge import presence
 from livecast.edge.admission import Admission
 from livecast.edge.answers import Answers
 from livecast.edge.arrival import Arrivals
@@ -83,10 +82,13 @@ class Node:
         self.closing: Deadlines[Closing] = Deadlines(self.rules.close_deadline_ms)
         self.lagging: dict[ViewerSocket, None] = {}
         self._sweeps: list[Callable[[int], None]] = []
+        self.reports = Reports(self)
         self._timer: asyncio.TimerHandle | None = None
         self._next_tick = 0
         self._last_number = 0
         self._waiters: dict[int, asyncio.Future[Answer]] = {}
+        self.ending: dict[RoomHub, None] = {}
+        """Rooms whose broadcast is over, until everybody was told."""
         self._unsent: list[ViewerSocket] = []
         self._refusals: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -108,7 +110,7 @@ class Node:
             for member in list(hub.members()):
                 delay = random.randrange(max(1, spread_ms))  # noqa: S311 - spreads load, guards nothing
                 hub.say_bye([member], Bye(4000, "This node is going away.", reconnect=True, retry_after_ms=delay))
-            presence.leave(self, hub)
+            self.reports.forget(hub)
         for _ in range(self.rules.close_deadline_ms // self.rules.sweep_ms + 1):
             if not self.closing:
                 break
@@ -123,7 +125,7 @@ class Node:
             self._timer = None
         for connection in self.closing.expired(2**62):
             connection.close_deadline()
-        for viewer in list(self.pulse.sockets.values()):
+        for viewer in [*self.pulse.sockets.values(), *self.knocking.expired(2**62)]:
             viewer.transport.abort()
         self.views.close()
         for task in tuple(self._tasks):
@@ -280,13 +282,14 @@ class Node:
             self._tick(now)
 
     def _tick(self, now: int) -> None:
-        for hub in self.views.hubs():
-            presence.report(self, hub, now)
-            if hub.over():
+        self.reports.tick(now)
+        for hub in list(self.ending):
+            if hub.closes_at is None:
+                del self.ending[hub]  # the next broadcast has begun
+            elif hub.over():
                 hub.say_bye(list(hub.members()), hub.bye_over())
             if hub.bans_due(now):
                 self.spawn(self._refresh_bans(hub))
-        self.views.sweep(now)
         refusals, self._refusals = self._refusals, {}
         for code, times in refusals.items():
             self.observer.observe(Refused("socket", code, times))
@@ -303,3 +306,6 @@ class Node:
             bans.update({ban["user"]: ban["until"] for ban in answer.value["data"]})
             cursor = answer.value["next_cursor"]
         hub.replace_bans(bans)
+        self.views.sweep(now)
+        for hub in self.views.next_share():
+            self.reports.repeat(hub, now)

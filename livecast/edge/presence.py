@@ -1,4 +1,8 @@
-"""What this node tells the rooms it watches, once a second and only where something changed: who watches, what it refused."""
+"""What this node tells the rooms it watches: who watches here, and what it refused before they heard of it.
+
+Once a second at most, and only where something changed; an unchanged count is told again before it fades. A quiet room costs a
+look every half minute.
+"""
 
 from __future__ import annotations
 
@@ -18,30 +22,50 @@ JOINED_MAX: Final = 1_000
 """People named in one report; a crowd that comes at once is told in several."""
 
 
-def report(node: Node, hub: RoomHub, now: int) -> None:
-    """Tell the room's owner what is new here."""
-    if hub.refused:
-        refused, hub.refused = hub.refused, {}
-        if not node.bus.post(hub.room, EdgeRefused(node.id, refused)):
-            hub.refused = refused  # nobody owns the room just now: the next owner shall know
-    counts = (hub.connections, hub.users)
-    due = counts != hub.reported or bool(hub.joined) or (counts[0] > 0 and now - hub.reported_at >= REPEAT_MS)
-    if not due:
-        return
-    joined, hub.joined = hub.joined, []
-    while True:
-        some, joined = joined[:JOINED_MAX], joined[JOINED_MAX:]
-        if not node.bus.post(hub.room, Presence(node.id, *counts, joined=tuple(some), ttl_ms=STANDS_MS)):
-            hub.joined = some + joined
-            return
-        if not joined:
-            break
-    hub.reported, hub.reported_at = counts, now
+class Reports:
+    """Reports of one node to the owners of its rooms."""
 
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._changed: dict[RoomHub, None] = {}
 
-def leave(node: Node, hub: RoomHub) -> None:
-    """Nobody watches here any more: this node goes away."""
-    if hub.refused:
-        node.bus.post(hub.room, EdgeRefused(node.id, hub.refused))
-    if hub.reported != (0, 0):
-        node.bus.post(hub.room, Presence(node.id, 0, 0))
+    def note(self, hub: RoomHub) -> None:
+        """Somebody came or went, or was refused: the next tick tells."""
+        self._changed[hub] = None
+
+    def tick(self, now: int) -> None:
+        """Tell the rooms where something changed. What nobody took is told again with the next tick."""
+        changed, self._changed = self._changed, {}
+        for hub in changed:
+            if not self.tell(hub, now):
+                self._changed[hub] = None
+
+    def repeat(self, hub: RoomHub, now: int) -> None:
+        """Tell an unchanged count again if it is time."""
+        if hub.idle_since is None and now - hub.reported_at >= REPEAT_MS:
+            self._changed[hub] = None
+
+    def tell(self, hub: RoomHub, now: int) -> bool:
+        """One room's report; False if nobody owns the room just now: its next owner shall know."""
+        node = self._node
+        if hub.refused:
+            if not node.bus.post(hub.room, EdgeRefused(node.id, hub.refused)):
+                return False
+            hub.refused = {}
+        counts = (hub.connections, hub.users)
+        if counts == hub.reported and not hub.joined and now - hub.reported_at < REPEAT_MS:
+            return True
+        while True:
+            joined = tuple(hub.joined[:JOINED_MAX])
+            if not node.bus.post(hub.room, Presence(node.id, *counts, joined=joined, ttl_ms=STANDS_MS)):
+                return False
+            del hub.joined[:JOINED_MAX]
+            if not hub.joined:
+                break
+        hub.reported, hub.reported_at = counts, now
+        return True
+
+    def forget(self, hub: RoomHub) -> None:
+        """This node follows the room no longer: whoever watched is gone."""
+        self._changed.pop(hub, None)
+        self.tell(hub, hub.reported_at)

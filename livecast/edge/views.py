@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 UNKNOWN_MAX: Final = 10_000
 """Ids remembered as unknown; when there are more, all are forgotten: somebody is trying ids out."""
+SHARES: Final = 10
+"""Quiet rooms are looked at in so many portions, one a second."""
+
 NODE: Final = Person("livecast", "livecast", role="service")
 
 
@@ -28,6 +31,8 @@ class Views:
         self._rooms: dict[str, Following] = {}
         self._loading: dict[str, asyncio.Task[RoomHub | None]] = {}
         self._unknown: dict[str, int] = {}
+        self._round: list[str] = []
+        self._share = 0
 
     def peek(self, room: str) -> RoomHub | None:
         """The hub if it is loaded."""
@@ -46,8 +51,13 @@ class Views:
         loading = self._loading.get(room)
         if loading is None:
             loading = self._loading[room] = asyncio.get_running_loop().create_task(self._load(room))
-            loading.add_done_callback(lambda _: self._loading.pop(room, None))
+            loading.add_done_callback(lambda done: self._loaded(room, done))
         return await asyncio.shield(loading)
+
+    def _loaded(self, room: str, loading: asyncio.Task[RoomHub | None]) -> None:
+        del self._loading[room]
+        if not loading.cancelled():
+            loading.exception()  # told to those who wait; if all have gone meanwhile, it is nobody's concern
 
     def made(self, room: str) -> None:
         """The room was created just now: forget that it was unknown."""
@@ -63,7 +73,7 @@ class Views:
         return sum(following.hub.view.bytes_kept for following in self._rooms.values())
 
     def sweep(self, now: int) -> None:
-        """Drop views that nobody needs: idle for long, or idle at all while there is too much."""
+        """Drop views that nobody needs: idle for long, or idle at all while there is too much; cut the others to size."""
         rules, held = self._node.rules, self.bytes
         idle = [f for f in self._rooms.values() if f.hub.idle_since is not None]
         for following in sorted(idle, key=lambda f: f.hub.idle_since or 0):
@@ -71,10 +81,24 @@ class Views:
                 break
             held -= following.hub.view.bytes_kept
             self.drop(following.hub.room)
+        if held > rules.views_bytes_max:
+            share = rules.views_bytes_max // len(self._rooms)
+            for following in self._rooms.values():
+                following.hub.view.trim(share)
+
+    def next_share(self) -> list[RoomHub]:
+        """Some of the hubs, the next ones with each call: all have had their turn after `SHARES` calls."""
+        if not self._round:
+            self._round = list(self._rooms)
+            self._share = -(-len(self._round) // SHARES)
+        names, self._round = self._round[: self._share], self._round[self._share :]
+        return [following.hub for name in names if (following := self._rooms.get(name)) is not None]
 
     def drop(self, room: str) -> None:
         """Follow this room no longer."""
         if (following := self._rooms.pop(room, None)) is not None:
+            self._node.reports.forget(following.hub)
+            self._node.ending.pop(following.hub, None)
             following.close()
 
     def close(self) -> None:
