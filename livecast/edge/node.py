@@ -22,6 +22,7 @@ from livecast.edge.hub import RoomHub
 from livecast.edge.identity import Identity
 from livecast.edge.keys import KeyRing
 from livecast.edge.mailbox import Mailbox
+from livecast.edge.presence import Reports
 from livecast.edge.pulse import Pulse
 from livecast.edge.rules import EdgeRules
 from livecast.edge.views import NODE, Views
