@@ -283,6 +283,29 @@ class LoopLag(Struct, frozen=True):
     ms: float
 
 
+class ClaimsDecided(Struct, frozen=True):
+    """The ledger decided a batch of `claims` in `took_ms`; how many got which verdict."""
+
+    claims: int
+    took_ms: int
+    verdicts: dict[str, int]
+
+
+class GiftDecided(Struct, frozen=True):
+    """The ledger answered a gift: `sent`, or the code it was refused with."""
+
+    verdict: str
+    took_ms: int
+
+
+class LedgerFollowed(Struct, frozen=True):
+    """What the owner of some shards has read of their ledgers since the last time, and how old the oldest half-done gift is."""
+
+    entries: int
+    pending: int
+    pending_ms: int
+
+
 class Trouble(Struct, frozen=True):
     """Something an operator should know: what happened, to what, and what to do about it."""
 
@@ -292,7 +315,20 @@ class Trouble(Struct, frozen=True):
     level: str = "warning"
 
 
-Fact: TypeAlias = Flushed | FannedOut | Connected | Disconnected | Refused | Served | RoomsHeld | LoopLag | Trouble
+Fact: TypeAlias = (
+    Flushed
+    | FannedOut
+    | Connected
+    | Disconnected
+    | Refused
+    | Served
+    | RoomsHeld
+    | LoopLag
+    | ClaimsDecided
+    | GiftDecided
+    | LedgerFollowed
+    | Trouble
+)
 
 
 class Observer(Protocol):

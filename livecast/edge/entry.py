@@ -33,12 +33,12 @@ NOT_ALLOWED: Final = Refusal("not_allowed")
 SIGN_IN: Final = Refusal("unauthorized", "Sign in to do this.")
 UNAVAILABLE: Final = Refusal("unavailable", retry_after_ms=1000)
 NO_DESK: Final = Refusal("unavailable", "Reports are not taken yet.", retry_after_ms=60_000)
-# Nobody here knows any gift, drop, poll or product so far, which is the truth and not a fault.
+# Without a ledger nobody here knows any gift or drop, and nobody knows any poll so far: the truth, and not a fault.
 UNKNOWN_GIFT: Final = Refusal("unknown_gift")
 UNKNOWN_DROP: Final = Refusal("unknown_drop")
 UNKNOWN_POLL: Final = Refusal("unknown_poll")
 
-#: An event for the room, a refusal at once, or None where there is nothing to do and nobody to answer.
+#: An event for the room, a refusal at once, or None: nothing to do and nobody to answer, or (`PAID`) it goes to `node.money`.
 Entered = Event | Refusal | None
 
 
@@ -65,12 +65,20 @@ def _like(m: LikeMessage, who: Identity, hub: RoomHub, origin: Origin) -> Entere
 
 
 def _money(kind: str, unknown: Refusal) -> Callable[[Any, Identity, RoomHub, Origin], Entered]:
-    def entry(_m: ClientMessage, who: Identity, _hub: RoomHub, _origin: Origin) -> Entered:
+    def entry(_m: ClientMessage, who: Identity, hub: RoomHub, _origin: Origin) -> Entered:
         if who.person.anonymous:
             return SIGN_IN
-        return unknown if kind in who.can else NOT_ALLOWED
+        if kind not in who.can:
+            return NOT_ALLOWED
+        return None if hub.node.money is not None else unknown
 
     return entry
+
+
+def _vote(_m: VoteMessage, who: Identity, _hub: RoomHub, _origin: Origin) -> Entered:
+    if who.person.anonymous:
+        return SIGN_IN
+    return UNKNOWN_POLL if "vote" in who.can else NOT_ALLOWED
 
 
 def _tap(_m: TapMessage, _who: Identity, _hub: RoomHub, _origin: Origin) -> Entered:
@@ -81,13 +89,15 @@ def _report(_m: ReportMessage, who: Identity, _hub: RoomHub, _origin: Origin) ->
     return SIGN_IN if who.person.anonymous else NO_DESK
 
 
+#: Kinds that go to `node.money` once they have entered.
+PAID: Final[frozenset[type]] = frozenset({GiftMessage, ClaimMessage})
 #: How each kind of message enters; `auth` and `ping` are the connection's own.
 ENTRIES: Final[dict[type, Callable[[Any, Identity, RoomHub, Origin], Entered]]] = {
     CommentMessage: _comment,
     LikeMessage: _like,
     GiftMessage: _money("gift", UNKNOWN_GIFT),
     ClaimMessage: _money("claim", UNKNOWN_DROP),
-    VoteMessage: _money("vote", UNKNOWN_POLL),
+    VoteMessage: _vote,
     TapMessage: _tap,
     ReportMessage: _report,
 }

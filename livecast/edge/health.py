@@ -12,12 +12,17 @@ from msgspec import Struct
 
 from livecast.edge.callers import caller_of, check_scope
 from livecast.edge.node import Node
+from livecast.ledger import LedgerClosed
 from livecast.ports import StoreError
 
 #: How long the store of rooms has to answer a look before the node calls itself degraded.
 PROBE_S: Final = 0.5
 #: How long one look counts: probes of a dozen load balancers cost the store one call a second.
 PROBED_MS: Final = 1000
+
+
+#: A wallet that no user has: ids hold no slash.
+NOBODYS_WALLET: Final = "/"
 
 
 class Readiness(Struct, frozen=True, omit_defaults=True):
@@ -56,12 +61,29 @@ class Health:
         return self._seen
 
     async def _look(self) -> Readiness:
+        looks = [self._rooms(), self._ledger()]
+        degraded = tuple(said for said in await asyncio.gather(*looks) if said)
+        return Readiness("degraded", degraded) if degraded else Readiness("ok")
+
+    async def _rooms(self) -> str:
         try:
             async with asyncio.timeout(PROBE_S):
                 await self._node.log.rooms("", 1)
         except (StoreError, TimeoutError):
-            return Readiness("degraded", ("the store of rooms does not answer: comments and changes are refused",))
-        return Readiness("ok")
+            return "the store of rooms does not answer: comments and changes are refused"
+        return ""
+
+    async def _ledger(self) -> str:
+        if self._node.money is None:
+            return ""
+        try:
+            async with asyncio.timeout(PROBE_S):
+                await self._node.money.ledger.wallet(NOBODYS_WALLET)
+        except LedgerClosed as closed:
+            return f"money is closed: {closed}"
+        except (StoreError, TimeoutError):
+            return "the ledger does not answer: claims, gifts and wallets are refused"
+        return ""
 
 
 def add_health(
@@ -86,10 +108,9 @@ def add_health(
         return web.Response(body=metrics.render(), headers=headers)
 
     async def jwks(_request: web.Request) -> web.Response:
-        # Nothing is signed with a public key yet; the address is there so that nobody has to change their configuration.
-        return web.Response(
-            body=b'{"keys":[]}', content_type="application/jwk-set+json", headers={"Cache-Control": "public, max-age=300"}
-        )
+        keys = {"keys": []} if node.money is None else node.money.jwks()
+        headers = {"Cache-Control": "public, max-age=300"}
+        return web.Response(body=msgspec.json.encode(keys), content_type="application/jwk-set+json", headers=headers)
 
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)

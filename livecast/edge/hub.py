@@ -159,8 +159,9 @@ class RoomHub:
 
     def you(self, identity: Identity) -> You:
         """How the room sees a caller."""
-        person = identity.person
-        return You(person.id, person.name, person.role, person.anonymous, self.can(identity), identity.expires_at_ms)
+        person, money = identity.person, self.node.money
+        balance = None if money is None else money.balance(identity)
+        return You(person.id, person.name, person.role, person.anonymous, self.can(identity), identity.expires_at_ms, balance)
 
     def welcome(
         self, codec: Codec, identity: Identity, conn: str, *, reason: str = "joined", since: tuple[str, int] | None = None
@@ -262,8 +263,8 @@ class RoomHub:
 
     def _came(self, member: Member) -> None:
         self.idle_since = None
-        person = member.identity.person
         self.node.reports.note(self)
+        person = member.identity.person
         if person.anonymous:
             self._anonymous += 1
             return
@@ -277,8 +278,8 @@ class RoomHub:
             self._users[person.id] = [known, member]
 
     def _went(self, member: Member) -> None:
-        person = member.identity.person
         self.node.reports.note(self)
+        person = member.identity.person
         if person.anonymous:
             self._anonymous -= 1
         else:
@@ -322,8 +323,8 @@ class RoomHub:
                 done.cancel()
         self._awaited.clear()
         self.reported = (0, 0)  # a new owner has not heard from us
-        self._fanout.renew()
         self.node.reports.note(self)
+        self._fanout.renew()
         for watcher in tuple(self._watchers):
             watcher.renewed()
         self.look_at_state()
@@ -398,8 +399,8 @@ class RoomHub:
             ended_at = state.get("ended_at")
             grace = self.node.room_rules.end_grace_ms
             self.closes_at = (ended_at if isinstance(ended_at, int) else self.node.clock()) + grace
-        if policy["anonymous"] == "off" and self._anonymous:
             self.node.ending[self] = None
+        if policy["anonymous"] == "off" and self._anonymous:
             bye = Bye(4401, "This room asks for a token now.", reconnect=False, retry_after_ms=0)
             self.say_bye([member for member in self.members() if member.identity.person.anonymous], bye)
 

@@ -12,7 +12,7 @@ from livecast.edge.entry import UNAVAILABLE
 from livecast.edge.hub import RoomHub
 from livecast.edge.identity import Identity
 from livecast.ports import StoreError
-from livecast.wire.messages import Auth, ClientMessage, CommentMessage, Ping
+from livecast.wire.messages import Ack, Auth, ClaimAck, ClaimMessage, ClientMessage, CommentMessage, GiftMessage, Ping
 
 if TYPE_CHECKING:
     from livecast.edge.node import Node
@@ -29,7 +29,7 @@ class Mailbox:
         self._node = node
         self._rates: dict[str, Rate] = {}
 
-    async def enter(self, room: str, identity: Identity, message: ClientMessage) -> Answer:
+    async def enter(self, room: str, identity: Identity, message: ClientMessage, address: str) -> Answer | Ack | ClaimAck:
         """One message; a like without `cid` and a `tap` are answered `ok` without waiting."""
         try:
             hub = await self._node.views.get(room)
@@ -42,8 +42,14 @@ class Mailbox:
             if isinstance(message, CommentMessage) and not identity.person.anonymous:
                 hub.count_refused(identity.person.id, message.cid, entered.code, final=entered.final)
             return entered
+        if isinstance(message, ClaimMessage | GiftMessage):
+            return await self._node.pay(hub, identity, message, address)
         if entered is None:
             return OK
+        return await self._to_room(hub, identity, message, entered)
+
+    async def _to_room(self, hub: RoomHub, identity: Identity, message: ClientMessage, entered: Event) -> Answer:
+        room = hub.room
         if message.cid is None:  # type: ignore[union-attr] # what becomes an event has a cid or may have one
             return OK if self._node.bus.post(room, entered) else UNAVAILABLE
 

@@ -22,7 +22,19 @@ from livecast.edge.jwks import KeysStale
 from livecast.edge.outbox import GONE, LAGGING, Lag
 from livecast.ports import Disconnected
 from livecast.wire.codec import WireError, ack_of
-from livecast.wire.messages import Ack, Auth, Bye, ClientMessage, CommentMessage, ErrorMessage, Ping, Pong
+from livecast.wire.messages import (
+    Ack,
+    Auth,
+    Bye,
+    ClaimAck,
+    ClaimMessage,
+    ClientMessage,
+    CommentMessage,
+    ErrorMessage,
+    GiftMessage,
+    Ping,
+    Pong,
+)
 from livecast.wire.sealing import Sealed, socket_message
 from livecast.wire.websocket import (
     CLOSE,
@@ -167,6 +179,8 @@ class ViewerSocket(asyncio.Protocol):
                 origin = self._origin = Origin(node.id, self.number)
             entered = entry.ENTRIES[kind](message, self.identity, hub, origin)
             if entered is None:
+                if kind in entry.PAID:
+                    self._pay(cast("ClaimMessage | GiftMessage", message), hub, now)
                 return
             if type(entered) is Refusal:
                 self._refuse(message, entered)
@@ -179,6 +193,17 @@ class ViewerSocket(asyncio.Protocol):
             node.answers.expect(asked, now)
             if not node.bus.post(self.room, cast("Event", entered)) and node.answers.came(asked):
                 self._say(ack_of(cid, UNAVAILABLE))
+
+    def _pay(self, message: ClaimMessage | GiftMessage, hub: RoomHub, now: int) -> None:
+        """A claim or a gift: the ledger decides."""
+        node, cid = self.node, message.cid
+        if (money := node.money) is None:
+            return
+        asked = (self.number, cid)
+        node.answers.expect(asked, now)
+        answer = money.take(hub, self.identity, message, self.address, self.number)
+        if answer is not None and node.answers.came(asked):
+            self._say(ack_of(cid, answer))
 
     def _too_fast(self, payload: bytes, wait_ms: int) -> None:
         """A message beyond the connection's rate is read all the same: its cid for the answer, its kind for the tally."""
@@ -294,11 +319,11 @@ class ViewerSocket(asyncio.Protocol):
         else:
             self.acks.append(data)
 
-    def _say(self, message: Ack | ErrorMessage | Pong) -> None:
+    def _say(self, message: Ack | ClaimAck | ErrorMessage | Pong) -> None:
         self.queue(socket_message(self.codec, message))
 
-    def answer(self, cid: str | None, answer: Answer) -> None:
-        """The room's answer to a message of this viewer."""
+    def answer(self, cid: str | None, answer: Answer | Ack | ClaimAck) -> None:
+        """The room's or the ledger's answer to a message of this viewer."""
         if self.after != GONE:
             self.queue(socket_message(self.codec, ack_of(cid, answer)))
 

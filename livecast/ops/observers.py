@@ -25,11 +25,14 @@ from prometheus_client import (
 from livecast import __version__
 from livecast.core.errors import CODES
 from livecast.ports import (
+    ClaimsDecided,
     Connected,
     Disconnected,
     Fact,
     FannedOut,
     Flushed,
+    GiftDecided,
+    LedgerFollowed,
     LoopLag,
     Observer,
     Refused,
@@ -39,6 +42,10 @@ from livecast.ports import (
 )
 
 VERDICTS: Final = frozenset({"shown", "merged", "sampled", "held", "counted", "ok", "reported", *CODES})
+CLAIM_VERDICTS: Final = frozenset({"won", "entered", "sold_out", "limit", "not_eligible", "not_open", "closed", *CODES})
+GIFT_VERDICTS: Final = frozenset({"sent", *CODES})
+#: A batch of claims: from one click to a full call.
+BATCHES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 CLOSE_CODES: Final = frozenset(
     {1000, 1001, 1002, 1003, 1005, 1006, 1007, 1009, 1011, 4000, 4001, 4002, 4003, 4008, 4010, 4400, 4401, 4403, 4404, 4429, 4503}
 )
@@ -113,6 +120,13 @@ class PrometheusObserver:
         self._answered = histogram("http_answer_seconds", "Time to answer a request; an event stream counts until it ends.")
         self._late = histogram("flush_lateness_seconds", "How long after it was due a flush began.")
         self._commit = histogram("commit_seconds", "Time from a flush to the log's word that it is kept.")
+        self._claims = of(counter("claims_total", "Claims that the ledger decided, by verdict or error code.", "verdict"))
+        self._batch = histogram("claims_batch", "Claims that went to the ledger in one call.", BATCHES)
+        self._gifts = of(counter("gifts_total", "Gifts that the ledger answered: sent, or the error code.", "verdict"))
+        self._ledger = histogram("ledger_seconds", "Time to the ledger's answer to a batch of claims or to a gift.")
+        self._entries = counter("ledger_entries_total", "Entries that owners of shards have read of their ledgers.")
+        self._pending = gauge("gifts_pending", "Gifts debited or reversed and not yet done on the other side.")
+        self._pending_age = gauge("gifts_pending_seconds", "Age of the oldest of them.")
         self._lag = histogram("loop_lag_seconds", "How much later than asked the event loop woke a timer.")
         self._troubles = of(counter("troubles_total", "What an operator should know; the log says what.", "level"))
         self._take: dict[type, Callable[[Any], None]] = {
@@ -123,6 +137,9 @@ class PrometheusObserver:
             Refused: lambda fact: self._refused(fact.where, _bounded(fact.code, REFUSALS)).inc(fact.times),
             Served: self._served,
             RoomsHeld: self._held,
+            ClaimsDecided: self._claimed,
+            GiftDecided: self._given,
+            LedgerFollowed: self._followed,
             LoopLag: lambda fact: self._lag.observe(fact.ms / 1000),
             Trouble: lambda fact: self._troubles(fact.level).inc(),
         }
@@ -162,6 +179,21 @@ class PrometheusObserver:
     def _served(self, fact: Served) -> None:
         self._requests(_bounded(fact.method, METHODS), fact.route, str(fact.status)).inc()
         self._answered.observe(fact.took_ms / 1000)
+
+    def _claimed(self, fact: ClaimsDecided) -> None:
+        self._batch.observe(fact.claims)
+        self._ledger.observe(fact.took_ms / 1000)
+        for verdict, times in fact.verdicts.items():
+            self._claims(_bounded(verdict, CLAIM_VERDICTS)).inc(times)
+
+    def _given(self, fact: GiftDecided) -> None:
+        self._gifts(_bounded(fact.verdict, GIFT_VERDICTS)).inc()
+        self._ledger.observe(fact.took_ms / 1000)
+
+    def _followed(self, fact: LedgerFollowed) -> None:
+        self._entries.inc(fact.entries)
+        self._pending.set(fact.pending)
+        self._pending_age.set(fact.pending_ms / 1000)
 
     def _held(self, fact: RoomsHeld) -> None:
         self._rooms("owned").set(fact.owned)

@@ -202,6 +202,7 @@ class ClaimAck(Struct, frozen=True, omit_defaults=True, tag_field="t", tag="ack"
     nonce: str | None = None
     opens_in_ms: int | None = None
     missing: tuple[Any, ...] | None = None
+    test: bool | None = None
 
 
 class ErrorMessage(Struct, frozen=True, omit_defaults=True, tag_field="t", tag="error"):

@@ -10,7 +10,21 @@ import structlog
 from prometheus_client.parser import text_string_to_metric_families
 
 from livecast.ops.observers import SAME_TROUBLE_S, LogObserver, Observers, PrometheusObserver
-from livecast.ports import Connected, Disconnected, Fact, FannedOut, Flushed, LoopLag, Refused, RoomsHeld, Served, Trouble
+from livecast.ports import (
+    ClaimsDecided,
+    Connected,
+    Disconnected,
+    Fact,
+    FannedOut,
+    Flushed,
+    GiftDecided,
+    LedgerFollowed,
+    LoopLag,
+    Refused,
+    RoomsHeld,
+    Served,
+    Trouble,
+)
 
 FACTS: list[Fact] = [
     Flushed("r", 12.0, 3.0, 700, {"shown": 4, "merged": 2, "rate_limited": 1}, 7),
@@ -23,6 +37,10 @@ FACTS: list[Fact] = [
     Served("PUT", "/v1/rooms/{room}", "/v1/rooms/r1", 201, 4.0, "8d7e"),
     RoomsHeld(12, 3, 5, 1_000_000),
     LoopLag(2.5),
+    ClaimsDecided(500, 12, {"won": 2, "sold_out": 497, "a verdict to come": 1}),
+    GiftDecided("sent", 4),
+    GiftDecided("insufficient_funds", 3),
+    LedgerFollowed(40, 2, 1500),
     Trouble("the log does not answer", "rooms", "look at the store"),
 ]
 
@@ -59,6 +77,13 @@ def test_facts_add_up(told: PrometheusObserver) -> None:
         "livecast_verdicts_total|shown": 4,
         "livecast_verdicts_total|rate_limited": 1,
         "livecast_inbox_events_sum": 7,
+        "livecast_claims_total|sold_out": 497,
+        "livecast_claims_total|other": 1,
+        "livecast_claims_batch_sum": 500,
+        "livecast_gifts_total|sent": 1,
+        "livecast_ledger_seconds_count": 3,
+        "livecast_ledger_entries_total": 40,
+        "livecast_gifts_pending_seconds": 1.5,
         "livecast_flush_lateness_seconds_count": 2,
         "livecast_flush_lateness_seconds_sum": 0.013,
         "livecast_commit_seconds_sum": 0.005,

@@ -44,7 +44,9 @@ async def post_message(call: Call) -> Outcome:
         raise ProblemError(fault.code, fault.message, errors=errors) from None
     if call.caller.identity is None:
         raise ProblemError("forbidden")  # the route admits tokens only; this is for the reader and the type checker
-    answer = await call.node.enter(call.room, call.caller.identity, message)
+    transport = call.request.transport
+    address = "" if transport is None else call.node.address_of(transport, call.request.headers)
+    answer = await call.node.enter(call.room, call.caller.identity, message, address)
     if isinstance(answer, Refusal):
         raise ProblemError.of(answer)
     ack: dict[str, Any] = msgspec.to_builtins(ack_of(getattr(message, "cid", None), answer))

@@ -1,0 +1,166 @@
+"""Gifts on their way from a viewer's message to the ledger: what is asked, what speaks against it, and the rest of the way.
+
+The giver is answered once the debit is safe. Then the gift is booked in its room; should we die between, the sweeper of the
+giver's shard finds it and brings it there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final
+from zlib import crc32
+
+import msgspec
+
+from livecast.core.errors import Refusal
+from livecast.core.events import Person
+from livecast.core.gifts import CatalogueGift, about_of, paid_text
+from livecast.core.money import (
+    Gift,
+    GiftRecord,
+    Moved,
+    Pending,
+    SpendLimits,
+    viewer_tx,
+)
+from livecast.core.placement import shard_of
+from livecast.edge.entry import UNAVAILABLE
+from livecast.edge.identity import Identity
+from livecast.ledger import Ledger, finish
+from livecast.ports import GiftDecided, StoreError, Trouble
+from livecast.wire.codec import body_digest
+from livecast.wire.messages import Ack, GiftMessage
+
+if TYPE_CHECKING:
+    from livecast.edge.hub import RoomHub
+    from livecast.edge.node import Node
+
+UNDER_WAY_MAX: Final = 5_000
+"""Gifts whose debit is asked for now; more are `overloaded`. At 2,000 a second they would take two seconds and a half."""
+OVERLOADED: Final = Refusal("overloaded", retry_after_ms=1000)
+UNKNOWN_GIFT: Final = Refusal("unknown_gift")
+NOT_LIVE: Final = Refusal("room_not_live")
+NO_HOST: Final = Refusal("invalid", "No host of this room has such an id.", field="to")
+PRICE_CHANGED: Final = Refusal("price_changed")
+
+
+class Giving:
+    """Gifts of this node. `ring` tells a shard's owner that there is something to read; `told` hears of each new balance."""
+
+    def __init__(
+        self,
+        node: Node,
+        ledger: Ledger,
+        catalogue: Iterable[CatalogueGift],
+        limits: SpendLimits,
+        *,
+        ring: Callable[[str], None],
+        told: Callable[[str, int], None],
+    ) -> None:
+        self._node = node
+        self._ledger = ledger
+        self._catalogue = {gift.id: gift for gift in catalogue}
+        self._limits = limits
+        self._ring = ring
+        self._told = told
+        self._under_way = 0
+
+    async def give(self, hub: RoomHub, who: Identity, message: GiftMessage) -> Ack | Refusal:
+        """What becomes of a viewer's gift, within a second. Never raises `StoreError`."""
+        if self._under_way >= UNDER_WAY_MAX:
+            return OVERLOADED
+        gift, objection = self._asked(hub, who, message)
+        node, began = self._node, self._node.clock()
+        self._under_way += 1
+        try:
+            answer = await self._ledger.debit_gift(gift, self._limits, began, objection.code if objection else "")
+        except StoreError as fault:
+            advice = f"gifts are answered `unavailable`; is the ledger up? ({fault})"
+            node.observer.observe(Trouble("a gift was not decided", hub.room, advice))
+            answer = UNAVAILABLE
+        finally:
+            self._under_way -= 1
+        verdict = "sent" if isinstance(answer, Moved) else answer.code
+        node.observer.observe(GiftDecided(verdict, node.clock() - began))
+        if isinstance(answer, Refusal):
+            return objection if objection is not None and answer.code == objection.code else answer
+        self._told(gift.user, answer.balance)
+        if answer.at == began:  # of a repeat we do not know what the first one was booked as: the sweeper does
+            node.spawn(self._finish(Pending("commit", shard_of(gift.user), gift, began)))
+        return Ack(message.cid, "sent", tx=answer.tx, balance=answer.balance)
+
+    async def give_elsewhere(self, hub: RoomHub, tx: str, person: Person, *, gift: str, n: int, to: str) -> GiftRecord | Refusal:
+        """A gift that was paid for elsewhere. Raises `StoreError`."""
+        kind = self._catalogue.get(gift)
+        if kind is None:
+            return UNKNOWN_GIFT
+        body = crc32(msgspec.json.encode((hub.room, person.id, gift, n, to)))
+        about = about_of(person, kind.tier)
+        asked = Gift(tx, person.id, hub.room, _broadcast(hub), gift, n, kind.price * n, body, to, "elsewhere", about)
+        known = await self._ledger.find_gift(asked.tx)
+        if known is None and (objection := self._objection(hub, kind, to)) is not None:
+            return objection
+        record = known or await self._ledger.commit_gift(asked, self._node.clock())
+        if record.gift.body != body:
+            return Refusal("conflict")
+        self._ring(hub.room)
+        return record
+
+    async def reverse(self, room: str, tx: str, reason: str) -> GiftRecord | Refusal:
+        """Take a gift back. Raises `StoreError`."""
+        record = await self._ledger.reverse_gift(room, tx, reason, self._node.clock())
+        if isinstance(record, Refusal):
+            return record
+        self._ring(room)
+        if record.gift.paid == "wallet":
+            await self._finish(Pending("refund", shard_of(room), record.gift, record.reversed_at or record.at))
+        return record
+
+    async def _finish(self, pending: Pending) -> None:
+        """The other half; what fails here is the sweeper's."""
+        try:
+            await finish(self._ledger, pending, self._node.clock())
+        except StoreError as fault:
+            advice = f"it is finished once the ledger answers ({fault})"
+            self._node.observer.observe(Trouble("a gift is half done", pending.gift.room, advice))
+            return
+        self._ring(pending.gift.room if pending.kind == "commit" else pending.gift.user)
+
+    def _asked(self, hub: RoomHub, who: Identity, message: GiftMessage) -> tuple[Gift, Refusal | None]:
+        """The gift, and what speaks against a new one."""
+        kind = self._catalogue.get(message.gift)
+        objection: Refusal | None = UNKNOWN_GIFT
+        text = ""
+        if kind is not None:
+            said = paid_text(message.text, kind.tier)
+            objection = self._objection(hub, kind, message.to or "", message.unit_price)
+            if isinstance(said, Refusal):
+                objection = objection or said
+            else:
+                text = said
+        gift = Gift(
+            tx=viewer_tx(who.person.id, message.cid),
+            user=who.person.id,
+            room=hub.room,
+            broadcast=_broadcast(hub),
+            gift=message.gift,
+            n=message.n,
+            value=message.n * (kind.price if kind else 1),
+            body=crc32(hub.room.encode(), body_digest(message)),
+            to=message.to or "",
+            about=about_of(who.person, kind.tier if kind else 1, text),
+        )
+        return gift, objection
+
+    @staticmethod
+    def _objection(hub: RoomHub, kind: CatalogueGift, to: str, unit_price: int | None = None) -> Refusal | None:
+        state: dict[str, Any] = hub.view.state
+        if state["status"] != "live":
+            return NOT_LIVE
+        if to and all(to != host["id"] for host in state["hosts"]):
+            return NO_HOST
+        return PRICE_CHANGED if unit_price is not None and unit_price != kind.price else None
+
+
+def _broadcast(hub: RoomHub) -> str:
+    return str(hub.view.state["broadcast"])
