@@ -310,7 +310,7 @@ class Room:
         control = self._control
         if command.if_rev is not None and command.if_rev != control.rev:
             return Refusal("precondition_failed")
-        makes = command.name in ("put_room", "ensure") and self._fresh and not control.rev
+        makes = command.name in ("put_room", "ensure") and not control.rev
         if command.name == "ensure" and not self._fresh:
             return Done(control.tell())
         began_at = control.last_began_at

@@ -133,6 +133,17 @@ def test_a_new_broadcast_begins_a_new_epoch_with_totals_at_zero() -> None:
     assert [room.answer(c).seq for c in "oln"] == [1, 2, 1]
 
 
+def test_broadcasts_are_told_apart_however_short_they_are() -> None:
+    """Ended and begun again twice within a millisecond, they are three."""
+    room = Driven()
+    broadcasts = {room.room.broadcast}
+    for _ in range(2):
+        room.feed(0, told("end"), told("start"))
+        broadcasts.add(room.room.broadcast)
+    room.run(1000)
+    assert len(broadcasts) == 3
+
+
 def test_the_first_broadcast_of_a_room_that_nobody_heard_of_needs_no_new_epoch() -> None:
     """Made and started in one tick: its first epoch is its broadcast's."""
     room = Driven(live=False)
@@ -256,6 +267,18 @@ def test_a_change_may_be_bound_to_a_revision() -> None:
     assert room.feed(2000, told("put_room", if_rev=0)) == [Refusal("precondition_failed")]
     room.feed(3000, told("policy", patch={"tick_ms": 500}, if_rev=1), told("policy", patch={"tick_ms": 600}, if_rev=1))
     assert (the_room(room)["rev"], the_room(room)["policy"]["tick_ms"]) == (2, 500)
+    steps = [
+        told("start"),
+        told("pause"),
+        told("resume"),
+        told("end"),
+        told("notice", text="N"),
+        told("clear_notice"),
+        told("custom", patch={}),
+    ]
+    for n, step in enumerate(steps):
+        room.feed(4000 + n, step)
+        assert the_room(room)["rev"] == 3 + n
 
 
 json = st.recursive(st.none() | st.integers(0, 3), lambda v: st.dictionaries(st.sampled_from("ab"), v, max_size=2), max_leaves=5)

@@ -59,6 +59,13 @@ def test_over_the_budget_staff_come_first_and_cost_nothing() -> None:
     assert Counter(a.lane for a in shown(asking, Budget(70, 0.5, 0))) == {STAFF: 30, TIPPED: 30, KNOWN: 30, EVERYONE: 10}
 
 
+def test_staff_use_up_nothing_of_the_budget() -> None:
+    """However much the host says, the crowd's places are all there."""
+    budget = Budget(40, 0.5, 0)
+    assert left_out([Asking("host", STAFF)] * 30 + [Asking("u", EVERYONE)] * 10, budget, SplitMix64("e")) == []
+    assert budget.room() == 30
+
+
 def test_everybody_is_heard_once_before_anybody_twice() -> None:
     """One who writes twenty comments in a tick gets one place while others wait, and the rest only if there is room."""
     crowd = [Asking("loud", EVERYONE) for _ in range(20)] + [Asking(f"u{n}", EVERYONE) for n in range(9)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from livecast.core.limits import Budget, Fading, Pace, Taps
@@ -122,7 +122,8 @@ def test_the_reserved_part_is_always_there_and_nothing_is_left_unused() -> None:
     assert budget.room() == 40
 
 
-@given(st.lists(st.tuples(st.integers(0, 2500), st.integers(0, 5), st.booleans()), max_size=80))
+@given(st.lists(st.tuples(st.sampled_from([0, 1, 100, 500, 999, 1000, 2500]), st.integers(0, 3), st.booleans()), max_size=80))
+@example([(0, 0, True), (999, 1, True), (1, 2, True), (1, 1, False)])
 def test_what_is_put_in_stays_for_its_time(story: list[tuple[int, int, bool]]) -> None:
     """A fading map knows everything put in within its time, and nothing is ever there that was not put in."""
     fading: Fading[int, int] = Fading(1000)

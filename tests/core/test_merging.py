@@ -121,6 +121,17 @@ def test_what_was_left_out_was_said_all_the_same() -> None:
     assert room.numbers[room.comments[0].id] == 3
 
 
+def test_a_group_has_the_best_seat_of_its_people() -> None:
+    """One with a badge among those who say the same lifts the line that they share, which still names its first."""
+    room = Driven(policy={"chat_budget_per_s": 2})
+    crowd = [said(f"x{n}", f"other {n}") for n in range(30)]
+    group = [said("g0", "go", "g0"), said(person("g1", badges=("vip",)), "go", "g1"), said("g2", "go", "g2")]
+    room.feed(1000, *crowd, *group)
+    assert verdicts(room, "g0", "g1", "g2") == ["shown", "merged", "merged"]
+    line = next(c for c in room.comments if c.text == "go")
+    assert (line.u.id, line.lane, line.n) == ("g0", 3, 3)
+
+
 def test_of_two_at_once_the_one_left_out_said_it_too() -> None:
     """Only one of them fits on the screen; the third to say it joins that line, which then counts all three."""
     room = Driven(policy={"chat_budget_per_s": 1})

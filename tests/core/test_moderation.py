@@ -77,6 +77,19 @@ def test_what_only_contains_its_letters_passes(text: str) -> None:
     assert FILTER.judge(text) == (None, text)
 
 
+def test_a_repeated_letter_is_found_only_as_often_as_listed() -> None:
+    """More is a disguise, less is another word, in scripts without spaces too."""
+    words = WordFilter(block=["傻傻", "boob"])
+    assert [words.check(t) for t in ("傻傻", "傻傻傻", "傻", "boob", "booooob", "bob")] == [
+        "block",
+        "block",
+        None,
+        "block",
+        "block",
+        None,
+    ]
+
+
 def test_syllables_are_not_taken_apart() -> None:
     """Hangul folds to its letters, but a syllable is not found inside another one."""
     words = WordFilter(block=["가"])

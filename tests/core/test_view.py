@@ -143,6 +143,15 @@ def test_a_redacted_user_is_not_quoted_either() -> None:
     assert redact_frame(f, Redact(("z", "q"))) is f
 
 
+def test_the_last_comments_are_kept_oldest_first() -> None:
+    """Twenty of them, or as many as the deployment says."""
+    for most in (20, 3, 0):
+        v = view(RoomRules(recent_max=most))
+        for seq in range(1, 11):
+            v.apply(frame(seq, comments=tuple(Comment(f"{seq}.{n}", person("u"), "x", seq) for n in range(3))), seq, 1)
+        assert [c.id for c in v.recent] == [f"{seq}.{n}" for seq in range(1, 11) for n in range(3)][30 - most :]
+
+
 def test_null_in_a_patch_is_null_in_the_state() -> None:
     """A notice that is taken away is there as null, as before it was set; what has no default is gone."""
     v = view()
