@@ -1,18 +1,21 @@
 """What does it cost to hand a frame to a viewer, compared with the least a server could do?
 
-Method. 1,000 and 5,000 viewers, each with a token of its own, watch one room; 60 of them say 40 comments a second between them,
-which makes 5 frames of about 700 bytes per second. The CPU time that the service used is divided by the frames that *arrived*
+Method. 1,000 and 5,000 viewers, each with a token of its own, watch one room; 60 of them say 40 short comments a second between
+them, which makes 5 frames of about 700 bytes per second. The CPU time that the service used is divided by the frames that *arrived*
 (each viewer counts). What one viewer received is recorded and then played back, at the recorded times, by a C program that does
 nothing but `send()` it to as many sockets, whose other ends are the same viewers' program. Both take turns, five times; the
 figure is the median of the five ratios. The service runs on one core, the viewers on the other. Once plain, once with
-permessage-deflate (compressed once per frame; the C loop sends the compressed bytes).
+permessage-deflate (compressed once per frame; the C loop sends the compressed bytes). With 1,000 viewers also with 5 long comments
+a second: the same bytes with less work for the room, so that the difference is what the comments cost and not the fan-out.
 
-Includes. Everything the node does meanwhile: reading 40 comments a second, judging and acknowledging them, committing, pings,
-timers. Its Valkeys run on the same core and are given beside it. Also what the kernel does for a `write` to a loopback socket,
-up to the reader's queue, on both sides of the ratio.
+Includes. Everything the node does meanwhile: reading comments, judging and acknowledging them, committing, pings, timers. Its
+Valkeys run on the same core and are given beside it. Also what the kernel does for a `write` to a loopback socket, up to the
+reader's queue, on both sides of the ratio.
 
-Does not show. A network card (offloads favour larger writes), TLS, viewers that do not read, or a machine with more cores. The
-fewer viewers, the more the room itself weighs: with 5,000 deliveries a second 1 ms of other work per second is 5 %.
+Does not show. On loopback a `write` also pays for waking the reader if it sleeps, and the slower of two writers meets a sleeping
+reader more often; a network would not charge that to the writer. Nor a network card (offloads favour larger writes), TLS, viewers
+that do not read, or a machine with more cores. The fewer viewers, the more the room itself weighs: with 5,000 deliveries a second
+each millisecond of other work per second adds 0.2 µs to every one of them.
 """
 
 from __future__ import annotations
@@ -30,11 +33,20 @@ from bench.report import Row, run
 from bench.service import Cpu, Service, guests
 from bench.viewers import Counted, Viewers
 
-COMMENTS_PER_S = 40
 SENDERS = 60
-"""Each says something every 1.5 s, so nobody meets a limit."""
-TEXT_BYTES = 34
-"""Eight comments of this length make a frame of about 700 bytes."""
+"""With 40 comments a second each says something every 1.5 s, so nobody meets a limit."""
+
+
+class Talk(NamedTuple):
+    """What makes the frames: both kinds come to about 700 bytes, five times a second."""
+
+    per_s: int
+    text_bytes: int
+    words: str
+
+
+CHATTER = Talk(40, 34, "40 short comments/s")
+SPEECH = Talk(5, 560, "5 long comments/s")
 
 
 class Pace:
@@ -91,11 +103,11 @@ class Turn(NamedTuple):
         return self.node / self.loop
 
 
-def turn(service: Service, crowd: Viewers, pace: Pace, echo: Viewers, seconds: float) -> Turn:
+def turn(service: Service, crowd: Viewers, pace: Pace, echo: Viewers, talk: Talk, seconds: float) -> Turn:  # noqa: PLR0917 - the stage
     """Let the service speak for a while, then play the same to the other crowd."""
     crowd.record()
     before = service.cpu()
-    seen = crowd.do(f"comments {COMMENTS_PER_S} {seconds} {SENDERS} {TEXT_BYTES}")
+    seen = crowd.do(f"comments {talk.per_s} {seconds} {SENDERS} {talk.text_bytes}")
     used = service.cpu().since(before)
     _check(seen, used, "the service")
     frames = crowd.frames()
@@ -122,7 +134,7 @@ def _check(seen: Counted, used: Cpu, who: str) -> None:
     assert used.at > 0
 
 
-def compare(viewers: int, *, deflate: bool, turns: int, seconds: float) -> tuple[list[Turn], float]:
+def compare(viewers: int, talk: Talk = CHATTER, *, deflate: bool, turns: int, seconds: float) -> tuple[list[Turn], float]:
     """Alternate; returns the turns and frames per second."""
     allow_sockets(2 * viewers)
     with Service() as service, Viewers(service.port) as crowd, Pace() as pace, Viewers(pace.port) as echo:
@@ -131,32 +143,36 @@ def compare(viewers: int, *, deflate: bool, turns: int, seconds: float) -> tuple
         echo.join("fanout -\n" * viewers, deflate=deflate)
         pace.end()
         crowd.do("expect 1e9 3")  # the frames that tell how many came
-        turn(service, crowd, pace, echo, 1.0)  # caches, allocators and code paths of both
-        all_turns = [turn(service, crowd, pace, echo, seconds) for _ in range(turns)]
+        turn(service, crowd, pace, echo, talk, 1.0)  # caches, allocators and code paths of both
+        all_turns = [turn(service, crowd, pace, echo, talk, seconds) for _ in range(turns)]
     return all_turns, statistics.median(each.frames for each in all_turns) / viewers / (seconds + 0.2)
 
 
 def measure(quick: bool) -> list[Row]:
     """Rows for each size of crowd, plain and compressed."""
-    rows = []
-    for viewers in (200,) if quick else (1000, 5000):
-        for deflate in (False, True):
-            turns, rate = compare(viewers, deflate=deflate, turns=2 if quick else 5, seconds=2.0 if quick else 3.0)
-            ratios = sorted(each.ratio for each in turns)
-            node = statistics.median(each.node for each in turns)
-            loop = statistics.median(each.loop for each in turns)
-            stores = statistics.median(each.stores for each in turns)
-            form = "permessage-deflate" if deflate else "plain"
-            rows.append(
-                Row(
-                    f"fan-out to {viewers:,} viewers, {form}: CPU per delivered frame ÷ C loop",
-                    f"≤ {1.3 if deflate else 1.25}",
-                    f"{statistics.median(ratios):.2f} ({ratios[0]:.2f}–{ratios[-1]:.2f})",
-                    f"node {node:.2f} µs, C loop {loop:.2f} µs; with Valkey {(node + stores) / loop:.2f}; "
-                    f"{rate:.1f} frames/s of {turns[0].bytes_each:.0f} B",
-                )
-            )
-    return rows
+    small, seconds = (200, 2.0) if quick else (1000, 2.4)
+    runs = [(small, CHATTER, False), (small, SPEECH, False), (small, CHATTER, True)]
+    if not quick:
+        runs += [(5000, CHATTER, False), (5000, CHATTER, True)]
+    return [
+        _row(viewers, talk, compare(viewers, talk, deflate=deflate, turns=2 if quick else 5, seconds=seconds), deflate)
+        for viewers, talk, deflate in runs
+    ]
+
+
+def _row(viewers: int, talk: Talk, found: tuple[list[Turn], float], deflate: bool) -> Row:
+    turns, rate = found
+    ratios = sorted(each.ratio for each in turns)
+    node, loop, stores = (
+        statistics.median(column) for column in ([t.node for t in turns], [t.loop for t in turns], [t.stores for t in turns])
+    )
+    return Row(
+        f"fan-out to {viewers:,} viewers, {'permessage-deflate' if deflate else 'plain'}: CPU per delivered frame ÷ C loop",
+        f"≤ {1.3 if deflate else 1.25}",
+        f"{statistics.median(ratios):.2f} ({ratios[0]:.2f}–{ratios[-1]:.2f})",
+        f"{talk.words}; node {node:.2f} µs, C loop {loop:.2f} µs; with Valkey {(node + stores) / loop:.2f}; "
+        f"{rate:.1f} frames/s of {turns[0].bytes_each:.0f} B",
+    )
 
 
 if __name__ == "__main__":
