@@ -13,15 +13,18 @@ from msgspec import Struct
 
 from livecast.core.chance import SplitMix64
 from livecast.core.control import Control
+from livecast.core.deeds import Deeds
 from livecast.core.errors import Refusal
-from livecast.core.events import Answer, Comment, Merge, Origin, Remembered, Said, Tally, Verdict
-from livecast.core.lanes import lane_of, left_out
+from livecast.core.events import Answer, Comment, GiftShown, Merge, Origin, Remembered, Said, Tally, Verdict
+from livecast.core.gifts import TIERS
+from livecast.core.lanes import left_out
 from livecast.core.limits import Budget
 from livecast.core.memory import Answers
 from livecast.core.merging import Anchor, Merging
 from livecast.core.numerals import base36
 from livecast.core.rules import Policy, RoomRules
 from livecast.core.screening import Pending, Screening
+from livecast.core.text import merge_key
 
 HELD_MAX: Final = 200
 """Comments waiting for a moderator; beyond it the oldest are let go, as nobody looked at them."""
@@ -60,6 +63,7 @@ class Chat:
         "_rules",
         "_told_at",
         "_untold_since",
+        "deeds",
         "ids",
         "remember",
         "screening",
@@ -77,6 +81,8 @@ class Chat:
         self._pending: list[Pending] = []
         self._rejected: dict[str, int] = {}
         self._counted = {"shown": 0, "merged": 0, "sampled": 0, "held": 0}
+        self.deeds: Deeds | None = None
+        """Who takes note of keywords, while a drop asks for one."""
         self.ids = ids
         """Comments that have got an id so far."""
         self.remember: list[Remembered] = []
@@ -98,6 +104,8 @@ class Chat:
         if isinstance(verdict, Pending):
             self._pending.append(verdict)
             self._answers.wait(known, said.cid, verdict)
+            if self.deeds is not None and not verdict.held:
+                self.deeds.say(verdict.user, merge_key(verdict.text))
             return None
         self._reject(verdict.code, 1, now)
         if verdict.final:
@@ -189,6 +197,24 @@ class Chat:
         if self._untold_since is None:
             self._untold_since = now
 
+    def show_paid(self, gifts: Iterable[tuple[GiftShown, int]], epoch: str, now: int) -> list[Comment]:
+        """The texts of these gifts, which came at these times: they cost no budget, never merge and stand outside the tally."""
+        comments = []
+        for gift, at in gifts:
+            verdict = self.screening.judge_paid(gift.person, gift.text, now)
+            if verdict is None:
+                continue
+            text, held = verdict
+            paid = {"gift": gift.gift, "value": gift.value, "pin_s": TIERS[gift.tier].pin_s}
+            lane = self.screening.lane(gift.person)
+            comment = Comment(self._next_id(epoch), gift.person, text, at, lane=lane, paid=paid, late=held)
+            if held:
+                self._put_aside(comment)
+            else:
+                self.screening.shown(comment, now)
+                comments.append(comment)
+        return comments
+
     def drain_tally(self, now: int, *, alone: bool) -> Tally | None:
         """What became of all comments since the last call; `alone`: only if it may cause a frame of its own now."""
         if self._untold_since is None or (alone and now < self._told_at + self._rules.tally_alone_ms):
@@ -242,7 +268,7 @@ class Chat:
         if p.group is not None:
             sayers.update(q.user for q in p.group)
             last_at = p.group[-1].at
-            lane = lane_of(person, self._rules.lane_level_min)
+            lane = self.screening.lane(person)
             merged = Verdict("merged", id=comment_id, seq=seq)
             for q in p.group:
                 q.answer = merged
@@ -257,12 +283,15 @@ class Chat:
     def _hold(self, p: Pending, epoch: str) -> Verdict:
         said = p.said
         comment_id = self._next_id(epoch)
-        if len(self._held) >= HELD_MAX:
-            del self._held[next(iter(self._held))]
-        self._held[comment_id] = Comment(
-            comment_id, said.person, p.text, p.at, 1, p.style, p.lane, p.quote, said.mentions, said.meta, late=True
+        self._put_aside(
+            Comment(comment_id, said.person, p.text, p.at, 1, p.style, p.lane, p.quote, said.mentions, said.meta, late=True)
         )
         return Verdict("held", id=comment_id)
+
+    def _put_aside(self, comment: Comment) -> None:
+        if len(self._held) >= HELD_MAX:
+            del self._held[next(iter(self._held))]
+        self._held[comment.id] = comment
 
     def _next_id(self, epoch: str) -> str:
         self.ids += 1

@@ -247,6 +247,10 @@ class Control:
             private["starts_by_itself_at"] = self.starts_by_itself_at
         return private
 
+    def show(self, name: str, value: Json) -> None:
+        """Another part of the room has this to say in the state (`drops`, `board`)."""
+        self._set(**{name: value})
+
     def told_in_frame(self, name: str, value: Json) -> None:
         """A frame says `likes` or `viewers` in its own part: that is true, and told."""
         untouched = self.overlay is self.told

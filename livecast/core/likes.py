@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from livecast.core.comments import CONFLICT, Replies
+from livecast.core.deeds import Deeds
 from livecast.core.errors import Refusal
 from livecast.core.events import Liked, Remembered, Verdict
 from livecast.core.limits import Taps
@@ -12,15 +13,32 @@ from livecast.core.memory import Answers
 from livecast.core.rules import Policy, RoomRules
 
 
+class CountedTaps(Taps):
+    """Taps that somebody counts. Its own class, so that uncounted taps, the hottest lines of the service, need not even ask."""
+
+    __slots__ = ("_deeds",)
+
+    def __init__(self, per_s: int, burst: int, deeds: Deeds) -> None:
+        super().__init__(per_s, burst)
+        self._deeds = deeds
+
+    def take(self, user: str, n: int, now: int) -> int:
+        """How many of `n` taps count; so many are counted."""
+        counted = super().take(user, n, now)
+        self._deeds.like(user, counted)
+        return counted
+
+
 class Hearts:
     """The likes of one room since the last flush (`delta`), and who may still add to them."""
 
-    __slots__ = ("_answers", "_rules", "delta", "remember", "taps")
+    __slots__ = ("_answers", "_deeds", "_rules", "delta", "remember", "taps")
 
     def __init__(self, rules: RoomRules, policy: Policy) -> None:
         self._rules = rules
         self.taps = Taps(policy.like_max_per_s, rules.like_burst)
         """How many taps of each user still count; what is taken is added to `delta`."""
+        self._deeds: Deeds | None = None
         self._answers: Answers[Remembered] | None = None  # most likes carry no cid
         self.delta = 0
         self.remember: list[Remembered] = []
@@ -50,6 +68,13 @@ class Hearts:
     def policy_changed(self, policy: Policy) -> None:
         """Another rate from now on."""
         self.taps.change(policy.like_max_per_s)
+
+    def count_for(self, deeds: Deeds | None, policy: Policy) -> None:
+        """From now on each user's taps are counted there (None: nowhere). As after a change of policy, what is owed is forgiven."""
+        if deeds is not self._deeds:
+            self._deeds = deeds
+            rate, burst = policy.like_max_per_s, self._rules.like_burst
+            self.taps = Taps(rate, burst) if deeds is None else CountedTaps(rate, burst, deeds)
 
     def restore(self, remembered: Iterable[Remembered], now: int) -> None:
         """Go on where a former owner stopped."""

@@ -1,4 +1,4 @@
-"""The parts of a room that only some rooms need: comments, likes, viewers, the desk. Made when first needed.
+"""The parts of a room that only some rooms need: comments, likes, viewers, the desk, gifts and drops. Made when first needed.
 
 Ten thousand idle rooms have none of them; one that fell quiet gives them back (`tidy`).
 """
@@ -7,22 +7,40 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from livecast.core.attendance import Attendance
 from livecast.core.commands import Redactions
 from livecast.core.comments import Chat
 from livecast.core.control import Control
+from livecast.core.deeds import Deeds
 from livecast.core.desk import Desk
-from livecast.core.events import Command, Comment, Flush, Json, Remembered, Viewers
+from livecast.core.events import Command, Comment, Flush, Json, LedgerEvent, Presence, Remembered, Viewers
 from livecast.core.likes import Hearts
 from livecast.core.moderation import Words
 from livecast.core.presence import Audience
 from livecast.core.rules import RoomRules
 from livecast.core.state import whole
+from livecast.core.trade import Trade
 
 
 class Parts:
-    """`chat`, `hearts`, `audience` and `desk` are None until somebody asks for them by `the_…`."""
+    """`chat`, `hearts`, `audience`, `desk`, `trade` and `attendance` are None until somebody asks for them by `the_…`.
 
-    __slots__ = ("_comment_ids", "_control", "_rules", "_words", "audience", "chat", "desk", "hearts")
+    `deeds` is there while a drop asks for some.
+    """
+
+    __slots__ = (
+        "_comment_ids",
+        "_control",
+        "_rules",
+        "_words",
+        "attendance",
+        "audience",
+        "chat",
+        "deeds",
+        "desk",
+        "hearts",
+        "trade",
+    )
 
     def __init__(self, rules: RoomRules, control: Control) -> None:
         self._rules = rules
@@ -33,6 +51,9 @@ class Parts:
         self.hearts: Hearts | None = None
         self.audience: Audience | None = None
         self.desk: Desk | None = None
+        self.trade: Trade | None = None
+        self.attendance: Attendance | None = None
+        self.deeds: Deeds | None = None
 
     # --- Make ---------------------------------------------------------------------------------------------------------
     def the_chat(self, epoch: str, now: int) -> Chat:
@@ -42,12 +63,15 @@ class Parts:
             self.chat = Chat(self._rules, self._control.policy, seed, now, self._comment_ids)
             self.chat.screening.words = self._words
             self.chat.screening.sanctions = None if self.desk is None else self.desk.sanctions
+            self.chat.screening.tipped = None if self.trade is None else self.trade.tipped
+            self._attach_deeds()
         return self.chat
 
     def the_hearts(self) -> Hearts:
         """The likes."""
         if self.hearts is None:
             self.hearts = Hearts(self._rules, self._control.policy)
+            self._attach_deeds()
         return self.hearts
 
     def the_audience(self) -> Audience:
@@ -65,6 +89,20 @@ class Parts:
                 self.chat.screening.sanctions = self.desk.sanctions
         return self.desk
 
+    def the_trade(self) -> Trade:
+        """What the ledger tells."""
+        if self.trade is None:
+            self.trade = Trade()
+            if self.chat is not None:
+                self.chat.screening.tipped = self.trade.tipped
+        return self.trade
+
+    def the_attendance(self) -> Attendance:
+        """How long everybody has watched."""
+        if self.attendance is None:
+            self.attendance = Attendance()
+        return self.attendance
+
     def restore(
         self, private: dict[str, Json], remembered: Iterable[Remembered], recent: tuple[Comment, ...], epoch: str, now: int
     ) -> None:
@@ -78,6 +116,15 @@ class Parts:
             chat.screening.restore(private.get("slow", {}), recent, now)
         if any(a.kind == "like" for a in answers):
             self.the_hearts().restore(answers, now)
+        drops = self._control.overlay.get("drops", {})
+        if any(name in private for name in ("ledger", "combos", "board", "drops", "tipped")):
+            self.the_trade().restore(private, drops)
+        if watch := private.get("watch"):
+            self.the_attendance().restore(watch, private.get("watch_seen_at", 0))
+        if private.get("liked") or private.get("said"):
+            self.deeds = Deeds()
+            self.deeds.restore(private.get("liked", {}), private.get("said", {}))
+        self.heed_drops()
 
     # --- Feed ---------------------------------------------------------------------------------------------------------
     def load_words(self, words: Words | None) -> None:
@@ -85,6 +132,46 @@ class Parts:
         self._words = words
         if self.chat is not None:
             self.chat.screening.words = words
+
+    def report(self, presence: Presence, now: int) -> None:
+        """A node says who watches there."""
+        self.the_audience().report(presence, now)
+        if self.attendance is not None or presence.joined or presence.present:
+            self.the_attendance().report(presence, now)
+
+    def hear(self, event: LedgerEvent, now: int) -> bool:
+        """The ledger says something; whether it is new."""
+        new = self.the_trade().receive(event, self._control, now)
+        if new:
+            self.heed_drops()
+        return new
+
+    def heed_drops(self) -> None:
+        """What the drops on show ask for is noted from now on, and what they asked for no longer is not."""
+        drops = self._control.overlay.get("drops", {})
+        if not drops and self.deeds is None:
+            return
+        deeds = self.deeds or Deeds()
+        if deeds.ask(drops) or self.deeds is not None:
+            self.deeds = deeds
+            self._attach_deeds()
+
+    def pass_time(self, now: int) -> None:
+        """Do what was due by now."""
+        if self.audience is not None:
+            silent = self.audience.pass_time(now)
+            if self.attendance is not None:
+                for node in silent:
+                    self.attendance.node_gone(node, now)
+        if self.trade is not None and self.trade.pass_time(self._control, now):
+            self.heed_drops()
+
+    def broadcast_began(self, now: int) -> None:
+        """What is counted of each user in a broadcast begins at nothing; what screens show goes with the epoch."""
+        if self.trade is not None:
+            self.trade.new_broadcast(self._control)
+        if self.attendance is not None:
+            self.attendance.new_broadcast(now)
 
     def follow(self, command: Command) -> None:
         """A command was carried out: whoever it concerns takes note."""
@@ -95,6 +182,10 @@ class Parts:
                 self.chat.redact(set(command.args.comments), set(command.args.users))
         if self.hearts is not None:
             self.hearts.policy_changed(policy)
+        if self.trade is not None:
+            self.trade.show_board(self._control)
+            if isinstance(command.args, Redactions):
+                self.trade.redact(set(command.args.users))
 
     def new_broadcast(self) -> None:
         """Totals begin at zero and the screens are empty."""
@@ -108,6 +199,28 @@ class Parts:
         """Comments and likes that the next flush will tell of."""
         return 0 if self.chat is None else self.chat.waiting, 0 if self.hearts is None else self.hearts.delta
 
+    def facts(self, users: Iterable[str], now: int) -> dict[str, Json]:
+        """User -> what drops may ask of them, by the names of `drops.Facts`."""
+        attendance, deeds, tipped = self.attendance, self.deeds, {} if self.trade is None else self.trade.tipped
+        return {
+            user: {
+                "watch_s": 0 if attendance is None else attendance.watched_ms(user, now) // 1000,
+                "liked": 0 if deeds is None else deeds.liked(user),
+                "commented": [] if deeds is None else deeds.said(user),
+                "gifted": user in tipped,
+            }
+            for user in users
+        }
+
+    def due_at(self) -> int | None:
+        """When one of them has something to do by itself."""
+        times = [
+            None if self.chat is None else self.chat.tally_due_at(),
+            None if self.audience is None else self.audience.due_at(),
+            None if self.trade is None else self.trade.due_at(),
+        ]
+        return min((t for t in times if t is not None), default=None)
+
     def private(self, now: int) -> dict[str, Json]:
         """What the next owner needs of all this."""
         private: dict[str, Json] = {}
@@ -115,10 +228,13 @@ class Parts:
             private |= self.desk.sanctions.private(now)
         if self.chat is not None and (slow := self.chat.screening.slow_times(now)):
             private["slow"] = slow
+        for part in (self.trade, self.attendance, self.deeds):
+            if part is not None:
+                private |= part.private()
         return private
 
     # --- Drain --------------------------------------------------------------------------------------------------------
-    def drain(self, flush: Flush) -> None:
+    def drain(self, flush: Flush, now: int) -> None:
         """What there is besides the frame and the answers."""
         if (desk := self.desk) is not None:
             flush.private |= desk.drain_private()
@@ -132,6 +248,17 @@ class Parts:
             hearts.remember = []
         if self.audience is not None and self._control.broadcast:
             flush.new_users = self.audience.drain_users()
+        if self.trade is not None:
+            flush.private |= self.trade.drain_private()
+        if self.deeds is not None:
+            flush.private |= self.deeds.drain_private()
+            if self.deeds.idle:
+                self.deeds = None
+                self._attach_deeds()
+        if self.attendance is not None:
+            flush.private |= self.attendance.drain_private(now, others=flush.frame is not None or bool(flush.replies))
+            if not self.attendance:
+                self.attendance = None
 
     def tidy(self, now: int) -> None:
         """Let go of what time has made pointless."""
@@ -144,3 +271,17 @@ class Parts:
             self.desk = None
             if self.chat is not None:
                 self.chat.screening.sanctions = None
+        if self.attendance is not None and self._control.status != "paused" and not (self._control.live or self._watched):
+            self.attendance.forget()
+
+    # --- Private ------------------------------------------------------------------------------------------------------
+    @property
+    def _watched(self) -> bool:
+        return self.audience is not None and self.audience.watched
+
+    def _attach_deeds(self) -> None:
+        deeds = self.deeds
+        if self.chat is not None:
+            self.chat.deeds = deeds if deeds is not None and deeds.keywords else None
+        if self.hearts is not None:
+            self.hearts.count_for(deeds if deeds is not None and deeds.counts_likes else None, self._control.policy)

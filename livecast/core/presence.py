@@ -60,14 +60,16 @@ class Audience:
             self._total = total
             self._note_change(now)
 
-    def pass_time(self, now: int) -> None:
-        """Forget nodes that fell silent."""
+    def pass_time(self, now: int) -> list[str]:
+        """Forget nodes that fell silent, and say which."""
         if self._soonest is None or now < self._soonest:
-            return
-        for node in [n for n, (_, _, until) in self._nodes.items() if now >= until]:
+            return []
+        silent = [n for n, (_, _, until) in self._nodes.items() if now >= until]
+        for node in silent:
             del self._nodes[node]
         self._soonest = self._first_end()
         self._note_change(now)
+        return silent
 
     def new_broadcast(self) -> None:
         """Its users are counted from zero; the same people go on watching."""

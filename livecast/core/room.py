@@ -22,14 +22,18 @@ from livecast.core.errors import InvalidChange, Refusal
 from livecast.core.events import (
     Answer,
     Ask,
+    BoardChanged,
     Command,
     Comment,
     Custom,
     Done,
+    DropChanged,
     EdgeRefused,
     Event,
     Flush,
     Frame,
+    GiftReversed,
+    GiftShown,
     Json,
     Liked,
     Likes,
@@ -38,6 +42,7 @@ from livecast.core.events import (
     Remembered,
     Said,
     Snapshot,
+    StockChanged,
     Viewers,
 )
 from livecast.core.moderation import Words
@@ -46,10 +51,14 @@ from livecast.core.policies import policy_dict
 from livecast.core.rules import Policy, RoomRules
 from livecast.core.sanctions import Sanctions
 from livecast.core.screening import ROOM_NOT_LIVE
-from livecast.core.state import advance_recent, whole
+from livecast.core.state import DEFAULTS, advance_recent, whole
+from livecast.core.trade import Told
 
 NO_SANCTIONS: Final = Sanctions()
 UNAUTHORIZED: Final = Refusal("unauthorized")
+NO_GIFTS: Final = Told()
+FACTS_USERS_MAX: Final = 500
+"""Users asked about in one question: as many as claims are decided at once."""
 
 
 class Room:
@@ -117,13 +126,16 @@ class Room:
             return self._like(event, now)  # type: ignore[arg-type] # ... likewise
         match event:
             case Presence():
-                self._parts.the_audience().report(event, now)
+                self._parts.report(event, now)
             case Command():
                 return self._command(event, now)
             case Ask():
                 return self._answer(event, now)
             case EdgeRefused():
                 self._parts.the_chat(self.epoch, now).refused_elsewhere(event.codes, now)
+            case GiftShown() | GiftReversed() | BoardChanged() | DropChanged() | StockChanged():
+                if self._parts.hear(event, now) and self._untold_since is None:
+                    self._untold_since = now
         return None
 
     def load_words(self, words: Words | None) -> None:
@@ -134,6 +146,12 @@ class Room:
         """What the log counted: distinct users of this broadcast so far."""
         if total:
             self._parts.the_audience().note_total(total, self._last_flush_at)
+
+    def note_catalogue(self, rev: int) -> None:
+        """What viewers are told of the gifts there are (`gifts.catalogue_rev`). To be said before anybody hears of the room."""
+        gifts = {**DEFAULTS["gifts"], "rev": rev}
+        if self.state["gifts"] != gifts:
+            self._control.told_in_frame("gifts", gifts)
 
     def tick_stretch(self, ms: int) -> None:
         """The process is overloaded: ticks last so much longer than the policy says, up to `tick_max_ms` in all. 0: no more."""
@@ -149,11 +167,7 @@ class Room:
         due = self._control.due_at()
         if self._untold_since is not None:
             due = _sooner(due, max(self._untold_since, self._last_flush_at + self._tick_ms()))
-        if (chat := self._parts.chat) is not None:
-            due = _sooner(due, chat.tally_due_at())
-        if (audience := self._parts.audience) is not None:
-            due = _sooner(due, audience.due_at())
-        return due
+        return _sooner(due, self._parts.due_at())
 
     @property
     def policy(self) -> Policy:
@@ -170,6 +184,16 @@ class Room:
         """Whether any node has viewers."""
         audience = self._parts.audience
         return audience is not None and audience.watched
+
+    @property
+    def ledger_position(self) -> int:
+        """The last gift that was heard of: a new feed may begin behind it. Hearing of it again does no harm."""
+        return 0 if self._parts.trade is None else self._parts.trade.heard_position
+
+    @property
+    def gifts_waiting(self) -> int:
+        """Gifts that were heard of and not told yet: above a few thousand the ledger's feed had better wait."""
+        return 0 if self._parts.trade is None else self._parts.trade.waiting
 
     @property
     def state(self) -> dict[str, Json]:
@@ -196,12 +220,14 @@ class Room:
         replies, self._replies, self._untold_since = self._replies, [], None
         frame = self._frame(now, renew, replies)
         flush = Flush(frame, replies, control.drain_private(), [], [], [], renew)
-        self._parts.drain(flush)
+        self._parts.drain(flush, now)
         self._fresh, self._renewed = False, renew
         if renew:
             control.renewing = False
             if any(self._parts.waiting()):
                 self._untold_since = now  # what came after the start is told in the epoch to come
+        if self.gifts_waiting:
+            self._untold_since = now
         if not (frame or replies or renew or flush.private or flush.remembered or flush.notices or flush.new_users):
             return None
         self._last_flush_at = now
@@ -222,9 +248,10 @@ class Room:
     def _frame(self, now: int, renew: bool, replies: Replies) -> Frame | None:
         seq = self.seq + 1
         chat, desk, control = self._parts.chat, self._parts.desk, self._control
-        comments, likes = self._before_start if renew else (None, None)
-        decided = NOTHING if chat is None else chat.decide(now, self.epoch, seq, replies, comments)
-        liked = self._drain_likes(likes)
+        first_comments, first_likes = self._before_start if renew else (None, None)
+        told = self._drain_trade(renew=renew)
+        decided = NOTHING if chat is None else chat.decide(now, self.epoch, seq, replies, first_comments)
+        liked = self._drain_likes(first_likes)
         state = control.drain_state()
         if self._fresh:  # whoever comes gets it with the first snapshot
             state = {}
@@ -236,7 +263,11 @@ class Room:
         if desk is not None:
             events, desk.events = tuple(desk.events), []
             redact = desk.drain_redact()
-        said = decided.comments or decided.merges or liked or state or viewers or activity or events or redact
+        comments = decided.comments
+        if told.paid:
+            paid = self._parts.the_chat(self.epoch, now).show_paid(told.paid, self.epoch, now)
+            comments = tuple(sorted((*comments, *paid), key=lambda comment: comment.at))
+        said = comments or decided.merges or liked or told.combos or state or viewers or activity or events or redact
         tally = None if chat is None else chat.drain_tally(now, alone=not said)
         if not said and tally is None:
             return None
@@ -244,9 +275,10 @@ class Room:
             epoch=self.epoch,
             seq=seq,
             ts=now,
-            comments=decided.comments,
+            comments=comments,
             merges=decided.merges,
             likes=liked,
+            gifts=told.combos,
             viewers=viewers,
             activity=activity,
             events=events,
@@ -257,6 +289,15 @@ class Room:
         self.seq = seq
         self.recent = advance_recent(self.recent, frame, self._rules.recent_max)
         return frame
+
+    def _drain_trade(self, *, renew: bool) -> Told:
+        """What came of gifts. Those that wait while a new broadcast begins are told in its epoch: whoever paid for a text shall
+        not see it wiped off at once.
+        """
+        trade = self._parts.trade
+        if trade is None:
+            return NO_GIFTS
+        return trade.drain(self._control, 0) if renew else trade.drain(self._control)
 
     def _drain_likes(self, only: int | None) -> Likes | None:
         hearts, control = self._parts.hearts, self._control
@@ -319,7 +360,7 @@ class Room:
         except InvalidChange as wrong:
             return wrong.refusal
         if control.last_began_at != began_at:
-            self._before_start = self._parts.waiting()
+            self._hold_back(now)
         self._parts.follow(command)
         self._replies.append((command.origin, command.cid, Done(value, makes)))
         if self._untold_since is None:
@@ -340,6 +381,11 @@ class Room:
         if ask.what == "held":
             chat = self._parts.chat
             return Done({"data": [] if chat is None else chat.held(), "next_cursor": None})
+        if ask.what == "facts":
+            users = ask.args.get("users")
+            if not isinstance(users, list | tuple) or len(users) > FACTS_USERS_MAX:
+                return Refusal("invalid", f"A list of at most {FACTS_USERS_MAX} users.", field="users")
+            return Done({"at": now, "users": self._parts.facts(map(str, users), now)})
         desk = self._parts.desk
         return answer(ask, NO_SANCTIONS if desk is None else desk.sanctions, now)
 
@@ -350,9 +396,13 @@ class Room:
             began_at = control.last_began_at
             control.pass_time(now)
             if control.last_began_at != began_at:
-                self._before_start = self._parts.waiting()
-        if (audience := self._parts.audience) is not None:
-            audience.pass_time(now)
+                self._hold_back(now)
+        self._parts.pass_time(now)
+
+    def _hold_back(self, now: int) -> None:
+        """A broadcast begins: note what still belongs to the one before it; what comes now waits for the epoch to come."""
+        self._before_start = self._parts.waiting()
+        self._parts.broadcast_began(now)
 
     def _tick_ms(self) -> int:
         tick_ms = self._control.policy.tick_ms

@@ -7,21 +7,21 @@ Staff and services skip everything from mode to same text.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, TypeAlias
 
 from msgspec import Struct
 
 from livecast.core.control import Control
 from livecast.core.errors import InvalidChange, Refusal
-from livecast.core.events import Comment, Json, Origin, Quote, Remembered, Said, Verdict
+from livecast.core.events import Comment, Json, Origin, Person, Quote, Remembered, Said, Verdict
 from livecast.core.forms import check_meta, style_of
-from livecast.core.lanes import STAFF, lane_of
+from livecast.core.lanes import STAFF, TIPPED, lane_of
 from livecast.core.limits import Fading, Pace
 from livecast.core.moderation import BLOCK, HOLD, Words
 from livecast.core.rules import Policy, RoomRules, Styles
 from livecast.core.sanctions import Sanctions
-from livecast.core.text import merge_key, read
+from livecast.core.text import clean, merge_key, read
 
 QUOTE_CHARS: Final = 60
 """What a reply shows of the comment it answers: one line on a telephone."""
@@ -72,7 +72,7 @@ Known: TypeAlias = dict[str, Remembered | Pending]
 class Screening:
     """What a room remembers of users and comments in order to judge the next one."""
 
-    __slots__ = ("_pace", "_quotable", "_rules", "_slow", "_texts", "sanctions", "slowed", "words")
+    __slots__ = ("_pace", "_quotable", "_rules", "_slow", "_texts", "sanctions", "slowed", "tipped", "words")
 
     def __init__(self, rules: RoomRules) -> None:
         self._rules = rules
@@ -86,6 +86,8 @@ class Screening:
         """Who is muted or banned, once anybody is."""
         self.words: Words | None = None
         """The word filter, if there is one."""
+        self.tipped: Mapping[str, None] | None = None
+        """Who gave in this broadcast, once anybody did."""
 
     def judge(  # noqa: PLR0911 - a chain of checks, each with its own refusal: their order is the promise
         self, said: Said, now: int, control: Control, known: Known
@@ -103,7 +105,7 @@ class Screening:
             return TOO_LARGE
         person = said.person
         user = person.id
-        lane = lane_of(person, self._rules.lane_level_min)
+        lane = lane_of(person, self._rules.lane_level_min) if self.tipped is None else self.lane(person)
         pending = Pending(said, user, now, text, key if lane != STAFF else None, lane, known)
         if said.reply_to is not None or said.mentions or said.style is not None or said.meta is not None:  # noqa: SIM102 - rare
             if (wrong := self._carry(pending, policy.styles)) is not None:
@@ -121,6 +123,24 @@ class Screening:
                 self._slow.put(user, now, now)
                 self.slowed[user] = now
         return pending
+
+    def lane(self, person: Person) -> int:
+        """The lane in which this person's comments ride now."""
+        lane = lane_of(person, self._rules.lane_level_min)
+        return TIPPED if lane > TIPPED and self.tipped is not None and person.id in self.tipped else lane
+
+    def judge_paid(self, person: Person, said: str, now: int) -> tuple[str, bool] | None:
+        """What of a gift's text may be shown, and whether a moderator decides; None: the gift shows without it.
+
+        It is paid for already, so there is nothing to refuse; what a comment may not say it may not either.
+        """
+        text = clean(said)
+        if not text or (self.sanctions is not None and self.sanctions.refusal(person.id, now) is not None):
+            return None
+        if self.words is None:
+            return text, False
+        found, text = self.words.judge(text)
+        return None if found == BLOCK else (text, found == HOLD)
 
     def _carry(self, pending: Pending, styles: Styles) -> Refusal | None:
         """Check what a comment carries besides its text, and put it into `pending`. Replies and mentions are never merged."""

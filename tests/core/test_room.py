@@ -76,9 +76,11 @@ def play(story: list[tuple[int, Event]], **rules: Any) -> Driven:
 
 
 def lasting(private: dict[str, Any], now: int) -> dict[str, Any]:
-    """The private part without mutes that are over and books that are empty."""
+    """The private part without mutes that are over and books that are empty, everybody's watch time summed up."""
     books = {name: {u: s for u, s in private.get(name, {}).items() if not s[1] or s[1] > now} for name in ("mutes", "bans")}
-    return {name: value for name, value in {**private, **books}.items() if value}
+    seen_at = private.get("watch_seen_at", 0)
+    watch = {u: before + max(0, seen_at - since) if since else before for u, (before, since) in private.get("watch", {}).items()}
+    return {name: value for name, value in {**private, **books, "watch": watch}.items() if value}
 
 
 @given(stories)

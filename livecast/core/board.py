@@ -1,0 +1,121 @@
+"""The leaderboard as viewers see it: who gave most in the broadcast, of two with the same sum the one who got there first.
+
+The sums are the ledger's; here is the top of them, so that a frame can show it at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, Literal
+
+import msgspec
+from msgspec import Struct
+
+from livecast.core.events import BoardChanged, Json, Person
+from livecast.core.kept import Kept
+
+SHOWN: Final = 10
+"""Lines of the board: what a telephone shows of it without scrolling."""
+RANKED_MAX: Final = 20
+"""Kept in order to still fill the board after a reversal or two; whoever comes after them is known to the ledger only."""
+
+
+class _Place(Struct, frozen=True):
+    """What somebody gave, and the ledger position at which it came to that."""
+
+    person: Person
+    value: int
+    since: int
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """More is better, then sooner."""
+        return -self.value, self.since
+
+
+class Board:
+    """The best givers of one broadcast. `kept` is what the next owner goes on from."""
+
+    __slots__ = ("_places", "kept", "read_at")
+
+    def __init__(self) -> None:
+        self._places: dict[str, _Place] = {}
+        self.kept = Kept()
+        self.read_at = 0
+        """The ledger position of the last whole board: older gifts are in it."""
+
+    # --- Feed ---------------------------------------------------------------------------------------------------------
+    def note(self, person: Person, total: int, position: int) -> None:
+        """At `position` of the ledger somebody's gifts came to `total`."""
+        if position <= self.read_at:
+            return
+        if len(self._places) >= RANKED_MAX and person.id not in self._places:
+            last = max(self._places.values(), key=lambda place: place.order)
+            if last.order < (-total, position):  # most gifts in a large room: nothing is written for them
+                return
+        self._put(_Place(person, total, position))
+        self._prune()
+
+    def lower(self, user: str, total: int, position: int) -> None:
+        """A gift of `user` was taken back."""
+        place = self._places.get(user)
+        if place is None or position <= self.read_at:
+            return
+        if total > 0:
+            self._put(_Place(place.person, total, position))
+        else:
+            self._remove(user)
+
+    def replace(self, board: BoardChanged) -> None:
+        """The whole board as the ledger has it. Names that only the room knows stay."""
+        if board.position < self.read_at:
+            return
+        known, self._places = self._places, {}
+        self.kept.clear()
+        for i, rank in enumerate(board.ranks[:RANKED_MAX]):
+            person, before = rank.person, known.get(rank.person.id)
+            if before is not None and not person.name:
+                person = before.person
+            # They are in order: those who have the same are told apart by their place, all of them before whoever comes later.
+            self._put(_Place(person, rank.value, board.position - RANKED_MAX + i))
+        self.read_at = board.position
+        for place in known.values():
+            if place.since > board.position:
+                self._put(place)
+        self._prune()
+
+    def new_broadcast(self) -> None:
+        """Everybody begins at nothing."""
+        self._places = {}
+        self.kept.clear()
+
+    # --- Ask ----------------------------------------------------------------------------------------------------------
+    def shown(self, policy: Literal["off", "names", "values"]) -> list[Json]:
+        """As it stands in the state."""
+        if policy == "off":
+            return []
+        best = sorted(self._places.values(), key=lambda place: place.order)[:SHOWN]
+        who: list[Json] = [{"u": msgspec.to_builtins(place.person)} for place in best]
+        return who if policy == "names" else [{**line, "value": place.value} for line, place in zip(who, best, strict=True)]
+
+    def restore(self, kept: dict[str, Json], read_at: int) -> None:
+        """Go on where a former owner stopped."""
+        self.kept = Kept(kept)
+        self.read_at = read_at
+        self._places = {u: _Place(msgspec.convert(person, Person), value, since) for u, (person, value, since) in kept.items()}
+
+    # --- Private ------------------------------------------------------------------------------------------------------
+    def _put(self, place: _Place) -> None:
+        self._places[place.person.id] = place
+        self.kept.put(place.person.id, [msgspec.to_builtins(place.person), place.value, place.since])
+
+    def _remove(self, user: str) -> None:
+        del self._places[user]
+        self.kept.drop(user)
+
+    def _prune(self) -> None:
+        if len(self._places) <= RANKED_MAX:
+            return
+        excess: Iterable[_Place] = sorted(self._places.values(), key=lambda place: place.order)[RANKED_MAX:]
+        for place in excess:
+            self._remove(place.person.id)
