@@ -99,9 +99,14 @@ class EventStream:
         self._wake.set()
 
     def bye(self, bye: Bye) -> None:
-        """The last word."""
+        """The last word. Who does not take it in time is hung up on."""
         self._bye = bye
+        self.hub.node.closing.add(self, self.hub.node.clock())
         self._wake.set()
+
+    def close_deadline(self) -> None:
+        """Time is up."""
+        self._transport.abort()
 
     # --- Being served -------------------------------------------------------------------------------------------------
 
@@ -248,6 +253,7 @@ class EventStreams:
         finally:
             hub.unwatch(stream)
             self._streams.discard(stream)
+            node.closing.discard(stream)
             node.admission.release(address, user)
         return response
 

@@ -341,13 +341,18 @@ class TestSlow:
         assert stream._frame_bytes <= 8192 + 17_000  # the bound, and the frame that passed it
         assert stream._transport.get_write_buffer_size() < 200_000
         said = b""
-        loop = asyncio.get_running_loop()
-        async with asyncio.timeout(5):
-            while b'"reason":"skipped"' not in said:
-                said += await loop.sock_recv(sock, 65536)
-            await say(house, "caught up")
-            while b"caught up" not in said:
-                said += await loop.sock_recv(sock, 65536)
+
+        async def read_until(word: bytes) -> None:
+            nonlocal said
+            async with asyncio.timeout(5):
+                while word not in said:
+                    more = await asyncio.get_running_loop().sock_recv(sock, 65536)
+                    assert more, "the stream ended"
+                    said += more
+
+        await read_until(b'"reason":"skipped"')
+        await say(house, "caught up")
+        await read_until(b"caught up")
         assert not house.notes.of(Disconnected)
         sock.close()
         sequences = [int(line.rpartition(b":")[2]) for line in said.split(b"\n") if line.startswith(b"id: ")]
@@ -370,4 +375,15 @@ class TestSlow:
             assert house.notes.of(Disconnected) == [Disconnected("sse", 4008)]
             await say(house, "still here")
             await other.until_text("still here")
+        sock.close()
+
+    async def test_a_node_that_goes_away_waits_for_nobody(self, house: House) -> None:
+        """Who does not take its `bye` within two seconds is hung up on; nothing of it is left."""
+        await house.live_room("r1")
+        sock = await self.stalled(house)
+        await self.say_much(house)
+        async with asyncio.timeout(4):
+            await house.node.drain(1)
+            await until(lambda: house.notes.of(Disconnected), "the end of the stalled stream")
+        assert not len(house.node.closing)
         sock.close()
