@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, Protocol
 
+from livecast.core.errors import Refusal
 from livecast.core.events import Answer, Ask, Done, Event, Notice, Origin, Reply
 from livecast.core.rules import RoomRules
 from livecast.edge.admission import Admission
@@ -22,13 +23,14 @@ from livecast.edge.hub import RoomHub
 from livecast.edge.identity import Identity
 from livecast.edge.keys import KeyRing
 from livecast.edge.mailbox import Mailbox
+from livecast.edge.money import Money
 from livecast.edge.presence import Reports
 from livecast.edge.pulse import Pulse
 from livecast.edge.rules import EdgeRules
 from livecast.edge.views import NODE, Views
 from livecast.edge.websocket import ViewerSocket
 from livecast.ports import Bus, Clock, Observer, Refused, RoomLog, Trouble
-from livecast.wire.messages import Bye, ClientMessage
+from livecast.wire.messages import Ack, Bye, ClaimAck, ClaimMessage, ClientMessage, GiftMessage
 
 TICK_MS: Final = 1_000
 """Presence, refusals and idle views are looked at this often."""
@@ -76,6 +78,8 @@ class Node:
         self.views = Views(self)
         self.arrivals = Arrivals(self)
         self.mailbox = Mailbox(self)
+        self.money: Money | None = None
+        """Claims, gifts and wallets; the composition root puts it here where there is a ledger."""
         # What the sweep looks at:
         self.pulse = Pulse(self.rules)
         self.reports = Reports(self)
@@ -89,7 +93,7 @@ class Node:
         self._timer: asyncio.TimerHandle | None = None
         self._next_tick = 0
         self._last_number = 0
-        self._waiters: dict[int, asyncio.Future[Answer]] = {}
+        self._waiters: dict[int, asyncio.Future[Any]] = {}
         self._unsent: list[ViewerSocket] = []
         self._refusals: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -171,12 +175,29 @@ class Node:
         finally:
             del self._waiters[number]
 
-    async def enter(self, room: str, identity: Identity, message: ClientMessage) -> Answer:
-        """A viewer's message that came over HTTP: the same checks as on a socket, then the room's answer.
+    async def enter(self, room: str, identity: Identity, message: ClientMessage, address: str = "") -> Answer | Ack | ClaimAck:
+        """A viewer's message that came over HTTP: the same checks as on a socket, then the room's answer or the ledger's.
 
         Includes the per-user message rate. A like without `cid` and a `tap` are answered `ok` without waiting.
         """
-        return await self.mailbox.enter(room, identity, message)
+        return await self.mailbox.enter(room, identity, message, address)
+
+    async def pay(
+        self, hub: RoomHub, identity: Identity, message: ClaimMessage | GiftMessage, address: str
+    ) -> Refusal | Ack | ClaimAck:
+        """Wait for what the ledger says to a claim or a gift; `unavailable` if it says nothing in time."""
+        if self.money is None:
+            return UNAVAILABLE
+        number = self.next_number()
+        waiter: asyncio.Future[Refusal | Ack | ClaimAck] = asyncio.get_running_loop().create_future()
+        self._waiters[number] = waiter
+        try:
+            answer = self.money.take(hub, identity, message, address, number)
+            return answer if answer is not None else await asyncio.wait_for(waiter, self.rules.answer_deadline_ms / 1000)
+        except TimeoutError:
+            return UNAVAILABLE
+        finally:
+            del self._waiters[number]
 
     # --- Answers and notices ------------------------------------------------------------------------------------------
 
@@ -189,7 +210,19 @@ class Node:
             elif reply.cid is not None and came((reply.asker, reply.cid)) and (viewer := sockets.get(reply.asker)):
                 viewer.answer(reply.cid, reply.answer)
 
+    def hear(self, answers: Sequence[tuple[int, str, Refusal | Ack | ClaimAck]]) -> None:
+        """What the ledger says: (asker, cid, answer) each."""
+        sockets, came = self.pulse.sockets, self.answers.came
+        for asker, cid, answer in answers:
+            if (waiter := self._waiters.get(asker)) is not None:
+                if not waiter.done():
+                    waiter.set_result(answer)
+            elif came((asker, cid)) and (viewer := sockets.get(asker)):
+                viewer.answer(cid, answer)
+
     def _notice(self, room: str, user: str, notice: Notice) -> None:
+        if notice.kind == "wallet" and self.money is not None:
+            self.money.heard(user, notice)
         hub = self.views.peek(room) if room else None
         for one in [hub] if hub is not None else [] if room else self.views.hubs():
             one.notify(user, notice)

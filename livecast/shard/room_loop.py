@@ -14,12 +14,12 @@ import asyncio
 import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from msgspec import Struct
 
 from livecast.core.errors import Refusal
-from livecast.core.events import Answer, Ask, Command, Event, Flush, Frame, Liked, Origin, Reply, Said, Snapshot
+from livecast.core.events import Answer, Ask, Command, Event, Flush, Frame, LedgerEvent, Liked, Origin, Reply, Said, Snapshot
 from livecast.core.recovery import recover
 from livecast.core.room import Room
 from livecast.core.rules import RoomRules
@@ -45,6 +45,8 @@ RECEIVE_MAX: Final = 500
 """Events fed to a room before other work of the process gets its turn: about 5 ms."""
 COMMIT_WAIT_MS: Final = 1000
 """With a commit unanswered for longer the inbox is left to fill (and to say `overloaded`): the room would only pile it up."""
+GIFTS_WAITING_MAX: Final = 5_000
+"""With more gifts to tell than five frames hold the ledger is read on later: there they wait as well."""
 CREATING: Final = frozenset({"put_room", "ensure"})
 """Commands that may be the first ones a room ever hears."""
 
@@ -59,6 +61,23 @@ class Surroundings(Struct, frozen=True):
     observer: Observer
     new_epoch: Callable[[], str]
     """A random string that no room ever had as its epoch."""
+    watch: RoomWatch | None = None
+    """Who wants to know of rooms' lives: whoever reads the ledger on for them."""
+    catalogue_rev: int | None = None
+    """What rooms say of the gifts there are; None: there are none."""
+
+
+class RoomWatch(Protocol):
+    """Told what becomes of rooms. Must not block or raise."""
+
+    def awake(self, room: str) -> None:
+        """It was loaded or made, and receives from now on."""
+
+    def asleep(self, room: str) -> None:
+        """It is out of memory."""
+
+    def ended(self, room: str) -> None:
+        """Its broadcast is over, and that is committed (told again when such a room wakes)."""
 
 
 class RoomLoop:
@@ -199,6 +218,8 @@ class RoomLoop:
             if frame is not None:
                 around.bus.publish(Published(self.name, commit.epoch, commit.seq, frame=frame))
             self._notify(flush)
+            if around.watch is not None and flush.frame is not None and _ends(flush.frame):
+                around.watch.ended(self.name)
             around.observer.observe(Flushed(self.name, late_ms, took_ms, len(frame or b""), _verdicts(flush), len(self._inbox)))
             if flush.renew:
                 await self._begin_epoch(room)
@@ -277,6 +298,12 @@ class RoomLoop:
         self._task = None
         self._room = room
         self._stretch = Stretch(around.rules.tick_max_ms)
+        if around.catalogue_rev is not None:
+            room.note_catalogue(around.catalogue_rev)
+        if around.watch is not None:
+            around.watch.awake(self.name)
+            if room.state["status"] == "ended":
+                around.watch.ended(self.name)
         self._receiving = True
         self._receive()
         self._arm(around.clock())
@@ -340,6 +367,20 @@ class RoomLoop:
         return self._timer is not None or self._task is not None or bool(self._inbox)
 
     @property
+    def heard(self) -> tuple[int, str] | None:
+        """Up to which ledger position it has heard of gifts, and its broadcast; None: it is not loaded."""
+        return None if self._room is None or self._over else (self._room.ledger_position, self._room.broadcast)
+
+    def feed(self, events: Sequence[LedgerEvent]) -> bool:
+        """Take what the ledger says, all of it or (False) nothing: none of it may be refused like a viewer's."""
+        if self._room is None or self._over or self._room.gifts_waiting > GIFTS_WAITING_MAX:
+            return False
+        if len(self._inbox) + len(events) > self._around.rules.inbox_max:
+            return False
+        self.offer(events)
+        return True
+
+    @property
     def watched(self) -> bool:
         """Whether anybody looks at it."""
         return self._room is not None and self._room.watched
@@ -387,6 +428,11 @@ class RoomLoop:
 
 def _encoded(flush: Flush) -> bytes | None:
     return records.encode_frame(flush.frame) if flush.frame is not None else None
+
+
+def _ends(frame: Frame) -> bool:
+    """Whether the frame tells the end of the broadcast."""
+    return bool(frame.state) and frame.state.get("status") == "ended"  # type: ignore[union-attr] # UNSET is false
 
 
 def _verdicts(flush: Flush) -> dict[str, int]:

@@ -11,11 +11,13 @@ import secrets
 from collections.abc import Sequence
 from typing import Final
 
-from livecast.core.events import Event, Presence
+import msgspec
+
+from livecast.core.events import Event, LedgerEvent, Presence
 from livecast.core.placement import SHARDS, shard_of
 from livecast.core.rules import RoomRules
 from livecast.ports import Bus, Clock, Observer, RoomLog
-from livecast.shard.room_loop import RoomLoop, Surroundings
+from livecast.shard.room_loop import RoomLoop, RoomWatch, Surroundings
 
 EPOCH_ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 EPOCH_CHARS: Final = 8
@@ -40,6 +42,10 @@ class Shards:
         self._rooms: dict[str, RoomLoop] = {}
         self._sweeper: asyncio.Task[None] | None = None
 
+    def watch(self, watch: RoomWatch, catalogue_rev: int) -> None:
+        """From the first room on tell `watch` of their lives, and rooms of the gifts there are."""
+        self._around = msgspec.structs.replace(self._around, watch=watch, catalogue_rev=catalogue_rev)
+
     async def start(self, shards: Sequence[int] = range(SHARDS)) -> None:
         """Take ownership of `shards` and receive what is sent to their rooms. Raises `Unavailable` if the log does not answer."""
         await asyncio.gather(*(self._take(shard) for shard in shards))
@@ -62,8 +68,26 @@ class Shards:
             loop = self._rooms[room] = RoomLoop(room, token, self._around, self._ended, self._regain)
         loop.offer(events)
 
+    def feed(self, room: str, events: Sequence[LedgerEvent]) -> bool:
+        """Hand a room what the ledger says; False (and nothing was taken) if it sleeps or is full."""
+        loop = self._rooms.get(room)
+        return loop is not None and loop.feed(events)
+
+    def heard(self, room: str) -> tuple[int, str] | None:
+        """Up to which ledger position a room has heard of gifts, and its broadcast; None: it is not in memory."""
+        loop = self._rooms.get(room)
+        return None if loop is None else loop.heard
+
+    def wake(self, room: str) -> None:
+        """Have a room loaded, if there is one."""
+        token = self._tokens.get(shard_of(room))
+        if token is not None and room not in self._rooms:
+            self._rooms[room] = RoomLoop(room, token, self._around, self._ended, self._regain)
+
     def _ended(self, room: str, stepped_down: bool) -> None:
         self._rooms.pop(room, None)
+        if self._around.watch is not None:
+            self._around.watch.asleep(room)
         if stepped_down:
             # Another process holds the whole shard: its other rooms find out the same way, with their next commit.
             self._tokens.pop(shard_of(room), None)
@@ -86,6 +110,8 @@ class Shards:
             for loop in [r for r in self._rooms.values() if not r.active and not r.watched and now - r.last_heard_at > IDLE_MS]:
                 loop.close()  # all it did is committed; closing and forgetting are one step, so that no event falls between
                 del self._rooms[loop.name]
+                if self._around.watch is not None:
+                    self._around.watch.asleep(loop.name)
 
     async def drain(self) -> None:
         """Give everything up in order: no new events, what has come is flushed and committed."""

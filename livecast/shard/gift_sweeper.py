@@ -1,0 +1,82 @@
+"""Gifts that a crash or a silent store left half way, brought to their end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from livecast.core.bookkeeping import BookEntry, GiftDebited, GiftReversed, PendingCleared
+from livecast.core.placement import SHARDS, shard_of
+from livecast.ledger import Ledger, finish
+from livecast.ports import Clock, LedgerFollowed, Observer, StoreError
+
+AGE_MS: Final = 2_000
+"""So old a gift is nobody's any more: whoever took it would have finished it, or been answered `unavailable`, long ago."""
+TICK_S: Final = 1.0
+LOOK_S: Final = 30.0
+"""How often every shard is looked at; those in which a gift is known to be half done each second."""
+PENDING_MAX: Final = 500
+"""Gifts finished in one go of a shard."""
+
+
+class GiftSweeper:
+    """Finishes pending gifts of this process's shards. `entries` says how many ledger entries were read in all."""
+
+    def __init__(
+        self, *, ledger: Ledger, clock: Clock, observer: Observer, ring: Callable[[str], None], entries: Callable[[], int]
+    ) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._observer = observer
+        self._ring = ring
+        self._entries = entries
+        self._counted = 0
+        self._since: dict[tuple[str, str], tuple[int, int]] = {}
+        """(Kind, tx) -> its shard, and since when. In order of time, but for the order of shards."""
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, shards: Iterable[int] = range(SHARDS)) -> None:
+        """Begin, with what a former owner left."""
+        self._task = asyncio.get_running_loop().create_task(self._run(list(shards)), name="finish gifts")
+
+    def stop(self) -> None:
+        """No more."""
+        if self._task is not None:
+            self._task.cancel()
+
+    def hear(self, entry: BookEntry) -> None:
+        """A new entry of a ledger."""
+        match entry.fact:
+            case GiftDebited(gift=gift):
+                self._since["commit", gift.tx] = (shard_of(gift.user), entry.at)
+            case GiftReversed(gift=gift) if gift.paid == "wallet":
+                self._since["refund", gift.tx] = (shard_of(gift.room), entry.at)
+            case PendingCleared(kind=kind, tx=tx):
+                self._since.pop((kind, tx), None)
+
+    async def _run(self, shards: list[int]) -> None:
+        waiting = list(shards)
+        while True:
+            now = self._clock()
+            for shard in {*waiting, *(shard for shard, since in self._since.values() if now - since > AGE_MS)}:
+                await self._sweep(shard)
+            await asyncio.sleep(TICK_S)
+            share = max(1, int(len(shards) * TICK_S / LOOK_S))
+            waiting, shards = shards[:share], shards[share:] + shards[:share]
+            self._report()
+
+    async def _sweep(self, shard: int) -> None:
+        try:
+            for pending in await self._ledger.pending(shard, self._clock() - AGE_MS, PENDING_MAX):
+                await finish(self._ledger, pending, self._clock())
+                self._ring(pending.gift.room)
+                self._ring(pending.gift.user)
+        except StoreError:
+            return  # it comes by again
+
+    def _report(self) -> None:
+        now, entries = self._clock(), self._entries()
+        oldest_ms = now - min((since for _, since in self._since.values()), default=now)
+        self._observer.observe(LedgerFollowed(entries - self._counted, len(self._since), max(0, oldest_ms)))
+        self._counted = entries

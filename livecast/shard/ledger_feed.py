@@ -1,0 +1,327 @@
+"""The ledger read on by the owner of its shards: entries become events of rooms, in the ledger's order, and what else follows.
+
+A ring says that there is something new; a poll finds what no ring told of. Whoever reads never waits in the store, and nothing
+that is on its way to a store or from a viewer waits for this.
+
+A room that wakes says up to where it has heard the ledger. What it missed is read again for it alone; until it has caught up
+nothing newer is handed to it, so that it hears everything once and in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from livecast.core import gifts
+from livecast.core.bookkeeping import (
+    BookEntry,
+    BookFact,
+    DropChanged,
+    GiftCommitted,
+    GiftReversed,
+    UnitsChanged,
+    UnitsGranted,
+    WalletMoved,
+)
+from livecast.core.drops import ENDED, view_of
+from livecast.core.events import BoardChanged, LedgerEvent, Notice, Person, Ranked, StockChanged
+from livecast.core.events import DropChanged as DropShown
+from livecast.core.events import GiftReversed as GiftTakenBack
+from livecast.core.placement import SHARDS, shard_of
+from livecast.core.units import Drop
+from livecast.ledger import Ledger
+from livecast.ports import Bus, Clock, Observer, StoreError, Trouble
+
+READ_MAX: Final = 500
+"""Entries read at once: some 200 KB, and 5 ms of the loop."""
+ACTIVE_POLL_MS: Final = 2_000
+"""How often a shard is looked at in which something happened lately, whatever rings were lost."""
+IDLE_POLL_MS: Final = 30_000
+"""... and any other: 256 shards cost the store nine reads a second."""
+ACTIVE_MS: Final = 60_000
+"""A shard is active so long after its last entry."""
+TICK_S: Final = 0.25
+"""How often the loop looks whose poll is due. A ring is heard at once."""
+RING_GAP_S: Final = 0.02
+"""Rings within this are one read: 2,000 gifts a second cost fifty."""
+BACK_MAX: Final = 10_000
+"""Entries of a shard that are read again for a room that woke. One further behind goes on from now: its board and its drops
+are read whole, and gifts of long ago are on no screen anyway."""
+SHOWN_MS: Final = 300_000
+"""Gifts older than this are not shown any more to a room that wakes; they count on its board."""
+DROPS_MAX: Final = 50
+"""Drops of a room that are read when it wakes: as many as are on show at most."""
+BOARD_MAX: Final = 20
+"""Lines of the board that are read: twice as many as are shown, so that a reversal does not leave it short."""
+NEW_BACK_MAX: Final = 1_000
+"""For a room that never heard of a gift: enough for those that came in just before a crash, and next to nothing to read."""
+CATCHING_MAX: Final = 8
+"""Rooms that are caught up with at once: when all rooms of a node wake together, the newest entries still come first."""
+HELD_MAX: Final = 20_000
+"""Events that wait for a room that is catching up or full; beyond it the room is caught up with again from where it stands."""
+
+
+class Rooms(Protocol):
+    """The rooms of this process."""
+
+    def feed(self, room: str, events: Sequence[LedgerEvent]) -> bool:
+        """Hand events to a room that is awake; False (and nothing was taken) if it sleeps or is full."""
+
+    def wake(self, room: str) -> None:
+        """Have the room loaded, if there is one; it says `awake` then."""
+
+    def heard(self, room: str) -> tuple[int, str] | None:
+        """Up to which position the room has heard of gifts, and its broadcast; None: it sleeps."""
+
+
+Listener = Callable[[BookEntry], None]
+
+
+class LedgerFeed:
+    """Reads the ledgers of the shards of this process. `listeners` hear each entry once, in the order of its shard."""
+
+    def __init__(self, *, ledger: Ledger, rooms: Rooms, bus: Bus, clock: Clock, observer: Observer) -> None:
+        self._ledger = ledger
+        self._rooms = rooms
+        self._bus = bus
+        self._clock = clock
+        self._observer = observer
+        self.listeners: list[Listener] = []
+        self.on_drop: list[Callable[[Drop], None]] = []
+        """Told of each drop of a room that woke."""
+        self.entries = 0
+        """Read so far."""
+        self._cursors: dict[int, int] = {}
+        self._next_poll: dict[int, int] = {}
+        self._active_until: dict[int, int] = {}
+        self._rung: set[int] = set()
+        self._ring = asyncio.Event()
+        self._reading: set[int] = set()
+        self._held: dict[str, list[LedgerEvent]] = {}
+        """What came for rooms that are catching up."""
+        self._catching = asyncio.Semaphore(CATCHING_MAX)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # --- Feed ---------------------------------------------------------------------------------------------------------
+    def start(self, shards: Iterable[int] = range(SHARDS)) -> None:
+        """Begin to follow `shards`, each from where it stands."""
+        self._next_poll = dict.fromkeys(shards, 0)
+        self._spawn(self._run())
+
+    def stop(self) -> None:
+        """No more."""
+        for task in tuple(self._tasks):
+            task.cancel()
+
+    def ring(self, place: str) -> None:
+        """There is something new in the shard of a room or a user."""
+        shard = shard_of(place)
+        if shard in self._next_poll:
+            self._rung.add(shard)
+            self._ring.set()
+
+    def awake(self, room: str) -> None:
+        """A room was loaded: hand it what it missed, then everything new."""
+        self._held[room] = []
+        self._spawn(self._catch_up(room))
+
+    def asleep(self, room: str) -> None:
+        """A room is out of memory."""
+        self._held.pop(room, None)
+
+    # --- Read ---------------------------------------------------------------------------------------------------------
+    async def _run(self) -> None:
+        while True:
+            await self._wait()
+            now = self._clock()
+            due = {shard for shard, at in self._next_poll.items() if at <= now} | self._rung
+            self._rung -= due
+            for shard in due - self._reading:
+                active = self._active_until.get(shard, 0) > now
+                self._next_poll[shard] = now + (ACTIVE_POLL_MS if active else IDLE_POLL_MS)
+            await asyncio.gather(*(self._read(shard) for shard in due - self._reading))
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(TICK_S):
+                await self._ring.wait()
+        except TimeoutError:
+            return
+        self._ring.clear()
+        await asyncio.sleep(RING_GAP_S)
+
+    async def _read(self, shard: int) -> None:
+        """Read a shard on, to its end."""
+        self._reading.add(shard)
+        try:
+            if shard not in self._cursors:
+                self._cursors[shard] = (await self._ledger.position(shard)).position
+            while True:
+                entries = await self._ledger.read(shard, self._cursors[shard], READ_MAX)
+                if entries:
+                    self._take(shard, entries)
+                if len(entries) < READ_MAX:
+                    return
+        except StoreError as fault:
+            advice = f"frames show no new gifts and drops until it answers; money itself is safe ({fault})"
+            self._observer.observe(Trouble("the ledger cannot be read", "shards", advice))
+        except Exception as fault:  # noqa: BLE001 - an entry that cannot be read must not silence all others
+            self._fault("a ledger entry was not understood", f"shard {shard}", fault)
+        finally:
+            self._reading.discard(shard)
+
+    def _take(self, shard: int, entries: Sequence[BookEntry]) -> None:
+        """New entries, in order: to the rooms, then to those who listen."""
+        now = self._clock()
+        self.entries += len(entries)
+        self._active_until[shard] = now + ACTIVE_MS
+        self._next_poll[shard] = min(self._next_poll.get(shard, now), now + ACTIVE_POLL_MS)
+        self._cursors[shard] = entries[-1].position
+        by_room: defaultdict[str, list[LedgerEvent]] = defaultdict(list)
+        for entry in entries:
+            if (event := event_of(entry)) is not None:
+                by_room[room_of(entry.fact)].append(event)
+            elif isinstance(entry.fact, WalletMoved):
+                self._bus.notify("", entry.fact.user, _wallet_notice(shard, entry, entry.fact))
+        for room, events in by_room.items():
+            self._deliver(room, _latest(events))
+        for entry in entries:
+            for listener in self.listeners:
+                listener(entry)
+
+    def _deliver(self, room: str, events: list[LedgerEvent]) -> None:
+        if (held := self._held.get(room)) is not None:
+            held += events
+            if len(held) > HELD_MAX:
+                held.clear()  # it is caught up with from where it stands
+                self._spawn(self._catch_up(room))
+        elif not self._rooms.feed(room, events):
+            if self._rooms.heard(room) is None:
+                # It sleeps. Once awake it hears what it missed, this included; for a mere count nobody wakes it.
+                if any(not isinstance(event, StockChanged) for event in events):
+                    self._rooms.wake(room)
+            else:
+                self.awake(room)
+        if reversed_in := {event.broadcast for event in events if isinstance(event, GiftTakenBack)}:
+            self._spawn(self._show_board(room, reversed_in))
+
+    # --- Catch up -----------------------------------------------------------------------------------------------------
+    async def _catch_up(self, room: str) -> None:
+        """Read for a room what it missed, and go on with it from there."""
+        shard = shard_of(room)
+        while (heard := self._rooms.heard(room)) is not None and room in self._held:
+            try:
+                async with self._catching:
+                    missed, upto = await self._missed(room, shard, heard)
+                    drops = await self._ledger.drops(room, None, DROPS_MAX)
+            except StoreError:
+                await asyncio.sleep(1)  # the poll has said that the ledger does not answer
+                continue
+            held = self._held.get(room)
+            if held is None:
+                return
+            events = [*(_shown(drop) for drop in drops), *missed]
+            events += [event for event in held if event.position > upto]
+            if not events or self._rooms.feed(room, _latest(events)):
+                self._held.pop(room, None)
+                for drop in drops:
+                    for told in self.on_drop:
+                        told(drop)
+                return
+            await asyncio.sleep(TICK_S)  # its inbox is full
+
+    async def _missed(self, room: str, shard: int, heard: tuple[int, str]) -> tuple[list[LedgerEvent], int]:
+        """What of gifts a room shall still hear, and the position up to which that goes."""
+        now, events, (at, broadcast) = self._clock(), list[LedgerEvent](), heard
+        stands = (await self._ledger.position(shard)).position
+        begin = at or max(0, stands - NEW_BACK_MAX)
+        too_far = stands - begin > BACK_MAX
+        at = stands if too_far else begin
+        stale = too_far
+        while at < stands:
+            entries = await self._ledger.read(shard, at, READ_MAX)
+            of_room = [e for e in entries if isinstance(e.fact, GiftCommitted | GiftReversed) and e.fact.gift.room == room]
+            stale |= any(now - e.at >= SHOWN_MS for e in of_room)
+            events += [event for e in of_room if now - e.at < SHOWN_MS and (event := event_of(e)) is not None]
+            at = entries[-1].position if entries else stands
+        if stale and broadcast:
+            events.append(await self._board(room, broadcast, shard))
+        return events, max(at, stands) if too_far else at
+
+    async def _show_board(self, room: str, broadcasts: set[str]) -> None:
+        """After a reversal somebody may come up from below what the room keeps."""
+        for broadcast in broadcasts:
+            try:
+                board = await self._board(room, broadcast, shard_of(room))
+            except StoreError:
+                return  # what the room keeps of it is right, if shorter
+            self._rooms.feed(room, [board])
+
+    async def _board(self, room: str, broadcast: str, shard: int) -> BoardChanged:
+        position = (await self._ledger.position(shard)).position
+        ranks = await self._ledger.board(room, broadcast, BOARD_MAX)
+        return BoardChanged(position, broadcast, tuple(Ranked(Person(r.user, ""), r.value) for r in ranks))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            self._fault("following the ledger failed", "shards", fault)
+
+    def _fault(self, what: str, about: str, fault: BaseException) -> None:
+        where = "".join(traceback.format_exception(fault))
+        self._observer.observe(Trouble(what, about, f"please report this:\n{where}", "error"))
+
+
+def room_of(fact: BookFact) -> str:
+    """The room that an entry is about; "" for a wallet's."""
+    match fact:
+        case GiftCommitted() | GiftReversed():
+            return fact.gift.room
+        case DropChanged():
+            return fact.drop.room
+        case UnitsGranted() | UnitsChanged():
+            return fact.room
+        case _:
+            return ""
+
+
+def event_of(entry: BookEntry) -> LedgerEvent | None:
+    """What a room is told of an entry. Raises `msgspec.DecodeError`."""
+    fact, position = entry.fact, entry.position
+    match fact:
+        case GiftCommitted():
+            return gifts.shown(fact, position)
+        case GiftReversed():
+            return gifts.taken_back(fact, position)
+        case DropChanged():
+            return _shown(fact.drop, position)
+        case UnitsGranted() | UnitsChanged():
+            return StockChanged(position, fact.drop, fact.left, fact.state)
+        case _:
+            return None
+
+
+def _shown(drop: Drop, position: int | None = None) -> DropShown:
+    ended_at = drop.closed_at if drop.state in ENDED else None
+    return DropShown(drop.changed if position is None else position, drop.id, view_of(drop), ended_at)
+
+
+def _latest(events: Sequence[LedgerEvent]) -> list[LedgerEvent]:
+    """Of several counts of one drop in a row the last is enough."""
+    last = {event.drop: event.position for event in events if isinstance(event, StockChanged)}
+    return [event for event in events if not isinstance(event, StockChanged) or last[event.drop] == event.position]
+
+
+def _wallet_notice(shard: int, entry: BookEntry, moved: WalletMoved) -> Notice:
+    data = {"balance": moved.balance, "amount": moved.amount, "memo": moved.memo}
+    return Notice(f"w{shard}-{entry.position}", "wallet", entry.at, msgspec.to_builtins(data))

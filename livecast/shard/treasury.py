@@ -1,0 +1,54 @@
+"""The owner's side of the money, as one: the ledger read on, drops taken through their times, gifts finished."""
+
+from __future__ import annotations
+
+from livecast.ledger import Ledger
+from livecast.ports import Bus, Clock, Observer
+from livecast.shard.drop_clock import DropClock
+from livecast.shard.gift_sweeper import GiftSweeper
+from livecast.shard.ledger_feed import LedgerFeed
+from livecast.shard.shards import Shards
+
+
+class Treasury:
+    """What a process does about money for the shards it owns. It is the `RoomWatch` of its rooms."""
+
+    def __init__(
+        self, *, ledger: Ledger, shards: Shards, bus: Bus, clock: Clock, observer: Observer, catalogue_rev: int = 0
+    ) -> None:
+        self._feed = LedgerFeed(ledger=ledger, rooms=shards, bus=bus, clock=clock, observer=observer)
+        self._clock = DropClock(ledger=ledger, bus=bus, clock=clock, observer=observer, ring=self.ring)
+        self._sweeper = GiftSweeper(
+            ledger=ledger, clock=clock, observer=observer, ring=self.ring, entries=lambda: self._feed.entries
+        )
+        self._feed.listeners += [self._clock.hear, self._sweeper.hear]
+        self._feed.on_drop.append(self._clock.look_at)
+        shards.watch(self, catalogue_rev)
+
+    def start(self) -> None:
+        """Begin. The shards are owned already, or will be soon."""
+        self._feed.start()
+        self._clock.start()
+        self._sweeper.start()
+
+    def stop(self) -> None:
+        """No more."""
+        self._sweeper.stop()
+        self._clock.stop()
+        self._feed.stop()
+
+    def ring(self, place: str) -> None:
+        """There is something new in the ledger of a room's or a user's shard."""
+        self._feed.ring(place)
+
+    def awake(self, room: str) -> None:
+        """A room was loaded."""
+        self._feed.awake(room)
+
+    def asleep(self, room: str) -> None:
+        """A room is out of memory."""
+        self._feed.asleep(room)
+
+    def ended(self, room: str) -> None:
+        """A room's broadcast is over."""
+        self._clock.ended(room)
