@@ -86,6 +86,7 @@ class RoomHub:
         "_awaited",
         "_bans_at",
         "_bans_seq",
+        "_broadcast",
         "_fanout",
         "_final",
         "_parts",
@@ -130,6 +131,7 @@ class RoomHub:
         self._final: dict[tuple[str, str], None] = {}
         self._bans_at = node.clock()
         self._bans_seq = view.seq
+        self._broadcast: str = view.state["broadcast"]
         self.look_at_state()
 
     # --- Who may, and what they are told first ------------------------------------------------------------------------
@@ -293,6 +295,11 @@ class RoomHub:
         if not self._users and not self._anonymous:
             self.idle_since = self.node.clock()
 
+    def _present(self) -> list[Person]:
+        """Everybody who is signed in here, once each."""
+        members = (known[0] if isinstance(known, list) else known for known in self._users.values())
+        return [member.identity.person for member in members]
+
     def _of(self, user: str) -> list[Member]:
         known = self._users.get(user)
         if known is None:
@@ -323,6 +330,9 @@ class RoomHub:
                 done.cancel()
         self._awaited.clear()
         self.reported = (0, 0)  # a new owner has not heard from us
+        if self._broadcast != self.view.state["broadcast"]:
+            self._broadcast = self.view.state["broadcast"]
+            self.joined = self._present()  # who stayed is of the new broadcast, too
         self.node.reports.note(self)
         self._fanout.renew()
         for watcher in tuple(self._watchers):

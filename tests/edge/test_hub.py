@@ -180,6 +180,17 @@ async def test_redaction_in_what_is_replayed(room):
         assert "pills" not in str(await fresh.welcome())
 
 
+async def test_who_stays_is_of_the_new_broadcast(room):
+    """Total viewers of a new broadcast include those who were there before it began."""
+    async with Viewer(room.port, "r", room.token("ada")) as ada, Viewer(room.port, "r", room.token("bob")) as bob:
+        await ada.welcome()
+        await bob.welcome()
+        await ada.hears(lambda m: m.get("viewers", {}).get("total") == 2, "the first count")
+        await begin_anew(room)
+        epoch = (await ada.welcome(2))["epoch"]
+        await ada.hears(lambda m: m.get("epoch") == epoch and m.get("viewers", {}).get("total") == 2, "the new broadcast's count")
+
+
 async def test_new_epoch(room):
     """When a new broadcast begins every open socket is welcomed again with `epoch`, and frames go on from there."""
     viewers = [Viewer(room.port, "r", codec=codec) for codec in ("json", "msgpack") * 5]
