@@ -25,8 +25,9 @@ class Styles(Struct, frozen=True, forbid_unknown_fields=True):
 class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     """What a room lets its viewers do. Public: clients read it to shape their own behaviour."""
 
-    tick_ms: Annotated[int, Meta(ge=50, le=5000)] = 200
-    """A busy room speaks every so often. 5 frames/s reads as live; halving it doubles the cost of fan-out."""
+    tick_ms: Annotated[int, Meta(ge=50, le=1000)] = 200
+    """A busy room speaks every so often. 5 frames/s reads as live; halving it doubles the cost of fan-out. Above a second the
+    answers, which go out with the frames, would come close to the 2 s after which a caller is told `unavailable`."""
     keepalive_ms: Annotated[int, Meta(ge=5000, le=300_000)] = 40_000
     """A client that heard nothing for so long sends `ping`. Above the server's 25 s ping, below common 60 s proxy timeouts."""
     comment_max_chars: Annotated[int, Meta(ge=1, le=1000)] = 200
@@ -55,7 +56,7 @@ class RoomRules(Struct, frozen=True, forbid_unknown_fields=True):
     policy: Policy = field(default_factory=Policy)
     """What a new room starts with."""
 
-    tick_max_ms: Annotated[int, Meta(ge=200, le=10_000)] = 1000
+    tick_max_ms: Annotated[int, Meta(ge=200, le=1500)] = 1000
     """An overloaded process stretches ticks up to this before it leaves anything out."""
     inbox_max: Annotated[int, Meta(ge=16)] = 20_000
     """Events waiting for a room; more are answered `overloaded`. About half a second of what one core can decide."""
