@@ -13,7 +13,26 @@ import msgspec
 
 from livecast.core.commands import COMMANDS, Ensure
 from livecast.core.errors import Refusal
-from livecast.core.events import Answer, Command, Comment, Done, Event, Flush, Frame, Liked, Notice, Origin, Person, Presence, Said
+from livecast.core.events import (
+    Answer,
+    Ask,
+    Combo,
+    Command,
+    Comment,
+    Done,
+    DropChanged,
+    Event,
+    Flush,
+    Frame,
+    GiftReversed,
+    GiftShown,
+    Liked,
+    Notice,
+    Origin,
+    Person,
+    Presence,
+    Said,
+)
 from livecast.core.recovery import recover
 from livecast.core.room import Room
 from livecast.core.rules import RoomRules
@@ -46,6 +65,24 @@ def told(name: str, /, by: Person = SERVICE, if_rev: int | None = None, **args: 
 def watching(node: str, connections: int, *joined: str, ttl_ms: int = 15_000) -> Presence:
     """A node's report, every connection another user."""
     return Presence(node, connections, connections, tuple(person(j) for j in joined), ttl_ms)
+
+
+def given(position: int, user: str | Person, gift: str = "rose", n: int = 1, value: int | None = None, **more: Any) -> GiftShown:
+    """A gift from the ledger, worth a coin each, in the broadcast that `Driven` begins with."""
+    who = user if isinstance(user, Person) else person(user)
+    broadcast: str = more.pop("broadcast", "b1")
+    return GiftShown(position, f"tx{position}", who, broadcast, gift, n, n if value is None else value, **more)
+
+
+def taken_back(position: int, gift: GiftShown, total: int = 0) -> GiftReversed:
+    """The reversal of a gift."""
+    return GiftReversed(position, gift.tx, gift.person.id, gift.broadcast, gift.gift, gift.n, gift.value, gift.to, total)
+
+
+def offered(position: int, drop: str, state: str = "open", left: int = 5, ended_at: int | None = None, **more: Any) -> DropChanged:
+    """A drop from the ledger, as viewers shall see it."""
+    view = {"id": drop, "title": drop, "kind": "coupon", "state": state, "stock": 5, "left": left, "per_user": 1, "eligibility": {}}
+    return DropChanged(position, drop, view | more, ended_at)
 
 
 class Driven:
@@ -151,6 +188,19 @@ class Driven:
     def comments(self) -> list[Comment]:
         """Every comment shown so far, in order."""
         return [c for f in self.frames for c in f.comments]
+
+    @property
+    def combos(self) -> list[Combo]:
+        """Every line about gifts so far, in order."""
+        return [c for f in self.frames for c in f.gifts]
+
+    def facts(self, user: str, at: int) -> dict[str, Any]:
+        """What the room knows of a user at this time."""
+        answer = self.room.receive(Ask(HERE, SERVICE, "facts", {"users": [user]}), at)
+        assert isinstance(answer, Done)
+        assert answer.value["at"] == at
+        facts: dict[str, Any] = answer.value["users"][user]
+        return facts
 
     @property
     def numbers(self) -> dict[str, int]:
