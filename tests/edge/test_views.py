@@ -8,10 +8,11 @@ import pytest
 
 from livecast.adapters.memory_bus import MemoryBus
 from livecast.adapters.memory_log import MemoryRoomLog
-from livecast.core.events import Presence
+from livecast.core.events import Frame, Presence
 from livecast.edge.node import Node
 from livecast.edge.rules import EdgeRules
 from livecast.ports import Unavailable
+from livecast.wire.sealing import Sealed
 from support.house import until
 from support.viewer import Viewer
 
@@ -96,8 +97,17 @@ async def test_views_are_bounded_in_bytes(house):
         hub = await house.node.views.get(room)
         hub.view.bytes_kept += 120_000_000  # as if it held so much
         house.clock.ahead_ms += 1
-    house.node.views.sweep(house.clock())
-    assert [hub.room for hub in house.node.views.hubs()] == ["b", "c"]
+    views = house.node.views
+    views.sweep(house.clock())
+    assert [hub.room for hub in views.hubs()] == ["b", "c"]
+    async with Viewer(house.port, "b") as one, Viewer(house.port, "c") as other:
+        await one.welcome()
+        await other.welcome()
+        frame = Frame(hub.view.epoch, hub.view.seq + 1, house.clock())
+        hub.view.apply(frame, Sealed.of(frame), 200_000_000)  # as if it weighed so much
+        views.sweep(house.clock())
+        assert {hub.room for hub in views.hubs()} == {"b", "c"}
+        assert hub.view.since(hub.view.epoch, hub.view.seq - 1) is None  # it is told as a snapshot from now on
 
 
 async def test_unknown_rooms_cost_one_question_a_second(house, monkeypatch):
@@ -176,3 +186,26 @@ async def test_neither_owner_nor_log(house):
     with pytest.raises(Unavailable):
         await house.node.views.get("fresh")
     assert not house.node.views._unknown
+
+
+async def test_a_crowd_that_comes_at_once(house, monkeypatch):
+    """More newcomers than one report names are told in several, each once."""
+    monkeypatch.setattr("livecast.edge.presence.JOINED_MAX", 2)
+    told, original = [], MemoryBus.post
+
+    def post(bus, room, event):
+        if isinstance(event, Presence):
+            told.append(event)
+        return original(bus, room, event)
+
+    monkeypatch.setattr(MemoryBus, "post", post)
+    viewers = [Viewer(house.port, "p", house.token(f"u{k}")) for k in range(5)]
+    for viewer in viewers:
+        await viewer.__aenter__()
+        await viewer.welcome()
+    house.clock.ahead_ms += 1_000
+    await until(lambda: sum(len(report.joined) for report in told) == 5, "everybody named")
+    assert {person.id for report in told for person in report.joined} == {f"u{k}" for k in range(5)}
+    assert max(len(report.joined) for report in told) <= 2
+    for viewer in viewers:
+        await viewer.__aexit__()
