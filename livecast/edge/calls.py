@@ -16,6 +16,7 @@ from livecast.core.errors import Refusal
 from livecast.core.events import Answer, Ask, Command, Done
 from livecast.edge.callers import Caller, room_now
 from livecast.edge.conditions import check_match, etag
+from livecast.edge.money import Money
 from livecast.edge.node import Node
 from livecast.edge.problems import ProblemError
 
@@ -48,6 +49,13 @@ class Call:
     def path(self, name: str) -> str:
         """A part of the path, decoded."""
         return self.request.match_info[name]
+
+    @property
+    def money(self) -> Money:
+        """Everything that has value. A node without a ledger answers `unavailable`, as one whose ledger is closed does."""
+        if self.node.money is None:
+            raise ProblemError("unavailable", "There is no ledger here: nothing was done.")
+        return self.node.money
 
 
 Handler: TypeAlias = Callable[[Call], Awaitable[Outcome]]

@@ -82,6 +82,8 @@ async def _admit(call: Call, route: Route) -> None:
         check_scope(caller, *route.scopes)
     elif caller.identity is None:
         raise ProblemError("forbidden", "This is for people with a token of their own; an API key is nobody in a room.")
+    if "user" in call.request.match_info and not USER_ID.fullmatch(call.path("user")):
+        raise ProblemError("not_found", "No user has such an id.")
     if "room" not in call.request.match_info:
         return
     check_room(caller, call.room)
@@ -90,8 +92,6 @@ async def _admit(call: Call, route: Route) -> None:
             detail = "A room's id is 1 to 64 of A-Z a-z 0-9 _ -."
             raise ProblemError("invalid", detail, errors=[Fault("room", detail)])
         raise ProblemError("unknown_room")
-    if "user" in call.request.match_info and not USER_ID.fullmatch(call.path("user")):
-        raise ProblemError("not_found", "No user has such an id.")
     if caller.merchant and not route.makes_room and await room_now(call.node, caller, call.room) is None:
         raise ProblemError("unknown_room")
 
