@@ -52,7 +52,7 @@ class Redis(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Ledger(Struct, frozen=True, forbid_unknown_fields=True):
-    """The store of the money. Its settings are checked now; gifts and drops that use it are still to come."""
+    """The store of the money: wallets, gifts, drops and what was granted of them."""
 
     url: str = ""
     """A server of its own, which must show `appendfsync always`. Empty: the node starts its own in `data_dir`/ledger."""
@@ -60,6 +60,15 @@ class Ledger(Struct, frozen=True, forbid_unknown_fields=True):
     """`always`: the store must show it. `external`: a managed store that hides it vouches for it. `none`: only with `--dev`."""
     replicas: Annotated[int, Meta(ge=0, le=5)] = 0
     """Replicas that must have a write on disk before it is acknowledged."""
+    receipt_key: str = ""
+    """The Ed25519 private key (PEM) that receipts are signed with, the same on all nodes. Empty: the node keeps one of its own
+    in `data_dir`/receipts.pem."""
+    claims_per_user_per_s: Annotated[int, Meta(ge=0, le=1000)] = 5
+    """Claims that one user may make in the long run; more are `rate_limited`, and nobody else feels them. 0: no limit."""
+    claims_per_user_burst: Annotated[int, Meta(ge=1, le=1000)] = 20
+    """... and at once, after quiet: an impatient finger."""
+    claims_per_address_per_s: Annotated[int, Meta(ge=0, le=1_000_000)] = 200
+    """Claims that may come from one address, `trusted_proxies` looked through: a school or an office. 0: no limit."""
 
 
 class GiftLimits(Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,13 +77,13 @@ class GiftLimits(Struct, frozen=True, forbid_unknown_fields=True):
     per_gift: Annotated[int, Meta(ge=1)] | None = None
     """In one message."""
     per_day: Annotated[int, Meta(ge=1)] | None = None
-    """In 24 hours."""
+    """In a day of UTC."""
     per_month: Annotated[int, Meta(ge=1)] | None = None
-    """In 30 days."""
+    """In a month of UTC."""
 
 
 class Gifts(Struct, frozen=True, forbid_unknown_fields=True):
-    """What can be sent and how much of it. Checked now; gifts themselves are still to come."""
+    """What can be sent and how much of it."""
 
     catalogue: tuple[CatalogueGift, ...] = CATALOGUE
     """Gifts: `{id, name, price, tier}`."""

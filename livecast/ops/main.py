@@ -22,9 +22,13 @@ from aiohttp import web
 
 from livecast.adapters.redis_bus import RedisBus
 from livecast.adapters.redis_idempotency import RedisIdempotency
+from livecast.adapters.redis_ledger import RedisLedger
+from livecast.adapters.redis_ledger_calls import LedgerServer
 from livecast.adapters.redis_log import RedisRoomLog
 from livecast.adapters.redis_revoked import RedisRevokedKeys
 from livecast.adapters.redis_server import RedisServer
+from livecast.core.gifts import catalogue_rev
+from livecast.core.money import SpendLimits
 from livecast.edge.app import build_app
 from livecast.edge.auth import Authenticator
 from livecast.edge.door import BACKLOG, FrontDoor
@@ -32,7 +36,9 @@ from livecast.edge.health import MetricsPage
 from livecast.edge.http import http_connections
 from livecast.edge.jwks import Jwks
 from livecast.edge.keys import KeyRing
+from livecast.edge.money import Money, MoneyRules
 from livecast.edge.node import Node
+from livecast.edge.receipts import KEY_FILE, BadReceiptKey, Receipts, kept_key
 from livecast.ops import logs
 from livecast.ops.check import without_password
 from livecast.ops.embedded import EmbeddedStoreError, EmbeddedValkey
@@ -51,6 +57,7 @@ from livecast.ops.settings import Settings
 from livecast.ops.valkey_binary import NoValkeyError
 from livecast.ports import Observer, RoomsHeld, StoreError, Trouble
 from livecast.shard.shards import Shards
+from livecast.shard.treasury import Treasury
 
 #: What runs beside a node for as long as it does, given its address.
 Beside: TypeAlias = Callable[[str], Coroutine[Any, Any, None]]
@@ -61,8 +68,11 @@ BYE_SPREAD_MS: Final = 10_000
 DRAIN_ROOMS_S: Final = 4.0
 DRAIN_VIEWERS_S: Final = 3.0
 CLOSE_HTTP_S: Final = 1.5
-CLOSE_STORE_S: Final = 1.0
-STOP_VALKEY_S: Final = 4.0
+CLOSE_STORE_S: Final = 0.4
+STOP_VALKEY_S: Final = 2.0
+
+#: What every wallet begins with in development.
+DEV_COINS: Final = 10_000
 
 
 class StartFailed(Exception):  # noqa: N818 - says what happened; the message says what to do
@@ -109,7 +119,13 @@ async def _start(settings: Settings, stack: AsyncExitStack, listeners: list[sock
     _later(stack, observer, log.close, CLOSE_STORE_S)
     _later(stack, observer, bus.close, CLOSE_STORE_S)
 
+    ledger = await _ledger(settings, stack, observer)
+    _later(stack, observer, ledger.close, CLOSE_STORE_S)
+
     shards = Shards(bus=bus, log=log, clock=clock, rules=settings.room, observer=observer)
+    treasury = Treasury(
+        ledger=ledger, shards=shards, bus=bus, clock=clock, observer=observer, catalogue_rev=catalogue_rev(settings.gifts.catalogue)
+    )
     jwks = Jwks(settings.auth.jwks_url, clock, observer) if settings.auth.jwks_url else None
     keys = KeyRing(settings.auth.api_keys)
     node = Node(
@@ -123,6 +139,7 @@ async def _start(settings: Settings, stack: AsyncExitStack, listeners: list[sock
         rules=settings.edge,
         room_rules=settings.room,
     )
+    node.money = Money(node, ledger, _receipts(settings), treasury.ring, _money_rules(settings))
 
     def metrics() -> bytes:
         prometheus.observe(RoomsHeld(shards.owned, shards.active, len(node.views.hubs()), node.views.bytes))
@@ -141,6 +158,8 @@ async def _start(settings: Settings, stack: AsyncExitStack, listeners: list[sock
     except StoreError as error:
         raise StartFailed(f"the store does not answer as it should: {error}") from error
     _later(stack, observer, shards.drain, DRAIN_ROOMS_S)
+    treasury.start()
+    stack.callback(treasury.stop)
 
     revoking.start()
     stack.callback(revoking.stop)
@@ -175,6 +194,51 @@ async def _store(settings: Settings, stack: AsyncExitStack, observer: Observer) 
         where = without_password(settings.redis.url) or "the embedded Valkey"
         raise StartFailed(f"{where} cannot be used: {error}. Check [redis] url, and that the server runs") from error
     return server
+
+
+async def _ledger(settings: Settings, stack: AsyncExitStack, observer: Observer) -> RedisLedger:
+    """The ledger on its server: the configured one, or a Valkey of our own in the data directory.
+
+    One that does not answer, or is not durable enough, keeps money closed and nothing else: it is looked at with every new
+    connection, and money opens once it is as it should be.
+    """
+    wanted, url = settings.ledger, settings.ledger.url
+    if not url:
+        valkey = EmbeddedValkey(settings.server.data_dir, "ledger", observer)
+        _later(stack, observer, valkey.stop, STOP_VALKEY_S)
+        try:
+            url = await valkey.start()
+        except (EmbeddedStoreError, NoValkeyError) as error:
+            raise StartFailed(str(error)) from error
+    server = LedgerServer(url, durability=wanted.durability)
+    _later(stack, observer, server.close, CLOSE_STORE_S)
+    try:
+        await server.check()
+    except StoreError as error:
+        where = without_password(wanted.url) or "the embedded Valkey"
+        advice = f"look at [ledger] url and at that server; everything else works meanwhile ({error})"
+        observer.observe(Trouble("money is closed: the ledger cannot be used", where, advice, "error"))
+    return RedisLedger(server, replicas=wanted.replicas, opening=DEV_COINS if settings.dev else 0)
+
+
+def _receipts(settings: Settings) -> Receipts:
+    """What signs receipts."""
+    try:
+        return Receipts(settings.ledger.receipt_key or kept_key(settings.server.data_dir))
+    except (OSError, BadReceiptKey) as error:
+        where = f"{settings.server.data_dir}/{KEY_FILE}"
+        raise StartFailed(f"receipts cannot be signed: {where}: {error}. Or give a key with [ledger] receipt_key") from error
+
+
+def _money_rules(settings: Settings) -> MoneyRules:
+    limits, ledger = settings.gifts.limits, settings.ledger
+    return MoneyRules(
+        catalogue=settings.gifts.catalogue,
+        limits=SpendLimits(limits.per_gift, limits.per_day, limits.per_month),
+        claims_per_user_per_s=ledger.claims_per_user_per_s,
+        claims_per_user_burst=ledger.claims_per_user_burst,
+        claims_per_address_per_s=ledger.claims_per_address_per_s,
+    )
 
 
 # --- Stopping ---------------------------------------------------------------------------------------------------------

@@ -28,9 +28,9 @@ ABOUT: Final = {
     "server": "Where the node listens, what it lets in, and how it treats slow and silent connections.",
     "auth": "Who is who: viewers by token, callers of the control plane by API key or staff token.",
     "redis": "The store of the rooms: frame log, ownership, messages between nodes.",
-    "ledger": "The store of the money. Checked today; the gifts and drops that will use it are still to come.",
+    "ledger": "The store of the money: wallets, gifts, drops and what was granted of them; and how fast people may claim.",
     "room": "What a new room starts with, and the bounds of every room. Keys marked P can be changed per room while it is live.",
-    "gifts": "What can be sent, and how much of it. Checked today; sending gifts is still to come.",
+    "gifts": "What can be sent, and how much of it.",
     "log": "What is written to standard error.",
 }
 

@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from livecast.core.rules import Policy, RoomRules
 from livecast.edge.keys import SCOPES, ApiKey
+from livecast.edge.receipts import BadReceiptKey, Receipts
 from livecast.edge.rules import EdgeRules
 from livecast.ops.groups import DEV_KEY, DEV_SECRET, SECRET_BYTES_MIN, Auth, Gifts, Ledger, Log, Redis, Server
 from livecast.ops.layers import Given, Layer, Path2, Problem, SettingsError, decoded, from_environment, from_toml, nearest
@@ -227,6 +228,11 @@ def _wrong_stores(settings: Settings) -> list[tuple[Path2, str]]:
         wrong.append((("ledger", "durability"), "`none` may lose money: it is only accepted with --dev"))
     if settings.ledger.url and settings.ledger.url == settings.redis.url and not settings.dev:
         wrong.append((("ledger", "url"), "must be a server of its own, not that of [redis] url"))
+    if settings.ledger.receipt_key:
+        try:
+            Receipts(settings.ledger.receipt_key)
+        except BadReceiptKey as error:
+            wrong.append((("ledger", "receipt_key"), str(error)))
     return wrong
 
 
@@ -284,8 +290,10 @@ def _development(settings: Settings) -> Settings:
     keys = (key, *(each for each in auth.api_keys if each.id != "dev"))
     unlimited = {key: 0 for key in ("connections_per_address", "connections_per_user") if ("server", key) not in settings.origins}
     ledger, advice = settings.ledger, tuple[str, ...]()
+    if ("ledger", "claims_per_address_per_s") not in settings.origins:
+        ledger = msgspec.structs.replace(ledger, claims_per_address_per_s=0)
     if settings.redis.url and not ledger.url:
-        ledger = Ledger(url=settings.redis.url, durability="none", replicas=0)
+        ledger = msgspec.structs.replace(ledger, url=settings.redis.url, durability="none", replicas=0)
         advice = ("The ledger is the server of [redis] url, whatever its durability: do not count money on it.",)
     return msgspec.structs.replace(
         settings,

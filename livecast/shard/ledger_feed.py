@@ -102,6 +102,7 @@ class LedgerFeed:
         self._rung: set[int] = set()
         self._ring = asyncio.Event()
         self._reading: set[int] = set()
+        self._awake: set[str] = set()
         self._held: dict[str, list[LedgerEvent]] = {}
         """What came for rooms that are catching up."""
         self._catching = asyncio.Semaphore(CATCHING_MAX)
@@ -111,6 +112,7 @@ class LedgerFeed:
     def start(self, shards: Iterable[int] = range(SHARDS)) -> None:
         """Begin to follow `shards`, each from where it stands."""
         self._next_poll = dict.fromkeys(shards, 0)
+        self._ring.set()
         self._spawn(self._run())
 
     def stop(self) -> None:
@@ -127,11 +129,13 @@ class LedgerFeed:
 
     def awake(self, room: str) -> None:
         """A room was loaded: hand it what it missed, then everything new."""
+        self._awake.add(room)
         self._held[room] = []
         self._spawn(self._catch_up(room))
 
     def asleep(self, room: str) -> None:
         """A room is out of memory."""
+        self._awake.discard(room)
         self._held.pop(room, None)
 
     # --- Read ---------------------------------------------------------------------------------------------------------
@@ -161,6 +165,8 @@ class LedgerFeed:
         try:
             if shard not in self._cursors:
                 self._cursors[shard] = (await self._ledger.position(shard)).position
+                for room in [room for room in self._awake if shard_of(room) == shard]:
+                    self.awake(room)  # it caught up before anybody read on from there
             while True:
                 entries = await self._ledger.read(shard, self._cursors[shard], READ_MAX)
                 if entries:

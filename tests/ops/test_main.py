@@ -84,7 +84,7 @@ def test_a_second_signal_ends_the_process_at_once() -> None:
     """While the first one waits for a store that is frozen."""
     with NodeProcess() as node:
         assert status(f"{node.base}/v1/rooms/r/snapshot") == 200
-        (store,) = node.stores()
+        (store,) = node.stores("rooms")
         assert node.process
         os.kill(store, signal.SIGSTOP)
         try:

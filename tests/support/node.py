@@ -87,13 +87,13 @@ class NodeProcess:
         status = pathlib.Path(f"/proc/{self.pid}/status").read_text()
         return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
 
-    def stores(self) -> list[int]:
-        """Processes whose working directory lies in the data directory."""
+    def stores(self, role: str = "") -> list[int]:
+        """Processes whose working directory lies in the data directory; of one `role` (`rooms`, `ledger`) or all."""
         found = []
         for entry in pathlib.Path("/proc").iterdir():
             if entry.name.isdigit() and int(entry.name) != self.pid:
                 with contextlib.suppress(OSError):
-                    if (entry / "cwd").readlink().is_relative_to(self.data.resolve()):
+                    if (entry / "cwd").readlink().is_relative_to(self.data.resolve() / role):
                         found.append(int(entry.name))
         return found
 
