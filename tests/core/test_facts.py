@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given as for_all
+from hypothesis import given
 from hypothesis import strategies as st
 
 from livecast.core import attendance, deeds
@@ -17,7 +17,7 @@ from livecast.core.events import Ask, Presence
 from livecast.core.kept import Kept
 from livecast.core.moderation import WordFilter
 from livecast.core.patch import merge
-from support.driven import HERE, SERVICE, Driven, given, liked, offered, person, said, told
+from support.driven import HERE, SERVICE, Driven, gave, liked, offered, person, said, told
 
 
 def seen(
@@ -119,7 +119,7 @@ REPORTS = st.lists(
 )
 
 
-@for_all(REPORTS)
+@given(REPORTS)
 def test_nobody_is_credited_more_than_a_clock_would(story: list[tuple[int, str, set[str], bool]]) -> None:
     """Against sets kept by hand: nodes that never fall silent give the exact time, however people move between them.
 
@@ -205,7 +205,7 @@ def test_a_comment_counts_however_little_room_there_was() -> None:
 def test_who_gave_is_known_too() -> None:
     """As far as the room heard; the ledger has the last word on it."""
     room = Driven()
-    room.feed(1000, given(1, "ann"))
+    room.feed(1000, gave(1, "ann"))
     assert [room.facts(u, 1000)["gifted"] for u in ("ann", "bob")] == [True, False]
 
 
@@ -237,7 +237,7 @@ def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # --- Storing ----------------------------------------------------------------------------------------------------------
-@for_all(
+@given(
     st.lists(
         st.one_of(
             st.tuples(st.just("put"), st.sampled_from("abc"), st.integers()),

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import msgspec
 import pytest
-from hypothesis import given as for_all
+from hypothesis import given
 from hypothesis import strategies as st
 
 from livecast.core import bookkeeping, gifts, money
@@ -15,7 +15,7 @@ from livecast.core.errors import Refusal
 from livecast.core.events import Combo, GiftShown, Person
 from livecast.core.moderation import WordFilter
 from livecast.core.trade import GIFTS_PER_FRAME_MAX
-from support.driven import Driven, given, said, taken_back, told
+from support.driven import Driven, gave, said, taken_back, told
 
 
 def lines(room: Driven) -> list[tuple[int, str, str, int, int, bool]]:
@@ -27,11 +27,11 @@ def lines(room: Driven) -> list[tuple[int, str, str, int, int, bool]]:
 def test_a_run_of_gifts_is_one_line_that_grows_and_ends_once() -> None:
     """At once, then with each tick; three seconds inclusive go on, longer ends it; the next gift is another combo."""
     room = Driven()
-    room.feed(1000, given(11, "ann", n=2, value=20))
-    room.feed(1050, given(12, "ann", value=10))
-    room.feed(1100, given(13, "ann", value=10))
-    room.feed(4100, given(14, "ann", n=99, value=990))
-    room.feed(7101, given(15, "ann", value=10))
+    room.feed(1000, gave(11, "ann", n=2, value=20))
+    room.feed(1050, gave(12, "ann", value=10))
+    room.feed(1100, gave(13, "ann", value=10))
+    room.feed(4100, gave(14, "ann", n=99, value=990))
+    room.feed(7101, gave(15, "ann", value=10))
     room.run(20_000)
     assert lines(room) == [
         (1000, "gb", "ann", 2, 20, False),
@@ -47,7 +47,7 @@ def test_a_run_of_gifts_is_one_line_that_grows_and_ends_once() -> None:
 def test_another_giver_gift_or_host_is_another_combo() -> None:
     """They grow side by side, and each says whom it is for."""
     room = Driven()
-    room.feed(1000, given(1, "ann"), given(2, "bob"), given(3, "ann", "heart", tier=2), given(4, "ann", to="h"), given(5, "ann"))
+    room.feed(1000, gave(1, "ann"), gave(2, "bob"), gave(3, "ann", "heart", tier=2), gave(4, "ann", to="h"), gave(5, "ann"))
     assert [(c.u.id, c.gift, c.tier, c.n) for c in room.combos] == [
         ("ann", "rose", 1, 2),
         ("bob", "rose", 1, 1),
@@ -62,7 +62,7 @@ def test_gifts_are_shown_also_when_the_room_is_not_live() -> None:
     """Whoever paid sees it, before the show and after it."""
     room = Driven()
     room.feed(1000, told("end"))
-    room.feed(2000, given(1, "ann"))
+    room.feed(2000, gave(1, "ann"))
     assert [c.n for c in room.combos] == [1]
 
 
@@ -70,7 +70,7 @@ def test_a_backlog_is_told_in_order_and_not_cut_up() -> None:
     """More gifts than a frame holds: the rest with the next ticks, nobody's run ends because others had to wait."""
     room = Driven()
     n = 2 * GIFTS_PER_FRAME_MAX + 500
-    room.feed(1000, *(given(i + 1, f"u{i % 2}") for i in range(n)))
+    room.feed(1000, *(gave(i + 1, f"u{i % 2}") for i in range(n)))
     assert room.room.gifts_waiting == n - GIFTS_PER_FRAME_MAX
     room.run(10_000)
     assert [(f.ts, sum(c.n for c in f.gifts)) for f in room.frames] == [(1000, 1000), (1200, 2000), (1400, 2500), (4001, 2500)]
@@ -81,7 +81,7 @@ def test_a_backlog_is_told_in_order_and_not_cut_up() -> None:
 def test_a_reversed_gift_comes_off_its_combo_while_that_is_open() -> None:
     """Less of it, or done when nothing is left; a combo that is over stays as it was; another combo of the same is not touched."""
     room = Driven()
-    first, second, third = given(1, "ann", n=3), given(2, "ann", n=2), given(9, "ann", n=5)
+    first, second, third = gave(1, "ann", n=3), gave(2, "ann", n=2), gave(9, "ann", n=5)
     room.feed(1000, first, second)
     room.feed(2000, taken_back(3, first))
     room.feed(3000, taken_back(4, second), taken_back(5, second))
@@ -106,7 +106,7 @@ GIFTS = st.lists(
 )
 
 
-@for_all(GIFTS, st.sets(st.integers(0, 39)))
+@given(GIFTS, st.sets(st.integers(0, 39)))
 def test_combos_tell_what_was_given_to_the_coin(story: list[tuple[int, str, str, int]], restarts: set[int]) -> None:
     """Whatever the gaps, also with new owners in between who hear everything from the start again: the last lines of all combos
     sum up to the gifts, each combo only grows, is done once, and after some silence all are done.
@@ -119,7 +119,7 @@ def test_combos_tell_what_was_given_to_the_coin(story: list[tuple[int, str, str,
             all_lines += room.combos
             room = room.restart(now)
             room.feed(now, *ledger)
-        ledger.append(given(i + 1, user, gift, n, value=10 * n))
+        ledger.append(gave(i + 1, user, gift, n, value=10 * n))
         room.feed(now, ledger[-1])
     room.run(now + 60_000)
     all_lines += room.combos
@@ -139,11 +139,11 @@ def test_open_combos_and_what_they_remember_are_bounded() -> None:
     """The one that rested longest ends early, nothing is lost of it; an old gift of a long run is not found any more."""
     combos = Combos()
     for i in range(OPEN_MAX + 2):
-        combos.add(given(i + 1, f"u{i}"), 1000)
+        combos.add(gave(i + 1, f"u{i}"), 1000)
     told_lines = {c.u.id: c for c in combos.drain()}
     assert [user for user, c in told_lines.items() if c.done] == ["u0", "u1"]
     assert len(combos._runs) == OPEN_MAX
-    long_run = [given(i + 1, "ann") for i in range(TXS_MAX + 1)]
+    long_run = [gave(i + 1, "ann") for i in range(TXS_MAX + 1)]
     combos = Combos()
     for gift in long_run:
         combos.add(gift, 1000)
@@ -159,8 +159,8 @@ def test_a_paid_comment_costs_nothing_and_never_merges() -> None:
     """In the order of arrival among the others, with what was paid and how long it stays; outside tally and budget."""
     room = Driven(policy={"chat_budget_per_s": 0})
     room.feed(1000, said("bob", "hello"))
-    room.feed(1010, given(1, "ann", "heart", value=10, tier=2, text="hello"), said("cid", "hello"), said("dan", "hello"))
-    room.feed(1020, given(2, "ann", "rocket", value=1000, tier=3, text="hello"))
+    room.feed(1010, gave(1, "ann", "heart", value=10, tier=2, text="hello"), said("cid", "hello"), said("dan", "hello"))
+    room.feed(1020, gave(2, "ann", "rocket", value=1000, tier=3, text="hello"))
     room.run(3000)
     assert [(c.u.id, c.text, c.at, c.paid) for c in room.comments] == [
         ("ann", "hello", 1010, {"gift": "heart", "value": 10, "pin_s": 10}),
@@ -177,7 +177,7 @@ def test_paid_and_free_comments_stand_in_order_of_arrival() -> None:
     room = Driven()
     room.feed(900, said("bob", "0"))
     room.feed(1000, said("bob", "1"))
-    room.feed(1010, given(1, "ann", tier=2, text="2"))
+    room.feed(1010, gave(1, "ann", tier=2, text="2"))
     room.feed(1020, said("cid", "3"))
     room.run(2000)
     assert [c.text for c in room.comments] == ["0", "1", "2", "3"]
@@ -190,12 +190,12 @@ def test_money_buys_no_way_around_the_rules() -> None:
     room.room.load_words(WordFilter(block=["damn"], mask=["shit"], hold=["scam"]))
     room.feed(1000, told("mute", user="m"))
     texts = [("m", "hi"), ("ann", "damn"), ("ann", "shit"), ("ann", "scam"), ("ann", "\u200b")]
-    room.feed(2000, *(given(i + 1, user, tier=2, text=text) for i, (user, text) in enumerate(texts)))
+    room.feed(2000, *(gave(i + 1, user, tier=2, text=text) for i, (user, text) in enumerate(texts)))
     assert [c.text for c in room.comments] == ["****"]
     assert {c.u.id: c.n for c in room.combos} == {"m": 1, "ann": 4}
     assert [(c.text, c.late) for c in room.room._parts.the_chat("e", 0).held()] == [("scam", True)]
-    room.feed(3000, given(8, "bob"))
-    room.feed(3010, given(9, "ann", tier=2, text="too late"), told("redact", users=["ann"]))
+    room.feed(3000, gave(8, "bob"))
+    room.feed(3010, gave(9, "ann", tier=2, text="too late"), told("redact", users=["ann"]))
     room.run(9000)
     assert [c.text for c in room.comments] == ["****"]
 

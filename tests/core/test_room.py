@@ -20,7 +20,7 @@ from livecast.core.moderation import WordFilter
 from livecast.core.room import Room
 from livecast.core.rules import RoomRules
 from livecast.core.view import RoomView
-from support.driven import Driven, liked, person, said, told, watching
+from support.driven import Driven, gave, liked, offered, person, said, told, watching
 
 PEOPLE = [person(f"u{n}") for n in range(6)] + [Person("vip", "Vip", level=9), Person("host", "Host", role="host")]
 TEXTS = ["666", "666666", "好看", "好看！", "hello", "a damn thing", "oh shit", "scam", " ", "x" * 300, "what?", "yes"]
@@ -59,7 +59,16 @@ presence = st.builds(
     st.lists(st.sampled_from("abcd"), max_size=5),
 )
 refused = st.builds(lambda n: EdgeRefused("n0", {"too_large": n}), st.integers(0, 5))
-events = st.one_of(comments, comments, comments, likes, presence, refused, st.sampled_from(COMMANDS))
+gifts = st.builds(
+    lambda at, user, total: gave(at, user, total=total), st.integers(1, 40), st.sampled_from("abc"), st.integers(1, 9)
+)
+drops = st.builds(
+    lambda at, drop, state: offered(at, drop, state, eligibility={"liked": 5, "commented": "666"}),
+    st.integers(1, 40),
+    st.sampled_from("de"),
+    st.sampled_from(["announced", "open", "closed"]),
+)
+events = st.one_of(comments, comments, comments, likes, presence, refused, gifts, drops, st.sampled_from(COMMANDS))
 stories = st.lists(st.tuples(st.sampled_from([0, 0, 0, 1, 30, 200, 201, 1000, 5000]), events), max_size=60)
 
 
@@ -137,7 +146,9 @@ def test_frames_are_in_order_and_merges_only_grow(story: list[tuple[int, Event]]
         numbers.update({c.id: c.n for c in frame.comments})
     frames = room.frames
     for before, frame in pairwise(frames):
-        alone = frame.tally and not (frame.comments or frame.merges or frame.likes or frame.viewers or frame.events or frame.redact)
+        alone = frame.tally and not (
+            frame.comments or frame.merges or frame.likes or frame.viewers or frame.events or frame.redact or frame.gifts
+        )
         if alone and not frame.state and before.tally and not frame.activity:
             assert frame.ts - before.ts >= 1000
     told_viewers = [f.ts for f in frames if f.viewers]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given as for_all
+from hypothesis import given
 from hypothesis import strategies as st
 
 from livecast.core.board import RANKED_MAX
 from livecast.core.events import BoardChanged, Event, Person, Ranked, StockChanged
 from livecast.core.showcase import SHOWN_MAX, STAYS_MS, Showcase
 from livecast.core.trade import TIPPED_MAX, Trade
-from support.driven import Driven, given, offered, person, said, taken_back, told
+from support.driven import Driven, gave, offered, person, said, taken_back, told
 
 
 def board(room: Driven) -> list[tuple[str, int | None]]:
@@ -24,12 +24,12 @@ def board(room: Driven) -> list[tuple[str, int | None]]:
 def test_the_board_says_who_gave_most() -> None:
     """Of two with the same the one who got there first; ten of them; names or values or nothing, as the policy says."""
     room = Driven(policy={"board": "values"})
-    room.feed(1000, given(1, "ann", total=5), given(2, "bob", total=9), given(3, "cid", total=5), given(4, "ann", total=9))
+    room.feed(1000, gave(1, "ann", total=5), gave(2, "bob", total=9), gave(3, "cid", total=5), gave(4, "ann", total=9))
     assert board(room) == [("bob", 9), ("ann", 9), ("cid", 5)]
     room.feed(2000, told("policy", patch={"board": "names"}))
     room.run(3000)
     assert room.room.state["board"][0] == {"u": {"id": "bob", "name": "Bob"}}
-    room.feed(4000, *(given(10 + i, f"u{i}", total=100 + i) for i in range(12)))
+    room.feed(4000, *(gave(10 + i, f"u{i}", total=100 + i) for i in range(12)))
     assert [user for user, _ in board(room)] == [f"u{i}" for i in range(11, 1, -1)]
     room.feed(5000, told("policy", patch={"board": "off"}))
     room.run(6000)
@@ -39,7 +39,7 @@ def test_the_board_says_who_gave_most() -> None:
 def test_a_reversal_moves_people_down_the_board() -> None:
     """Somebody else moves up; who has nothing left is off it, and rides in no lane of theirs."""
     room = Driven(policy={"board": "values"})
-    gifts = [given(i + 1, f"u{i:02}", total=100 - i) for i in range(12)]
+    gifts = [gave(i + 1, f"u{i:02}", total=100 - i) for i in range(12)]
     room.feed(1000, *gifts)
     room.feed(2000, taken_back(20, gifts[0], total=95), taken_back(21, gifts[1]))
     assert board(room)[:2] == [("u02", 98), ("u03", 97)]
@@ -53,12 +53,12 @@ def test_a_reversal_moves_people_down_the_board() -> None:
 def test_a_board_read_from_the_ledger_replaces_what_the_room_put_together() -> None:
     """Names that only the room knows stay; gifts that are in it already do not count again, later ones do."""
     room = Driven(policy={"board": "values"})
-    room.feed(1000, given(1, "ann", total=5), given(2, "bob", total=4))
+    room.feed(1000, gave(1, "ann", total=5), gave(2, "bob", total=4))
     ranks = (Ranked(person("zoe"), 50), Ranked(Person("ann", ""), 7), Ranked(Person("new", "New"), 7))
     room.feed(2000, BoardChanged(10, "b1", ranks))
     assert board(room) == [("zoe", 50), ("ann", 7), ("new", 7)]
     assert room.room.state["board"][1]["u"]["name"] == "Ann"
-    room.feed(3000, given(9, "ann", total=6), given(11, "new", total=8), given(12, "dan", total=7))
+    room.feed(3000, gave(9, "ann", total=6), gave(11, "new", total=8), gave(12, "dan", total=7))
     assert board(room) == [("zoe", 50), ("new", 8), ("ann", 7), ("dan", 7)]
     room.feed(4000, BoardChanged(8, "b1", ()), BoardChanged(30, "another", ()))
     assert len(board(room)) == 4
@@ -67,7 +67,7 @@ def test_a_board_read_from_the_ledger_replaces_what_the_room_put_together() -> N
 def test_a_board_that_was_read_while_gifts_came_misses_none() -> None:
     """It is as of its position: what the room heard from behind that stays on it."""
     room = Driven(policy={"board": "values"})
-    room.feed(1000, given(20, "late", total=60))
+    room.feed(1000, gave(20, "late", total=60))
     room.feed(2000, BoardChanged(10, "b1", (Ranked(person("zoe"), 50),)))
     assert board(room) == [("late", 60), ("zoe", 50)]
 
@@ -75,14 +75,14 @@ def test_a_board_that_was_read_while_gifts_came_misses_none() -> None:
 def test_a_new_broadcast_begins_with_an_empty_board() -> None:
     """In the same frame that tells of it; a gift of the one before is shown and does not count; nobody has a lane for it."""
     room = Driven(policy={"board": "values"})
-    room.feed(1000, given(1, "ann", total=5))
+    room.feed(1000, gave(1, "ann", total=5))
     room.feed(2000, told("end"))
     room.feed(3000, told("start"))
     assert room.frames[-1].state["board"] == []  # type: ignore[index] # it says something
-    room.feed(4000, given(2, "bob", total=9), said("ann", "hi"))
+    room.feed(4000, gave(2, "bob", total=9), said("ann", "hi"))
     assert (board(room), room.comments[-1].lane) == ([], 3)
     assert [c.u.id for c in room.frames[-1].gifts] == ["bob"]
-    room.feed(5000, given(3, "cid", broadcast=room.room.broadcast, total=1))
+    room.feed(5000, gave(3, "cid", broadcast=room.room.broadcast, total=1))
     assert board(room) == [("cid", 1)]
     assert board(room.restart(9000)) == [("cid", 1)]
 
@@ -92,7 +92,7 @@ def test_a_text_that_was_paid_for_is_not_wiped_off_by_a_new_broadcast() -> None:
     room = Driven()
     room.feed(2000, told("end"))
     room.room.receive(told("start"), 2100)
-    room.room.receive(given(1, "ann", tier=2, text="first!"), 2150)
+    room.room.receive(gave(1, "ann", tier=2, text="first!"), 2150)
     room.run(5000)
     [frame] = [f for f in room.frames if f.comments]
     assert frame.epoch == room.room.epoch != "epoch001"
@@ -103,7 +103,7 @@ def test_a_text_that_was_paid_for_is_not_wiped_off_by_a_new_broadcast() -> None:
 def test_who_gave_rides_in_a_lane_of_their_own() -> None:
     """Before those with a level, behind staff; from the gift to the end of the broadcast, also with a new owner."""
     room = Driven(policy={"chat_budget_per_s": 2})
-    room.feed(1000, given(1, "tip"), given(2, Person("host", "H", role="host")))
+    room.feed(1000, gave(1, "tip"), gave(2, Person("host", "H", role="host")))
     for r in (room, room.restart(2000)):
         everybody = [person(u) for u in "abcd"] + [person("vip", level=9), person("tip"), Person("host", "H", role="host")]
         r.feed(60_000, *(said(p, f"{p.id} says") for p in everybody))
@@ -116,7 +116,7 @@ def test_who_gave_rides_in_a_lane_of_their_own() -> None:
 def test_a_group_that_somebody_who_gave_leads_shows_their_lane() -> None:
     """Merged comments too know who tipped."""
     room = Driven()
-    room.feed(1000, given(1, "tip"))
+    room.feed(1000, gave(1, "tip"))
     room.feed(1010, said("tip", "666"), said("b", "666"), said("c", "666"))
     room.run(2000)
     assert [(c.u.id, c.n, c.lane) for c in room.comments] == [("tip", 3, 1)]
@@ -126,7 +126,7 @@ def test_tippers_are_bounded() -> None:
     """The one who gave first is forgotten, also by the next owner."""
     trade, room = Trade(), Driven()
     for i in range(TIPPED_MAX + 1):
-        trade.receive(given(i + 1, f"u{i}"), room.room._control, 1000)
+        trade.receive(gave(i + 1, f"u{i}"), room.room._control, 1000)
     while trade.waiting:
         trade.drain(room.room._control)
     patch = trade.drain_private()
@@ -200,12 +200,12 @@ def test_drops_on_show_are_bounded() -> None:
 def test_what_was_told_is_not_told_again() -> None:
     """The next owner knows the position: it hears the ledger from the start again and only says what is new."""
     room = Driven(policy={"board": "values"})
-    ledger: list[Event] = [given(1, "ann", total=1, tier=2, text="one"), given(2, "bob", total=3, tier=2, text="two")]
+    ledger: list[Event] = [gave(1, "ann", total=1, tier=2, text="one"), gave(2, "bob", total=3, tier=2, text="two")]
     room.feed(1000, *ledger, offered(3, "d"))
-    room.feed(1050, given(4, "cid", total=2, tier=2, text="not committed"))
+    room.feed(1050, gave(4, "cid", total=2, tier=2, text="not committed"))
     after = room.restart(2000)
     assert after.room.ledger_position == 2
-    after.feed(2000, *ledger, offered(3, "d"), given(4, "cid", total=2, tier=2, text="three"))
+    after.feed(2000, *ledger, offered(3, "d"), gave(4, "cid", total=2, tier=2, text="three"))
     after.run(9000)
     assert [c.text for c in after.comments] == ["three"]
     assert [(c.u.id, c.n, c.done) for c in after.combos if not c.done] == [("cid", 1, False)]
@@ -228,7 +228,7 @@ EVENTS = st.one_of(
 )
 
 
-@for_all(
+@given(
     st.lists(st.tuples(st.sampled_from([0, 10, 300, 4000, STAYS_MS]), EVENTS), max_size=40), st.sets(st.integers(0, 39), max_size=4)
 )
 def test_the_room_agrees_with_the_ledger_after_any_story(story: list[tuple[int, tuple[Any, ...]]], restarts: set[int]) -> None:
@@ -254,7 +254,7 @@ def test_the_room_agrees_with_the_ledger_after_any_story(story: list[tuple[int, 
             case ("gift", user, n, text):
                 totals[user] = totals.get(user, 0) + n
                 since[user] = position
-                event: Event = given(
+                event: Event = gave(
                     position, user, n=n, total=totals[user], tier=2, text=text, broadcast=room.room._control.broadcast
                 )
                 gifts.append(event)
@@ -299,7 +299,7 @@ def test_the_room_agrees_with_the_ledger_after_any_story(story: list[tuple[int, 
 def test_who_is_far_from_the_top_costs_the_next_commit_nothing(users: int) -> None:
     """In a large room most gifts change nothing on the board, and are not stored for it."""
     room = Driven()
-    room.feed(1000, *(given(i + 1, f"u{i}", total=1000 - i) for i in range(users)))
+    room.feed(1000, *(gave(i + 1, f"u{i}", total=1000 - i) for i in range(users)))
     assert len(room.room.snapshot().private["board"]) == RANKED_MAX
-    room.feed(2000, given(99, "late", total=1))
+    room.feed(2000, gave(99, "late", total=1))
     assert "board" not in room.flushes[-1].private

@@ -67,7 +67,7 @@ def watching(node: str, connections: int, *joined: str, ttl_ms: int = 15_000) ->
     return Presence(node, connections, connections, tuple(person(j) for j in joined), ttl_ms)
 
 
-def given(position: int, user: str | Person, gift: str = "rose", n: int = 1, value: int | None = None, **more: Any) -> GiftShown:
+def gave(position: int, user: str | Person, gift: str = "rose", n: int = 1, value: int | None = None, **more: Any) -> GiftShown:
     """A gift from the ledger, worth a coin each, in the broadcast that `Driven` begins with."""
     who = user if isinstance(user, Person) else person(user)
     broadcast: str = more.pop("broadcast", "b1")
