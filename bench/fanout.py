@@ -46,7 +46,7 @@ class Talk(NamedTuple):
 
 
 CHATTER = Talk(40, 34, "40 short comments/s")
-SPEECH = Talk(5, 560, "5 long comments/s")
+SPEECH = Talk(5, 520, "5 long comments/s")
 
 
 class Pace:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import platform
 import re
@@ -40,6 +41,14 @@ def cores() -> tuple[int, int]:
 
 
 @cache
+def _built() -> Path:
+    """Where compiled programs are; gone with this process."""
+    directory = Path(tempfile.mkdtemp(prefix="livecast-bench-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return directory
+
+
+@cache
 def program(name: str) -> Path:
     """Compile `bench/c/NAME.c`, once per run."""
     compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
@@ -47,7 +56,7 @@ def program(name: str) -> Path:
         raise Missing(
             "no C compiler (cc, gcc or clang), which the load and the comparison need. On Debian: apt install gcc libc6-dev"
         )
-    target = Path(tempfile.mkdtemp(prefix="livecast-bench-")) / name
+    target = _built() / name
     made = subprocess.run([compiler, "-O2", "-o", target, SOURCES / f"{name}.c"], capture_output=True, text=True, check=False)
     if made.returncode:
         raise Missing(f"{compiler} cannot compile {name}.c:\n{made.stderr}")
