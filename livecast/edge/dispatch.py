@@ -45,7 +45,7 @@ def endpoint(node: Node, store: IdempotencyStore, route: Route) -> Callable[[web
         caller = await caller_of(node, request)
         call = Call(node, request, caller, request[REQUEST_ID])
         await _admit(call, route)
-        body = await read_body(request) if route.method != "GET" else b""
+        body = await read_body(request) if route.method != "GET" and route.form != "lines" else b""
 
         async def answer() -> web.Response:
             try:
@@ -101,6 +101,8 @@ def _body(raw: bytes, route: Route) -> Any:
         return raw
     if route.form == "free":
         return parse(raw)
+    if route.form == "lines":
+        return None
     if route.body is None:
         if raw.strip() not in {b"", b"{}"}:
             raise ProblemError("invalid", "This call takes no body.")

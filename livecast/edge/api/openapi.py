@@ -23,6 +23,7 @@ _REF: Final = "#/components/schemas/{name}"
 PATH_PARTS: Final[dict[str, tuple[str, str]]] = {
     "room": ("A room's id.", r"^[A-Za-z0-9_-]{1,64}$"),
     "user": ("A user's id, percent-encoded where needed.", r"^[\x21-\x2e\x30-\x7e]{1,128}$"),
+    "drop": ("A drop's id.", r"^[^/]{1,64}$"),
     "epoch": ("The lifetime that frame numbers count in.", r"^[A-Za-z0-9]{1,64}$"),
     "seq": ("A frame's number.", r"^[0-9]{1,15}$"),
     "k": ("A bundle's number: it holds the frames 10k to 10k+9.", r"^[0-9]{1,15}$"),
@@ -142,6 +143,9 @@ def _operation(route: Route, schema_of: dict[Any, dict[str, Any]]) -> dict[str, 
         operation["parameters"] = parameters
     if route.form == "free":
         operation["requestBody"] = _body({"type": "object", "description": "RFC 7396 merge patch: null takes a value away."})
+    elif route.form == "lines":
+        lines = {"type": "string", "description": "One a line."}
+        operation["requestBody"] = {"content": {"text/plain": {"schema": lines}}, "required": True}
     elif route.form == "patch":
         operation["requestBody"] = _body({"$ref": _REF.format(name=_patch_of(route.body.__name__))})
     elif route.body is not None:
@@ -212,7 +216,7 @@ def _responses(route: Route, schema_of: dict[Any, dict[str, Any]]) -> dict[str, 
     refusals = {400, 401, 403, 429, *_ALWAYS}
     if "{" in route.path or route.query:
         refusals |= {404, 422}
-    if route.body is not None:
+    if route.body is not None or route.form == "lines":
         refusals |= {409, 413, 415, 422}
     if route.method in {"PUT", "PATCH", "DELETE", "POST"}:
         refusals |= {409, 412, 422}
