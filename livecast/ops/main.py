@@ -158,7 +158,7 @@ async def _start(settings: Settings, stack: AsyncExitStack, listeners: list[sock
     except StoreError as error:
         raise StartFailed(f"the store does not answer as it should: {error}") from error
     _later(stack, observer, shards.drain, DRAIN_ROOMS_S)
-    treasury.start()
+    await treasury.start()
     stack.callback(treasury.stop)
 
     revoking.start()

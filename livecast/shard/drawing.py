@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -16,6 +16,10 @@ from livecast.ports import Clock
 
 SLICE: Final = 500
 """Entrants read or awarded in one call, as the ledger bounds it."""
+AT_ONCE_MAX: Final = 1_000
+"""More entrants are drawn in a thread: each costs some 5 µs, a million of them seconds."""
+
+T = TypeVar("T")
 
 
 async def draw(ledger: Ledger, drop: Drop, clock: Clock) -> tuple[Drop | Refusal, list[tuple[str, int]]]:
@@ -29,14 +33,19 @@ async def draw(ledger: Ledger, drop: Drop, clock: Clock) -> tuple[Drop | Refusal
         return frozen, []
     entrants = await all_entrants(ledger, drop)
     seed = seed_of(await ledger.secret(drop.room, drop.id) or b"")
-    # A million entrants take seconds: beside the loop, not on it.
-    order = await asyncio.to_thread(drawn, seed, entrants)
+    order = await _beside(drawn, seed, entrants)
     winners = await _award(ledger, frozen, [entrant.user for entrant in order], clock)
     if isinstance(winners, Refusal):
         return winners, []
-    file = await asyncio.to_thread(file_of, drop.room, drop.id, frozen.terms.stock, seed, entrants, [user for user, _ in winners])
+    file = await _beside(file_of, drop.room, drop.id, frozen.terms.stock, seed, entrants, [user for user, _ in winners])
     result = msgspec.json.encode(result_of(file))
     return await ledger.draw_pot(drop.room, drop.id, result, clock()), winners
+
+
+async def _beside(work: Callable[..., T], *args: Any) -> T:
+    """Compute something over lists of people: beside the loop if they are many."""
+    small = all(len(arg) <= AT_ONCE_MAX for arg in args if isinstance(arg, list))
+    return work(*args) if small else await asyncio.to_thread(work, *args)
 
 
 async def all_entrants(ledger: Ledger, drop: Drop) -> list[Entrant]:

@@ -44,7 +44,7 @@ ACTIVE_POLL_MS: Final = 2_000
 IDLE_POLL_MS: Final = 30_000
 """... and any other: 256 shards cost the store nine reads a second."""
 ACTIVE_MS: Final = 60_000
-"""A shard is active so long after its last entry."""
+"""A shard is active so long after its last entry or ring, or after a room of it woke."""
 TICK_S: Final = 0.25
 """How often the loop looks whose poll is due. A ring is heard at once."""
 RING_GAP_S: Final = 0.02
@@ -109,10 +109,10 @@ class LedgerFeed:
         self._tasks: set[asyncio.Task[None]] = set()
 
     # --- Feed ---------------------------------------------------------------------------------------------------------
-    def start(self, shards: Iterable[int] = range(SHARDS)) -> None:
-        """Begin to follow `shards`, each from where it stands."""
+    async def start(self, shards: Iterable[int] = range(SHARDS)) -> None:
+        """Begin to follow `shards`, each from where it stands (if the ledger does not say so now: from when it does)."""
         self._next_poll = dict.fromkeys(shards, 0)
-        self._ring.set()
+        await asyncio.gather(*(self._read(shard) for shard in self._next_poll))
         self._spawn(self._run())
 
     def stop(self) -> None:
@@ -124,11 +124,13 @@ class LedgerFeed:
         """There is something new in the shard of a room or a user."""
         shard = shard_of(place)
         if shard in self._next_poll:
+            self._note_activity(shard)
             self._rung.add(shard)
             self._ring.set()
 
     def awake(self, room: str) -> None:
         """A room was loaded: hand it what it missed, then everything new."""
+        self._note_activity(shard_of(room))
         self._awake.add(room)
         self._held[room] = []
         self._spawn(self._catch_up(room))
@@ -137,6 +139,12 @@ class LedgerFeed:
         """A room is out of memory."""
         self._awake.discard(room)
         self._held.pop(room, None)
+
+    def _note_activity(self, shard: int) -> None:
+        now = self._clock()
+        self._active_until[shard] = now + ACTIVE_MS
+        if (poll_at := self._next_poll.get(shard)) is not None:
+            self._next_poll[shard] = min(poll_at, now + ACTIVE_POLL_MS)
 
     # --- Read ---------------------------------------------------------------------------------------------------------
     async def _run(self) -> None:
@@ -183,10 +191,8 @@ class LedgerFeed:
 
     def _take(self, shard: int, entries: Sequence[BookEntry]) -> None:
         """New entries, in order: to the rooms, then to those who listen."""
-        now = self._clock()
         self.entries += len(entries)
-        self._active_until[shard] = now + ACTIVE_MS
-        self._next_poll[shard] = min(self._next_poll.get(shard, now), now + ACTIVE_POLL_MS)
+        self._note_activity(shard)
         self._cursors[shard] = entries[-1].position
         by_room: defaultdict[str, list[LedgerEvent]] = defaultdict(list)
         for entry in entries:

@@ -25,9 +25,9 @@ class Treasury:
         self._feed.on_drop.append(self._clock.look_at)
         shards.watch(self, catalogue_rev)
 
-    def start(self) -> None:
-        """Begin. The shards are owned already, or will be soon."""
-        self._feed.start()
+    async def start(self) -> None:
+        """Begin, before anybody can reach the rooms. A ledger that does not answer is waited for in the background."""
+        await self._feed.start()
         self._clock.start()
         self._sweeper.start()
 

@@ -1,0 +1,158 @@
+"""What rooms hear of the ledger: everything once, in order, soon; also after a ring was lost, and after their owner died."""
+
+from __future__ import annotations
+
+import asyncio
+
+from livecast.adapters.memory_ledger import MemoryLedger
+from livecast.core.bookkeeping import BookEntry
+from livecast.core.money import Movement
+from livecast.core.placement import shard_of
+from livecast.ports import Trouble, Unavailable
+from support.vault import ROOM, Vault
+from support.virtual import VirtualLoop, run_virtual
+
+
+class Unsteady(MemoryLedger):
+    """The memory ledger behind a line that breaks while `broken`. Unlike a real one it never loses its way half through a call."""
+
+    broken = False
+
+    async def read(self, shard: int, after: int, limit: int) -> list[BookEntry]:
+        if self.broken:
+            raise Unavailable("the line is broken")
+        return await super().read(shard, after, limit)
+
+
+def test_a_gift_is_shown_within_a_tick_and_what_is_left_of_a_drop_within_a_second():
+    """A ring is heard at once: viewers see the gift and the rest of the drop, and the last figure is exact."""
+
+    async def main(loop: VirtualLoop) -> None:
+        vault = await Vault(loop).begin()
+        began = loop.time()
+        await vault.give("ann", 5)
+        await vault.until(lambda: ("ann", 5, False) in vault.combos(), "combo")
+        assert loop.time() - began < 0.5
+        assert [line["u"]["id"] for line in vault.state()["board"]] == ["ann"]
+        await vault.drop(stock=2)
+        await vault.step("open")
+        await vault.claim("ann")
+        began = loop.time()
+        await vault.until(lambda: vault.shown() == ("open", 1), "rest")
+        assert loop.time() - began < 1
+        await vault.claim("bob", "cyn")
+        await vault.until(lambda: vault.shown() == ("sold_out", 0), "end")
+
+    run_virtual(main)
+
+
+def test_a_lost_ring_costs_two_seconds_in_a_busy_shard():
+    """Nobody rings, and the gift is shown all the same."""
+
+    async def main(loop: VirtualLoop) -> None:
+        vault = await Vault(loop).begin()
+        await vault.give("ann")
+        await vault.until(vault.combos, "first combo")
+        began = loop.time()
+        await vault.give("bob", ring=False)
+        await vault.until(lambda: ("bob", 1, False) in vault.combos(), "combo of a gift that nobody rang for")
+        assert loop.time() - began < 2.5
+
+    run_virtual(main)
+
+
+def test_a_new_owner_reads_on_where_the_former_one_stopped():
+    """Gifts and claims that came while nobody owned the room are shown by the next owner; those shown before are not again."""
+
+    async def main(loop: VirtualLoop) -> None:
+        vault = await Vault(loop).begin()
+        await vault.drop()
+        await vault.step("open")
+        await vault.give("ann", 2)
+        await vault.until(lambda: ("ann", 2, True) in vault.combos() and vault.shown() == ("open", 3), "combo")
+        vault.die()
+        await vault.give("bob", 3, ring=False)
+        await vault.claim("ann", "bob")
+        await asyncio.sleep(3)
+        before = len(vault.published)
+        await vault.take_over()
+        vault.shards.wake(ROOM)
+        await vault.until(lambda: ("bob", 3, False) in vault.combos(), "combo of the time between")
+        await vault.until(lambda: vault.shown() == ("open", 1), "claims of the time between")
+        del vault.published[:before]
+        assert not [combo for combo in vault.combos() if combo[0] == "ann"]
+        assert [line["u"]["id"] for line in vault.state()["board"]] == ["bob", "ann"]
+        await vault.give("cyn")
+        await vault.until(lambda: ("cyn", 1, False) in vault.combos(), "combo of a gift to the new owner")
+
+    run_virtual(main)
+
+
+def test_a_ledger_that_cannot_be_read_is_read_on_later():
+    """While it does not answer the room goes on without it and the operator is told; then nothing is missing."""
+
+    async def main(loop: VirtualLoop) -> None:
+        ledger = Unsteady(loop.unix_ms, opening=100)
+        vault = await Vault(loop, ledger).begin()
+        await vault.give("ann")
+        await vault.until(vault.combos, "first combo")
+        ledger.broken = True
+        await vault.give("bob")
+        await asyncio.sleep(5)
+        assert "the ledger cannot be read" in [fact.what for fact in vault.facts if isinstance(fact, Trouble)]
+        assert not [combo for combo in vault.combos() if combo[0] == "bob"]
+        ledger.broken = False
+        await vault.until(lambda: ("bob", 1, False) in vault.combos(), "combo once it answers", within_s=3)
+
+    run_virtual(main)
+
+
+def test_nobody_is_woken_for_a_count():
+    """A sleeping room is woken for a gift, for what is left of a drop it is not; and then it knows both."""
+
+    async def main(loop: VirtualLoop) -> None:
+        vault = await Vault(loop).begin()
+        await vault.drop()
+        await vault.step("open")
+        await vault.until(lambda: vault.shown() == ("open", 3), "open drop")
+        await asyncio.sleep(700)
+        assert vault.shards.owned == 0
+        await vault.claim("ann")
+        await asyncio.sleep(5)
+        assert vault.shards.owned == 0
+        await vault.give("ann")
+        await vault.until(lambda: vault.shown() == ("open", 2), "rest")
+        await vault.until(vault.combos, "combo")
+
+    run_virtual(main)
+
+
+def test_a_reversal_takes_a_gift_off_the_board():
+    """Who is left stands where they belong."""
+
+    async def main(loop: VirtualLoop) -> None:
+        vault = await Vault(loop).begin()
+        gift = await vault.give("ann", 9)
+        await vault.give("bob", 3)
+        await vault.until(lambda: [line["u"]["id"] for line in vault.state()["board"]] == ["ann", "bob"], "board")
+        await vault.ledger.reverse_gift(ROOM, gift.tx, "card stolen", loop.unix_ms())
+        vault.treasury.ring(ROOM)
+        await vault.until(lambda: [line["u"]["id"] for line in vault.state()["board"]] == ["bob"], "shorter board")
+
+    run_virtual(main)
+
+
+def test_a_credit_is_told_to_its_owner():
+    """On every socket, with the new balance."""
+
+    async def main(loop: VirtualLoop) -> None:
+        vault = await Vault(loop).begin()
+        await vault.ledger.move(Movement("ann", "t1", 50, "key:shop", "thanks"), loop.unix_ms())
+        vault.treasury.ring("ann")
+        notices = await vault.until(lambda: [n for user, n in vault.notices if user == "ann"], "notice")
+        # The opening balance of development is a booking too.
+        assert notices[-1].kind == "wallet"
+        assert notices[-1].data == {"balance": 10_050, "amount": 50, "memo": "thanks"}
+        assert shard_of("ann") != shard_of(ROOM)
+
+    run_virtual(main)
