@@ -17,7 +17,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from livecast import __version__
-from livecast.edge.api import chat, drops, messages, moderation, rooms, tokens, wallets
+from livecast.edge.api import chat, claims, drops, messages, moderation, rooms, tokens, wallets
 from livecast.edge.api.docs import page
 from livecast.edge.api.openapi import STREAMS_AND_FILES, document
 from livecast.edge.bodies import BODY_BYTES_MAX
@@ -34,7 +34,16 @@ from livecast.edge.sse import EventStreams
 from livecast.ports import IdempotencyStore, Served, StoreError, Trouble
 
 #: The control plane: one table, from which come router, checks and description.
-ROUTES: Final = (*rooms.ROUTES, *chat.ROUTES, *messages.ROUTES, *moderation.ROUTES, *tokens.ROUTES, *drops.ROUTES, *wallets.ROUTES)
+ROUTES: Final = (
+    *rooms.ROUTES,
+    *chat.ROUTES,
+    *messages.ROUTES,
+    *moderation.ROUTES,
+    *tokens.ROUTES,
+    *drops.ROUTES,
+    *claims.ROUTES,
+    *wallets.ROUTES,
+)
 
 #: A request id that we take over from a caller or proxy; any other is replaced by our own.
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")

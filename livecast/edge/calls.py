@@ -6,7 +6,7 @@ get a `Call` that has passed all of it and return an `Outcome`.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Literal, TypeAlias
 
 from aiohttp import web
@@ -22,12 +22,16 @@ from livecast.edge.problems import ProblemError
 
 
 class Outcome(Struct, frozen=True):
-    """What a handler says: a JSON value, its status, headers. A `revision` becomes the entity tag."""
+    """What a handler says: a JSON value, its status, headers. A `revision` becomes the entity tag.
+
+    Or a `stream` of bytes instead of the value, where the route's `content_type` is not JSON's.
+    """
 
     value: Any = None
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     revision: int | None = None
+    stream: AsyncIterator[bytes] | None = None
 
 
 class Call:
@@ -85,6 +89,8 @@ class Route(Struct, frozen=True):
     """The shape of a success."""
     statuses: tuple[int, ...] = (200,)
     """The successes."""
+    content_type: str = "application/json"
+    """Of a success. Only a GET may have another one: its handler streams."""
     makes_room: bool = False
     """The room of the path need not exist yet."""
 

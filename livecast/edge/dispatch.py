@@ -21,7 +21,7 @@ from livecast.edge.conditions import etag, none_match
 from livecast.edge.idempotency import key_of, once
 from livecast.edge.node import Node
 from livecast.edge.problems import Fault, ProblemError, problem_response
-from livecast.ports import IdempotencyStore
+from livecast.ports import IdempotencyStore, StoreError
 
 ROOM_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 USER_ID: Final = re.compile(r"[\x21-\x2e\x30-\x7e]{1,128}")
@@ -41,17 +41,18 @@ def add_routes(app: web.Application, node: Node, store: IdempotencyStore, routes
 def endpoint(node: Node, store: IdempotencyStore, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """The aiohttp handler of one route."""
 
-    async def handle(request: web.Request) -> web.Response:
+    async def handle(request: web.Request) -> web.StreamResponse:
         caller = await caller_of(node, request)
         call = Call(node, request, caller, request[REQUEST_ID])
         await _admit(call, route)
         body = await read_body(request) if route.method != "GET" and route.form != "lines" else b""
 
-        async def answer() -> web.Response:
+        async def answer() -> web.StreamResponse:
             try:
                 call.query = _query(request, route.query) if route.query else None
                 call.body = _body(body, route)
-                return respond(request, await route.handler(call))
+                outcome = await route.handler(call)
+                return respond(request, outcome) if outcome.stream is None else await stream(request, outcome, route.content_type)
             except ProblemError as problem:
                 return problem_response(problem, call.request_id)
 
@@ -73,6 +74,23 @@ def respond(request: web.Request, outcome: Outcome) -> web.Response:
             return web.Response(status=304, headers=headers)
     body = msgspec.json.encode(outcome.value)
     return web.Response(body=body, status=outcome.status, content_type="application/json", headers=headers)
+
+
+async def stream(request: web.Request, outcome: Outcome, content_type: str) -> web.StreamResponse:
+    """An outcome that is sent piece by piece. If it breaks off, so does the connection: nobody takes a part for the whole."""
+    response = web.StreamResponse(status=outcome.status, headers={"Cache-Control": "no-store", **outcome.headers})
+    response.content_type, response.charset = content_type, "utf-8"
+    await response.prepare(request)
+    if outcome.stream is None or request.method == "HEAD":
+        return response
+    try:
+        async for piece in outcome.stream:
+            await response.write(piece)
+    except StoreError as fault:
+        if request.transport is not None:
+            request.transport.abort()
+        raise ConnectionAbortedError(str(fault)) from fault
+    return response
 
 
 async def _admit(call: Call, route: Route) -> None:

@@ -47,8 +47,8 @@ def key_of(request: web.Request, caller: str) -> str | None:
 
 
 async def once(
-    store: IdempotencyStore, observer: Observer, key: str, body: bytes, answer: Callable[[], Awaitable[web.Response]]
-) -> web.Response:
+    store: IdempotencyStore, observer: Observer, key: str, body: bytes, answer: Callable[[], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
     """What `answer()` says, or what it said the first time. `answer` must turn its problems into responses."""
     digest = hashlib.sha256(body).digest()
     try:
@@ -73,8 +73,8 @@ async def once(
     return response
 
 
-def _kept(response: web.Response) -> bytes | None:
-    if response.status == 429 or response.status >= 500:
+def _kept(response: web.StreamResponse) -> bytes | None:
+    if not isinstance(response, web.Response) or response.status == 429 or response.status >= 500:
         return None
     headers = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
     body = response.body if isinstance(response.body, bytes | bytearray) else b""

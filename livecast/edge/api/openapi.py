@@ -24,6 +24,7 @@ PATH_PARTS: Final[dict[str, tuple[str, str]]] = {
     "room": ("A room's id.", r"^[A-Za-z0-9_-]{1,64}$"),
     "user": ("A user's id, percent-encoded where needed.", r"^[\x21-\x2e\x30-\x7e]{1,128}$"),
     "drop": ("A drop's id.", r"^[^/]{1,64}$"),
+    "serial": ("A claim's number within its drop.", r"^[0-9]{1,15}$"),
     "epoch": ("The lifetime that frame numbers count in.", r"^[A-Za-z0-9]{1,64}$"),
     "seq": ("A frame's number.", r"^[0-9]{1,15}$"),
     "k": ("A bundle's number: it holds the frames 10k to 10k+9.", r"^[0-9]{1,15}$"),
@@ -210,8 +211,10 @@ def _needs_body(shape: Any) -> bool:
 
 def _responses(route: Route, schema_of: dict[Any, dict[str, Any]]) -> dict[str, Any]:
     shape = schema_of[route.answer] if route.answer else {"type": "object"}
-    said = {str(status): {"description": "Done.", "content": {"application/json": {"schema": shape}}} for status in route.statuses}
-    if route.method == "GET":
+    if route.content_type != "application/json":
+        shape = {"type": "string"}
+    said = {str(status): {"description": "Done.", "content": {route.content_type: {"schema": shape}}} for status in route.statuses}
+    if route.method == "GET" and route.content_type == "application/json":
         said["304"] = {"description": "Not changed since the `If-None-Match` that you have."}
     refusals = {400, 401, 403, 429, *_ALWAYS}
     if "{" in route.path or route.query:

@@ -1,0 +1,177 @@
+"""What was won: a drop's claims in pages and as CSV, and what becomes of each of them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import AsyncIterator, Sequence
+from typing import Annotated, Final
+
+from msgspec import Meta, Struct
+
+from livecast.core.commands import Reason
+from livecast.core.errors import Refusal
+from livecast.core.money import AMOUNT_MAX
+from livecast.core.units import Confirm, Drop, Release, Revoke, Unit, UnitState, UnitStep
+from livecast.edge import cursors
+from livecast.edge.api.drops import found
+from livecast.edge.calls import Call, Outcome, Route
+from livecast.edge.money import CodeOf
+from livecast.edge.problems import ProblemError
+from livecast.ledger import Ledger
+
+CSV_UNITS: Final = 1_000
+"""Units read at once for a CSV: some 100 KB of it."""
+OrderId = Annotated[str, Meta(min_length=1, max_length=128)]
+Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")]
+Money = Annotated[int, Meta(ge=0, le=AMOUNT_MAX)]  # in the currency's smallest unit
+
+
+class ClaimLine(Struct, omit_defaults=True):
+    """A unit that was granted, and what became of it. `amount` is in the smallest unit of `currency`."""
+
+    serial: int
+    user: str
+    state: UnitState
+    at: int
+    code: str = ""
+    expires_at: int | None = None
+    order_id: str = ""
+    amount: int | None = None
+    currency: str = ""
+    changed_at: int | None = None
+    reason: str = ""
+    test: bool = False
+
+
+class ClaimPage(Struct):
+    """A page of a drop's claims in the order of their serials."""
+
+    data: list[ClaimLine]
+    next_cursor: str | None
+
+
+class ListClaims(Struct, frozen=True):
+    """Which page."""
+
+    limit: Annotated[int, Meta(ge=1, le=200)] = 50
+    cursor: cursors.Cursor = ""
+
+
+class ConfirmClaim(Struct, frozen=True, forbid_unknown_fields=True):
+    """The order that bought the unit."""
+
+    order_id: OrderId
+    amount: Money | None = None
+    currency: Currency | None = None
+
+
+class RevokeClaim(Struct, frozen=True, forbid_unknown_fields=True):
+    """Why, and whether somebody else may have the unit."""
+
+    reason: Reason = ""
+    return_stock: bool = False
+
+
+async def list_claims(call: Call) -> Outcome:
+    """The cursor is the page's last serial: a page that was full once is the same for good, but for what became of its units."""
+    wanted: ListClaims = call.query
+    drop, code_of = await _drop(call)
+    after = cursors.read_number(wanted.cursor, 0)
+    units = await call.money.ledger.units(call.room, drop.id, after, wanted.limit)
+    more = len(units) == wanted.limit and units[-1].serial < drop.granted
+    lines = [_as_told(unit, drop, code_of) for unit in units]
+    return Outcome(ClaimPage(lines, cursors.make(str(units[-1].serial)) if more else None))
+
+
+async def claims_csv(call: Call) -> Outcome:
+    """All of them as of now, in the order of their serials; read and sent piece by piece."""
+    drop, code_of = await _drop(call)
+    ledger = call.money.ledger
+    first = await ledger.units(call.room, drop.id, 0, CSV_UNITS)
+    headers = {"Content-Disposition": f'attachment; filename="claims-{call.room}-{drop.id}.csv"'}
+    return Outcome(headers=headers, stream=_csv(ledger, drop, code_of, first))
+
+
+async def confirm_claim(call: Call) -> Outcome:
+    """Bought. Again with the same order: no change; with another one: conflict."""
+    body: ConfirmClaim = call.body
+    return await _step(call, Confirm(body.order_id, body.amount, body.currency or ""))
+
+
+async def release_claim(call: Call) -> Outcome:
+    """Back to stock; its user may claim again."""
+    return await _step(call, Release())
+
+
+async def revoke_claim(call: Call) -> Outcome:
+    """Taken away."""
+    body: RevokeClaim = call.body
+    return await _step(call, Revoke(body.reason, body.return_stock))
+
+
+async def _step(call: Call, step: UnitStep) -> Outcome:
+    money, serial = call.money, call.path("serial")
+    drop, code_of = await _drop(call)
+    if not (serial.isascii() and serial.isdigit() and len(serial) <= 15):
+        raise ProblemError("not_found")
+    answer = await money.ledger.step_unit(call.room, drop.id, int(serial), step, call.node.clock())
+    if isinstance(answer, Refusal):
+        raise ProblemError.of(answer)
+    money.ring(call.room)
+    return Outcome(_as_told(answer, drop, code_of))
+
+
+async def _drop(call: Call) -> tuple[Drop, CodeOf]:
+    return await found(call), await call.money.coder(call.room, call.path("drop"))
+
+
+def _as_told(unit: Unit, drop: Drop, code_of: CodeOf) -> ClaimLine:
+    return ClaimLine(
+        serial=unit.serial,
+        user=unit.user,
+        state=unit.state,
+        at=unit.at,
+        code=code_of(unit),
+        expires_at=unit.expires_at,
+        order_id=unit.order_id,
+        amount=unit.amount,
+        currency=unit.currency,
+        changed_at=unit.changed_at,
+        reason=unit.reason,
+        test=drop.terms.test,
+    )
+
+
+async def _csv(ledger: Ledger, drop: Drop, code_of: CodeOf, units: Sequence[Unit]) -> AsyncIterator[bytes]:
+    """Lines as RFC 4180 has them, the first with the columns' names. Times are Unix ms; what is not there is empty."""
+    columns = ClaimLine.__struct_fields__
+    yield _lines([columns])
+    while units:
+        lines = [_as_told(unit, drop, code_of) for unit in units]
+        yield _lines([[_cell(getattr(line, column)) for column in columns] for line in lines])
+        units = await ledger.units(drop.room, drop.id, units[-1].serial, CSV_UNITS)
+
+
+def _lines(rows: Sequence[Sequence[str]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+_CLAIMS: Final = "/v1/rooms/{room}/drops/{drop}/claims"
+_CLAIM: Final = f"{_CLAIMS}/{{serial}}"
+_SETTLE: Final = ("claims:settle",)
+ROUTES: Final = (
+    Route("GET", _CLAIMS, list_claims, _SETTLE, "List a drop's claims, in the order of their serials.",
+          query=ListClaims, answer=ClaimPage),
+    Route("GET", f"{_CLAIMS}.csv", claims_csv, _SETTLE, "All claims of a drop as CSV.", content_type="text/csv"),
+    Route("POST", f"{_CLAIM}/confirm", confirm_claim, _SETTLE, "A claim was bought.", body=ConfirmClaim, answer=ClaimLine),
+    Route("POST", f"{_CLAIM}/release", release_claim, _SETTLE, "A reserved claim is not wanted: back to stock.",
+          answer=ClaimLine),
+    Route("POST", f"{_CLAIM}/revoke", revoke_claim, _SETTLE, "Take a claim away.", body=RevokeClaim, answer=ClaimLine),
+)  # fmt: skip
