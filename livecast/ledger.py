@@ -10,11 +10,12 @@ crash leaves between is found by `pending` and brought to its end by `finish`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol, TypeAlias
+from collections.abc import AsyncIterator, Sequence
+from typing import Final, Protocol, TypeAlias
 
 from msgspec import Struct
 
+from livecast.core.audit import Audit, ShardPicture, Sums
 from livecast.core.bookkeeping import BookEntry
 from livecast.core.errors import Refusal
 from livecast.core.money import (
@@ -70,6 +71,9 @@ class UploadedCodes(Struct, frozen=True):
     lines: int
     repeated: tuple[int, ...] = ()
 
+
+ENTRIES_READ_MAX: Final = 1000
+"""Entries in one read of an audit: at 500 grants each some 30 MB, at 100 bytes some 100 KB."""
 
 MovementAnswer: TypeAlias = Moved | Refusal
 DropAnswer: TypeAlias = Drop | Refusal
@@ -230,6 +234,12 @@ class Ledger(Protocol):
     async def expect(self, shard: int, position: int) -> None:
         """The shard was seen at `position` before: should it turn out to stand lower, its money closes for all."""
 
+    def pictures(self) -> AsyncIterator[ShardPicture]:
+        """What is kept of every shard that has anything, each as of one position. For audits: it goes over the whole store.
+
+        Raises `Unavailable` if a shard is too busy to be caught at one position.
+        """
+
     async def confirm(self, shard: int, now: int) -> ShardStatus:
         """Open a closed shard again as it is: what is missing is lost. Its position goes on above all that were ever seen."""
 
@@ -244,3 +254,16 @@ async def finish(ledger: Ledger, pending: Pending, now: int) -> None:
     else:
         await ledger.move(refund_of(pending.gift), now)
     await ledger.clear_pending(pending, now)
+
+
+async def audit(ledger: Ledger) -> Sums:
+    """Replay everything and compare it with what is kept, beside whatever goes on. Raises `core.audit.Difference`."""
+    auditor = Audit()
+    async for picture in ledger.pictures():
+        entries: list[BookEntry] = []
+        while page := await ledger.read(picture.shard, entries[-1].position if entries else 0, ENTRIES_READ_MAX):
+            entries += (entry for entry in page if entry.position <= picture.position)
+            if page[-1].position > picture.position:
+                break
+        auditor.compare(auditor.replay(picture.shard, entries), picture)
+    return auditor.finish()

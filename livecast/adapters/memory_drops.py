@@ -105,6 +105,7 @@ class MemoryDrops:
             same = (kept.made.terms, kept.made.about) == (drop.terms, drop.about)
             return kept.picture if same else Refusal("conflict")
         kept = self._drops[drop.room][drop.id] = KeptDrop(drop, now, self._counted(drop.room, drop.terms))
+        kept.change()
         return kept.enter(shard, "create", now)
 
     async def change_drop(self, room: str, drop: str, change: DropChange, now: int) -> DropAnswer:

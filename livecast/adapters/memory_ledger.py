@@ -5,15 +5,16 @@ It keeps every promise of `ledger.Ledger` but durability: its operations are saf
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 from livecast.adapters.memory_books import CONFIRM_STEP, Books
-from livecast.adapters.memory_claims import MemoryClaims
+from livecast.adapters.memory_picture import MemoryPictures
+from livecast.core.audit import ShardPicture
 from livecast.core.bookkeeping import BookEntry, ShardConfirmed
 from livecast.ledger import ShardStatus
 
 
-class MemoryLedger(MemoryClaims):
+class MemoryLedger(MemoryPictures):
     """`ledger.Ledger` in memory. `clock` is the store's clock, the second one beside each caller's.
 
     Every wallet begins with `opening` coins: 0 but in development.
@@ -30,6 +31,11 @@ class MemoryLedger(MemoryClaims):
     async def read(self, shard: int, after: int, limit: int) -> list[BookEntry]:
         """Entries above a position."""
         return [entry for entry in self._books.shards[shard].entries if entry.position > after][:limit]
+
+    async def pictures(self) -> AsyncIterator[ShardPicture]:
+        """What is kept of every shard that has anything."""
+        for picture in self.pictures_now():
+            yield picture
 
     async def expect(self, shard: int, position: int) -> None:
         """The shard was seen at `position` before."""

@@ -20,6 +20,7 @@ from livecast.core.money import (
     Moved,
     Movement,
     Pending,
+    PendingKind,
     Rank,
     SpendLimits,
     Takings,
@@ -93,7 +94,7 @@ class MemoryMoney:
         self._wallets: dict[str, KeptWallet] = {}
         self._moved: ForATime[tuple[Movement, Moved]] = ForATime(books.clock, TX_KEEP_MS)
         self._debited: ForATime[tuple[int, Moved]] = ForATime(books.clock, TX_KEEP_MS)
-        self._pending: dict[tuple[int, str, str], Pending] = {}
+        self._pending: dict[tuple[int, PendingKind, str], Pending] = {}
         self._gifts: ForATime[tuple[GiftRecord, GiftRecord]] = ForATime(books.clock, GIFT_KEEP_MS)  # as first booked, and as now
         self._boards: defaultdict[tuple[str, str], defaultdict[str, Purse]] = defaultdict(lambda: defaultdict(Purse))
         self._takings: defaultdict[tuple[str, str | None], KeptTakings] = defaultdict(KeptTakings)

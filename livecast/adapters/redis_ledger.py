@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 from livecast.adapters.memory_books import CONFIRM_STEP
-from livecast.adapters.redis_claims import RedisClaims
 from livecast.adapters.redis_ledger_calls import LedgerCalls, LedgerServer, behind
 from livecast.adapters.redis_ledger_entries import entry_of
+from livecast.adapters.redis_picture import RedisPictures
+from livecast.core.audit import ShardPicture
 from livecast.core.bookkeeping import BookEntry
 from livecast.ledger import ShardStatus
 
 
-class RedisLedger(RedisClaims):
+class RedisLedger(RedisPictures):
     """`ledger.Ledger` on one server. `close` ends its own calls; the server is the composition root's to close.
 
     `replicas`: how many must have an operation on disk before it is answered. Every wallet begins with `opening` coins: 0 but
@@ -19,6 +22,7 @@ class RedisLedger(RedisClaims):
 
     def __init__(self, server: LedgerServer, *, replicas: int = 0, opening: int = 0) -> None:
         super().__init__(LedgerCalls(server, replicas), opening)
+        self._server = server
 
     async def position(self, shard: int) -> ShardStatus:
         """Where the shard's ledger stands."""
@@ -32,6 +36,10 @@ class RedisLedger(RedisClaims):
         """Entries above a position."""
         (found,) = await self._calls.read(shard, ("XRANGE", f"{{s{shard}}}:ledger", f"({after}-0", "+", "COUNT", limit))
         return [entry_of(id_, fields) for id_, fields in found]
+
+    def pictures(self) -> AsyncIterator[ShardPicture]:
+        """What is kept of every shard that has anything."""
+        return self.pictures_on(self._server)
 
     async def expect(self, shard: int, position: int) -> None:
         """The shard was seen at `position` before."""

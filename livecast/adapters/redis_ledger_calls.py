@@ -53,6 +53,7 @@ class LedgerServer(RedisServer):
 
     def __init__(self, url: str, *, durability: Durability = "always", deadline_s: float = DEADLINE_S) -> None:
         super().__init__(url, deadline_s=deadline_s)
+        self.durability = durability
         if durability == "always":
             self._pool.connection_kwargs["redis_connect_func"] = _connect_checked
 
@@ -95,7 +96,7 @@ class LedgerCalls:
     Calls raise `Unavailable`: in doubt. `LedgerClosed`: not done.
     """
 
-    def __init__(self, server: RedisServer, replicas: int) -> None:
+    def __init__(self, server: LedgerServer, replicas: int) -> None:
         self._server = server
         self._replicas = replicas
         self._seen: defaultdict[int, int] = defaultdict(int)
@@ -108,7 +109,7 @@ class LedgerCalls:
         tag = f"{{s{shard}}}:"
         head = (f"{tag}barrier", f"{tag}closed", f"{tag}ledger", self._seen[shard], now, tag)
         position, *answer = await (self._bulk if bulk else self._lane).call(script, *head, *arguments)
-        self._seen[shard] = max(self._seen[shard], position)
+        self._saw(shard, position)
         if answer[0] == b"CLOSED":
             raise LedgerClosed(behind(int(answer[1]), int(answer[2])))
         return list(answer)
@@ -117,6 +118,7 @@ class LedgerCalls:
         """One moment's picture of a shard, of nothing that is not safe."""
         barrier = f"{{s{shard}}}:barrier"
         first = ("INCR", barrier) if self._replicas else ("GET", barrier)
+        seen = self._seen[shard]  # before it is sent: what is seen meanwhile may come after this picture
         try:
             async with asyncio.timeout(self._server.deadline_s):
                 answers = await self._exchange([("MULTI",), first, *commands, ("EXEC",)])
@@ -131,8 +133,8 @@ class LedgerCalls:
         for answer in found:
             if isinstance(answer, Exception):
                 raise StoreError(str(answer))
-        if int(position or 0) < self._seen[shard]:
-            await self.expect(shard, self._seen[shard])
+        if int(position or 0) < seen:
+            await self.expect(shard, seen)
         return found
 
     async def expect(self, shard: int, position: int) -> None:
@@ -146,23 +148,18 @@ class LedgerCalls:
     async def confirm(self, shard: int, now: int, step: int) -> None:
         """Open a closed shard again."""
         tag = f"{{s{shard}}}:"
-        answer = await self._lane.call(CONFIRM, f"{tag}barrier", f"{tag}closed", f"{tag}ledger", step, now)
-        self._seen[shard] = max(self._seen[shard], answer[0])
-
-    async def scan(self, pattern: str) -> list[bytes]:
-        """Names of keys. For audits: it goes over the whole store."""
-        found: set[bytes] = set()
-        cursor = b"0"
-        while True:
-            cursor, names = await self._server.run("SCAN", cursor, "MATCH", pattern, "COUNT", 1000)
-            found.update(names)
-            if cursor == b"0":
-                return sorted(found)
+        position, _ = await self._lane.call(CONFIRM, f"{tag}barrier", f"{tag}closed", f"{tag}ledger", step, now)
+        self._saw(shard, position)
 
     async def close(self) -> None:
         """Calls under way raise `Unavailable`."""
         await self._lane.close()
         await self._bulk.close()
+
+    def _saw(self, shard: int, position: int) -> None:
+        """A store for development may lose what it said."""
+        if self._server.durability != "none":
+            self._seen[shard] = max(self._seen[shard], position)
 
     async def _execute(self, calls: Sequence[Command]) -> list[Any]:
         """Run calls (a script, then its keys and arguments) in one round trip, one more for those the server does not know."""

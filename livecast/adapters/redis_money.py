@@ -160,7 +160,7 @@ class RedisMoney:
         (found,) = await self._calls.read(shard, window)
         if not found:
             return []
-        (gifts,) = await self._calls.read(shard, ("HMGET", f"{tag}pending:gifts", *found[::2]))
+        (gifts,) = await self._calls.read(shard, ("HMGET", f"{tag}pending_gifts:all", *found[::2]))
         return [
             Pending(_kind_of(name), shard, decode_gift(gift), int(since))
             for name, since, gift in zip(found[::2], found[1::2], gifts, strict=True)

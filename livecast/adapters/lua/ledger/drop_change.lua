@@ -5,7 +5,7 @@
 -- ARGV  4 name  5 tx  6 digest  7 keep_ms  8 stock_max  9 stock_delta  10 closes_at ("" as it is)
 --      11 "1" with about  12 about  13 field  14 value … of whole new terms
 -- Answer  {position, "OK", drop}        changed now or before
---         {position, "REFUSED", code, field}
+--         {position, "REFUSED", code, field or sentence}
 -- Idempotent by (drop, tx).
 
 local drop = load_drop(ARGV[4])
@@ -33,7 +33,7 @@ drop.closes_at = tonumber(ARGV[10]) or drop.closes_at
 if drop.stock < math.max(1, drop.granted - drop.returned) or drop.stock > tonumber(ARGV[8]) then
   return {position, 'REFUSED', 'invalid', 'stock_delta'}
 elseif not early and is_short_of_codes(drop) then
-  return {position, 'REFUSED', 'conflict', ''}
+  return {position, 'REFUSED', 'conflict', 'There are fewer codes than that.'}
 end
 if ARGV[11] == '1' then
   redis.call('HSET', key('drop', drop.name), 'about', ARGV[12])

@@ -2,7 +2,7 @@
 --
 --   debit:<tx> (string)     the answer, kept for keep_ms: body, balance, number, at
 --   pending:all (zset)      "commit/<tx>", by when it was noted
---   pending:gifts (hash)    "commit/<tx>" -> gift
+--   pending_gifts:all (hash)    "commit/<tx>" -> gift
 --
 -- ARGV  4 tx  5 body  6 user  7 value  8 objection  9 counter  10 memo  11 opening  12 keep_ms
 --      13 per_gift  14 per_day  15 per_month ("" for no bound)  16 day  17 month  18 gift (MessagePack)
@@ -48,5 +48,5 @@ wallet.spent_day, wallet.spent_month = spent_day, spent_month
 save_wallet(wallet)
 redis.call('SET', debit_key, cmsgpack.pack({body, wallet.balance, wallet.n, now}), 'PX', ARGV[12])
 redis.call('ZADD', key('pending', 'all'), now, 'commit/' .. tx)
-redis.call('HSET', key('pending', 'gifts'), 'commit/' .. tx, ARGV[18])
+redis.call('HSET', key('pending_gifts', 'all'), 'commit/' .. tx, ARGV[18])
 return {position, 'OK', wallet.balance, wallet.n, now}

@@ -20,6 +20,6 @@ end)
 redis.call('HSET', gift_key, 'reversed_at', now, 'reason', ARGV[6], 'total', total)
 if held[11] == 'wallet' then
   redis.call('ZADD', key('pending', 'all'), now, 'refund/' .. ARGV[4])
-  redis.call('HSET', key('pending', 'gifts'), 'refund/' .. ARGV[4], held[1])
+  redis.call('HSET', key('pending_gifts', 'all'), 'refund/' .. ARGV[4], held[1])
 end
 return {position, 'OK', held[1], tonumber(held[2]), total, now, ARGV[6]}

@@ -8,6 +8,6 @@ if redis.call('ZSCORE', key('pending', 'all'), ARGV[4]) then
   local kind, tx = string.match(ARGV[4], '^(%a+)/(.*)$')
   append(next_position(), 'cleared', 'kind', kind, 'tx', tx)
   redis.call('ZREM', key('pending', 'all'), ARGV[4])
-  redis.call('HDEL', key('pending', 'gifts'), ARGV[4])
+  redis.call('HDEL', key('pending_gifts', 'all'), ARGV[4])
 end
 return {position, 'OK'}

@@ -1,0 +1,358 @@
+"""The Redis ledger when the server does not behave. What it promises otherwise is in `tests/contract`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from livecast.adapters.redis_ledger import RedisLedger
+from livecast.adapters.redis_ledger_calls import LedgerServer
+from livecast.core.audit import Difference
+from livecast.core.money import Movement, SpendLimits
+from livecast.core.placement import shard_of
+from livecast.core.units import REFUSALS_KEEP_MS, Claim, ClaimAnswer, Entered, NotWon, Order, Won
+from livecast.ledger import LedgerClosed, audit
+from livecast.ports import StoreError, Unavailable
+from support.drops import BROADCAST, NOW, ROOM, click, clicks, make, opened, rose, short, step
+
+SHARD = shard_of(ROOM)
+TAG = f"{{s{SHARD}}}:"
+
+
+@pytest.fixture
+async def ledger(ledger_valkey: str) -> AsyncIterator[RedisLedger]:
+    """A ledger on a healthy server."""
+    server = LedgerServer(ledger_valkey)
+    made = RedisLedger(server)
+    yield made
+    await made.close()
+    await server.close()
+
+
+@pytest.fixture
+async def crash_ledger(crashable_ledger: Any) -> AsyncIterator[RedisLedger]:
+    """A ledger on a server that will be hurt."""
+    server = LedgerServer(crashable_ledger.url)
+    made = RedisLedger(server)
+    yield made
+    await made.close()
+    await server.close()
+
+
+async def until_answered(ledger: RedisLedger, claims: list[Claim]) -> list[ClaimAnswer]:
+    """What an edge does: the same cids, again."""
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                return await clicks(ledger, claims)
+            except Unavailable:
+                await asyncio.sleep(0.01)
+
+
+# --- Crashes ----------------------------------------------------------------------------------------------------------
+async def test_killed_during_claims(crash_ledger: RedisLedger, crashable_ledger: Any) -> None:
+    """Kill -9 of the server while batches run: what was answered before stays as it was, what was in doubt is settled by
+    repeating it, and is the same ever after. Nothing is granted twice, and the auditor finds nothing.
+    """
+    await opened(crash_ledger, stock=3000)
+    batches = [[Claim(f"user-{n}-{k}", "c1") for k in range(50)] for n in range(100)]
+    answered: dict[int, list[ClaimAnswer]] = {}
+    in_doubt: set[int] = set()
+
+    async def run(n: int) -> None:
+        try:
+            answered[n] = await clicks(crash_ledger, batches[n])
+        except Unavailable:
+            in_doubt.add(n)
+            await asyncio.sleep(0.05)  # a dead server refuses at once: some batches are to meet the living one
+
+    async def storm() -> None:
+        for n in range(0, 100, 4):
+            await asyncio.gather(*(run(k) for k in range(n, n + 4)))
+
+    storming = asyncio.create_task(storm())
+    for enough in (8, 60):
+        while len(answered) + len(in_doubt) < enough:  # noqa: ASYNC110 - a kill in the middle is what is wanted, not an event
+            await asyncio.sleep(0.001)
+        crashable_ledger.kill()
+        await asyncio.to_thread(crashable_ledger.start)
+    await storming
+    assert answered
+    assert in_doubt
+    settled = {n: await until_answered(crash_ledger, batches[n]) for n in range(100)}
+    for n, answers in answered.items():
+        assert [_outcome(each) for each in settled[n]] == [_outcome(each) for each in answers]
+    won = [
+        (claim.user, answer.serial)
+        for n in range(100)
+        for claim, answer in zip(batches[n], settled[n], strict=True)
+        if isinstance(answer, Won)
+    ]
+    assert sorted(serial for _, serial in won) == list(range(1, 3001))
+    assert len({user for user, _ in won}) == 3000
+    assert (await audit(crash_ledger)).units == 3000
+
+
+def _outcome(answer: ClaimAnswer) -> object:
+    return (answer.serial, answer.at) if isinstance(answer, Won) else short(answer)
+
+
+async def test_killed_during_movements(crash_ledger: RedisLedger, crashable_ledger: Any) -> None:
+    """Credits repeated by their tx until they are answered are there exactly once."""
+
+    async def credit(n: int) -> None:
+        async with asyncio.timeout(20):
+            while True:
+                try:
+                    await crash_ledger.move(Movement(f"u{n % 7}", f"t{n}", 1, "key:k"), NOW)
+                except Unavailable:
+                    await asyncio.sleep(0.01)
+                else:
+                    return
+
+    async def all_of_them() -> None:
+        for n in range(0, 600, 30):
+            await asyncio.gather(*(credit(k) for k in range(n, n + 30)))
+
+    running = asyncio.create_task(all_of_them())
+    for _ in range(2):
+        await asyncio.sleep(0.03)
+        crashable_ledger.kill()
+        await asyncio.to_thread(crashable_ledger.start)
+    await running
+    sums = await audit(crash_ledger)
+    assert (sums.coins, sums.entries) == (600, 600)
+
+
+async def test_frozen_server(crash_ledger: RedisLedger, crashable_ledger: Any) -> None:
+    """A server that hangs makes every call `Unavailable` within a second, those queued behind others included; thawed, the
+    repeat tells what became of it.
+    """
+    await opened(crash_ledger, stock=2)
+    crashable_ledger.freeze()
+    began = time.monotonic()
+    calls = [clicks(crash_ledger, [Claim(f"u{n}", "c")] * 100) for n in range(20)]
+    reads = [crash_ledger.wallet("ann"), crash_ledger.units(ROOM, "d1", 0, 9)]
+    answers = await asyncio.gather(*calls, *reads, return_exceptions=True)
+    assert {type(answer) for answer in answers} == {Unavailable}
+    assert time.monotonic() - began < 1
+    crashable_ledger.thaw()
+    settled = [(await until_answered(crash_ledger, [Claim(f"u{n}", "c")]))[0] for n in range(20)]
+    assert sorted(answer.serial for answer in settled if isinstance(answer, Won)) == [1, 2]
+    await audit(crash_ledger)
+
+
+async def test_a_server_that_forgot_its_scripts(ledger: RedisLedger, ledger_server: Any) -> None:
+    """They are loaded again within the call, different ones in one pipeline included."""
+    await opened(ledger)
+    ledger_server.command("SCRIPT", "FLUSH")
+    moved, answer, drop = await asyncio.gather(
+        ledger.move(Movement("ann", "t", 5, "key:k"), NOW), click(ledger, "ann"), make(ledger, "d2")
+    )
+    assert (getattr(moved, "balance", None), short(answer), drop.state) == (5, 1, "draft")
+
+
+async def test_a_server_out_of_memory_does_nothing_by_halves(ledger: RedisLedger, ledger_server: Any) -> None:
+    """Claims are refused as a whole with `Unavailable`; with room again the same cids are decided."""
+    await opened(ledger)
+    before = await ledger.position(SHARD)
+    ledger_server.command("CONFIG", "SET", "maxmemory", "1")
+    try:
+        with pytest.raises(Unavailable, match="memory"):
+            await click(ledger, "ann")
+    finally:
+        ledger_server.command("CONFIG", "SET", "maxmemory", "0")
+    assert await ledger.position(SHARD) == before
+    assert short(await click(ledger, "ann")) == 1
+
+
+async def test_a_cancelled_caller_disturbs_no_other(ledger: RedisLedger) -> None:
+    """Of calls that share a pipeline each is its own caller's affair."""
+    tasks = [asyncio.create_task(ledger.move(Movement("ann", f"t{n}", 1, "key:k"), NOW)) for n in range(20)]
+    await asyncio.sleep(0)
+    for task in tasks[::2]:
+        task.cancel()
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [isinstance(answer, asyncio.CancelledError) for answer in answers] == [True, False] * 10
+    await audit(ledger)
+
+
+# --- Durability -------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("setting", "value"), [("appendfsync", "everysec"), ("appendfsync", "no"), ("appendonly", "no")])
+async def test_money_is_closed_on_a_server_that_could_lose_it(crashable_ledger: Any, setting: str, value: str) -> None:
+    """The message says what to set; once that is done the next connection opens money. `external` and `none` do not look."""
+    crashable_ledger.command("CONFIG", "SET", setting, value)
+    server = LedgerServer(crashable_ledger.url)
+    ledger = RedisLedger(server)
+    for call in (ledger.wallet("ann"), ledger.move(Movement("ann", "t", 1, "key:k"), NOW)):
+        with pytest.raises(LedgerClosed, match=f"{setting} {value}.*Set {setting}"):
+            await call
+    for durability in ("external", "none"):
+        trusting = LedgerServer(crashable_ledger.url, durability=durability)
+        assert (await RedisLedger(trusting).wallet("ann")).balance == 0
+        await trusting.close()
+    crashable_ledger.command("CONFIG", "SET", setting, "yes" if setting == "appendonly" else "always")
+    assert (await ledger.wallet("ann")).balance == 0
+    await ledger.close()
+    await server.close()
+
+
+async def test_durability_is_checked_at_every_reconnect(crash_ledger: RedisLedger, crashable_ledger: Any) -> None:
+    """A server that came back with other settings gets no money."""
+    await crash_ledger.move(Movement("ann", "t1", 1, "key:k"), NOW)
+    crashable_ledger.command("CONFIG", "SET", "appendfsync", "everysec")
+    crashable_ledger.command("CLIENT", "KILL", "TYPE", "NORMAL", "SKIPME", "YES")
+    for _ in range(16):  # as many as may notice first that their connection is gone
+        with pytest.raises(Unavailable) as raised:
+            await crash_ledger.move(Movement("ann", "t2", 1, "key:k"), NOW)
+        if isinstance(raised.value, LedgerClosed):
+            return
+    pytest.fail("money stayed open")
+
+
+async def test_without_a_replica_nothing_is_acknowledged(ledger_valkey: str) -> None:
+    """One replica is required and none is there: every answer is in doubt, that of a repeat and of a read as well."""
+    server = LedgerServer(ledger_valkey, deadline_s=0.2)
+    ledger = RedisLedger(server, replicas=1)
+    for call in (
+        ledger.move(Movement("ann", "t", 1, "key:k"), NOW),
+        ledger.move(Movement("ann", "t", 1, "key:k"), NOW),
+        ledger.wallet("ann"),
+    ):
+        with pytest.raises(Unavailable):
+            await call
+    await ledger.close()
+    await server.close()
+
+
+# --- Loss -------------------------------------------------------------------------------------------------------------
+async def test_a_store_that_came_back_empty_sells_nothing(ledger: RedisLedger, ledger_server: Any) -> None:
+    """The first call finds it behind and does nothing; so does every process, until an operator confirms."""
+    await opened(ledger)
+    assert short(await click(ledger, "ann")) == 1
+    ledger_server.command("FLUSHALL")
+    with pytest.raises(LedgerClosed, match="confirm"):
+        await make(ledger)
+    server = LedgerServer(ledger_server.url)
+    fresh = RedisLedger(server)
+    with pytest.raises(LedgerClosed):
+        await make(fresh)
+    await fresh.confirm(SHARD, NOW)
+    await make(fresh)
+    await step(ledger, "open")
+    assert short(await click(ledger, "ann")) == 1
+    await fresh.close()
+    await server.close()
+
+
+async def test_a_read_notices_that_something_is_missing(ledger: RedisLedger, ledger_server: Any) -> None:
+    """Whoever only reads closes the shard for those who write."""
+    await opened(ledger)
+    ledger_server.command("FLUSHALL")
+    assert await ledger.read(SHARD, 0, 9) == []
+    assert "was seen" in (await ledger.position(SHARD)).closed
+
+
+async def test_a_store_for_development_may_lose_what_it_said(ledger_server: Any, ledger_valkey: str) -> None:
+    """With `durability` "none" nobody is asked to confirm anything."""
+    server = LedgerServer(ledger_valkey, durability="none")
+    ledger = RedisLedger(server)
+    await opened(ledger)
+    ledger_server.command("FLUSHALL")
+    await opened(ledger)
+    await ledger.close()
+    await server.close()
+
+
+# --- Memory -----------------------------------------------------------------------------------------------------------
+async def test_refusals_leave_nothing_for_good(ledger: RedisLedger, ledger_server: Any) -> None:
+    """A sold out drop that is clicked on grows by one key per user, which is gone after ten minutes; what was only early or
+    not eligible leaves nothing at all.
+    """
+    await make(ledger, stock=1)
+    keys = int(ledger_server.command("DBSIZE")[1:])
+    for n in range(50):
+        assert short(await click(ledger, f"u{n}")) == "not_open"
+    await step(ledger, "open")
+    for n in range(50):
+        assert short(await click(ledger, f"u{n}", missing=True)) == "not_eligible"
+    assert int(ledger_server.command("DBSIZE")[1:]) == keys
+    await click(ledger, "winner")
+    sold_out = int(ledger_server.command("DBSIZE")[1:])
+    for n in range(100):
+        answer = await click(ledger, f"u{n % 10}", f"c{n}")
+        assert isinstance(answer, NotWon)
+    assert int(ledger_server.command("DBSIZE")[1:]) == sold_out + 10
+    expires_in_ms = int(ledger_server.command("PTTL", f"{TAG}refused:{ROOM}/d1/u1")[1:])
+    assert REFUSALS_KEEP_MS - 5000 < expires_in_ms <= REFUSALS_KEEP_MS
+
+
+# --- The auditor ------------------------------------------------------------------------------------------------------
+TAMPERING: dict[str, tuple[list[str], str]] = {
+    "a balance": (["HINCRBY", "{s%USER%}:wallet:ann", "balance", "1"], "wallets of ann"),
+    "a grant's owner": (["HDEL", f"{TAG}units:{ROOM}/d1", "2"], "units of demo/d1"),
+    "stock": (["HINCRBY", f"{TAG}drop:{ROOM}/d1", "returned", "1"], "drops of demo/d1: returned"),
+    "what is left": (["HINCRBY", f"{TAG}drop:{ROOM}/d1", "left", "1"], "drops of demo/d1: left"),
+    "a user's count": (["HINCRBY", f"{TAG}taken:{ROOM}/d1", "ann", "-1"], "taken of demo/d1"),
+    "an entrant": (["RPOP", f"{TAG}entrants:{ROOM}/d2"], "entrants of demo/d2"),
+    "an order": (["HDEL", f"{TAG}orders:{ROOM}", "o1"], "orders of demo"),
+    "a gift on the board": (["DEL", f"{TAG}board:{ROOM}/{BROADCAST}"], "boards of demo/b1"),
+    "earnings": (["HINCRBY", f"{TAG}earnings:{ROOM}", "host:", "5"], "takings of demo"),
+    "an entry": (["XDEL", f"{TAG}ledger", "%LAST%"], "drops of demo/d1"),
+}
+
+
+@pytest.mark.parametrize("what", list(TAMPERING))
+async def test_the_auditor_finds_what_was_tampered_with(ledger: RedisLedger, ledger_server: Any, what: str) -> None:
+    """And names it; before, it found nothing."""
+    await ledger.move(Movement("ann", "t", 10, "key:k"), NOW)
+    gift = rose("ann")
+    await ledger.debit_gift(gift, SpendLimits(), NOW)
+    await ledger.commit_gift(gift, NOW)
+    await opened(ledger, "d2", kind="draw")
+    assert isinstance(await click(ledger, "ann", id_="d2"), Entered)
+    await ledger.order(ROOM, Order("o1", "ann", "sku", 5, "EUR", "placed"), NOW)
+    await opened(ledger)
+    await clicks(ledger, [Claim("ann", "c"), Claim("bob", "c")])
+    sums = await audit(ledger)
+    assert (sums.units, sums.gifts, sums.gift_value, sums.coins, sums.drops) == (2, 1, 1, 9, 2)
+    command, named = TAMPERING[what]
+    last = (await ledger.read(SHARD, 0, 99))[-1].position
+    words = [word.replace("%USER%", str(shard_of("ann"))).replace("%LAST%", f"{last}-0") for word in command]
+    assert not ledger_server.command(*words).startswith(b"-")
+    with pytest.raises(Difference, match=named):
+        await audit(ledger)
+
+
+async def test_the_auditor_works_beside_claims(ledger: RedisLedger) -> None:
+    """A picture is of one position, also while others write."""
+    await opened(ledger, stock=100_000)
+
+    async def claims() -> None:
+        for n in range(60):
+            await clicks(ledger, [Claim(f"u{n}-{k}", "c") for k in range(20)])
+            await asyncio.sleep(0.01)
+
+    running = asyncio.create_task(claims())
+    audits = 0
+    while not running.done():
+        try:
+            await audit(ledger)
+        except Unavailable:
+            continue  # too busy
+        audits += 1
+    await running
+    assert audits > 0
+    assert (await audit(ledger)).units == 1200
+
+
+async def test_a_foreign_key_is_told_apart_from_a_pause(ledger: RedisLedger, ledger_server: Any) -> None:
+    """What no repeat will cure (here a key of another type) is a `StoreError` but not `Unavailable`."""
+    ledger_server.command("SET", f"{TAG}drop:{ROOM}/d1", "something else")
+    with pytest.raises(StoreError) as raised:
+        await click(ledger, "ann")
+    assert not isinstance(raised.value, Unavailable)
