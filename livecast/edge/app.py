@@ -17,7 +17,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from livecast import __version__
-from livecast.edge.api import chat, claims, drops, messages, moderation, rooms, tokens, wallets
+from livecast.edge.api import chat, claims, drops, gifts, messages, moderation, rooms, tokens, wallets
 from livecast.edge.api.docs import page
 from livecast.edge.api.openapi import STREAMS_AND_FILES, document
 from livecast.edge.bodies import BODY_BYTES_MAX
@@ -42,6 +42,7 @@ ROUTES: Final = (
     *tokens.ROUTES,
     *drops.ROUTES,
     *claims.ROUTES,
+    *gifts.ROUTES,
     *wallets.ROUTES,
 )
 
@@ -65,6 +66,7 @@ def build_app(
     EventStreams(node).add_to(app)
     FrameFiles(node).add_to(app)
     add_plain(app, node)
+    gifts.add_catalogue(app, node)
     add_health(app, node, metrics, readiness)
     _add_description(app)
     return app

@@ -33,9 +33,10 @@ def add_routes(app: web.Application, node: Node, store: IdempotencyStore, routes
     """Serve every row of the table; GET rows answer HEAD too."""
     for route in routes:
         handler = endpoint(node, store, route)
-        app.router.add_route(route.method, route.path, handler)
+        path = route.path.replace("{tx}", "{tx:.+}")  # a viewer's gift has the id USER/CID: it spans two segments
+        app.router.add_route(route.method, path, handler)
         if route.method == "GET":
-            app.router.add_route("HEAD", route.path, handler)
+            app.router.add_route("HEAD", path, handler)
 
 
 def endpoint(node: Node, store: IdempotencyStore, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:

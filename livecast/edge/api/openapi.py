@@ -25,6 +25,7 @@ PATH_PARTS: Final[dict[str, tuple[str, str]]] = {
     "user": ("A user's id, percent-encoded where needed.", r"^[\x21-\x2e\x30-\x7e]{1,128}$"),
     "drop": ("A drop's id.", r"^[^/]{1,64}$"),
     "serial": ("A claim's number within its drop.", r"^[0-9]{1,15}$"),
+    "tx": ("A gift's id: a service's own `tx`, or `USER/CID` of a viewer's.", r"^.{1,256}$"),
     "epoch": ("The lifetime that frame numbers count in.", r"^[A-Za-z0-9]{1,64}$"),
     "seq": ("A frame's number.", r"^[0-9]{1,15}$"),
     "k": ("A bundle's number: it holds the frames 10k to 10k+9.", r"^[0-9]{1,15}$"),
@@ -74,11 +75,13 @@ STREAMS_AND_FILES: Final = (
          "watching", {200: ("The frame.", _FRAME), **_FILE}, (_TOKEN,), secured=True),
     Free("/v1/rooms/{room}/bundles/{epoch}/{k}", "Ten frames in one file, once all are there. Suffixes as for one frame.",
          "watching", {200: ("The frames, a list.", _FRAME), **_FILE}, (_TOKEN,), secured=True),
+    Free("/v1/gifts", "The catalogue: what can be sent, and what it costs.", "gifts",
+         {200: ("The catalogue.", _JSON), 304: ("Not changed.", ()), 503: ("There is no ledger.", (CONTENT_TYPE,))}),
     Free("/healthz", "Is the process alive?", "running", {200: ("Yes.", _JSON)}),
     Free("/readyz", "Should callers be sent here?", "running",
          {200: ("Yes: `ok`, or `degraded` with what is.", _JSON), 503: ("No: starting, draining or stuck.", _JSON)}),
     Free("/.well-known/jwks.json", "The public keys of what this service signs.", "running",
-         {200: ("A key set; empty for now.", ("application/jwk-set+json",))}),
+         {200: ("A key set.", ("application/jwk-set+json",))}),
 )  # fmt: skip
 
 

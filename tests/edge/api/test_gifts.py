@@ -1,0 +1,167 @@
+"""Gifts over HTTP: the catalogue, gifts of services booked once, gifts taken back, boards and earnings from the ledger."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from support.house import Answer, House, until
+from support.shop import Shop
+
+GIFTS = "/v1/rooms/r1/gifts"
+
+
+async def live(shop: Shop, **about: Any) -> None:
+    """A live room `r1` with a host."""
+    await shop.live_room("r1", hosts=[{"id": "mei", "name": "Mei"}], **about)
+
+    hub = await shop.node.views.get("r1")
+    assert hub is not None
+    await until(lambda: hub.view.state["status"] == "live", "broadcast")
+
+
+async def give(shop: Shop, user: str, cid: str, gift: str = "rose", n: int = 1) -> Answer:
+    """A viewer's own gift."""
+    message = {"t": "gift", "cid": cid, "gift": gift, "n": n}
+    return await shop.call("POST", "/v1/rooms/r1/messages", auth=shop.token(user), json=message)
+
+
+async def rich(shop: Shop, user: str, coins: int) -> None:
+    """Somebody with coins."""
+    assert (await shop.call("POST", f"/v1/wallets/{user}/credits", json={"tx": "pay", "amount": coins})).status == 201
+
+
+async def board(shop: Shop) -> list[tuple[int, str, int]]:
+    """The leaderboard."""
+    data = (await shop.call("GET", "/v1/rooms/r1/leaderboard")).json["data"]
+    return [(line["place"], line["user"], line["value"]) for line in data]
+
+
+async def test_everybody_reads_the_catalogue(shop: Shop) -> None:
+    """Also without a token; an unchanged one is 304. A node without a ledger has none."""
+    answer = await shop.call("GET", "/v1/gifts", auth=None)
+    assert answer.status == 200
+    assert {"id": "rocket", "name": "Rocket", "price": 1000, "tier": 3} in answer.json["data"]
+    again = await shop.call("GET", "/v1/gifts", auth=None, headers={"If-None-Match": answer.headers["ETag"]})
+    assert again.status == 304
+    shop.node.money = None
+    gone = await shop.call("GET", "/v1/gifts", auth=None)
+    assert (gone.status, gone.code) == (503, "unavailable")
+
+
+async def test_a_gift_paid_elsewhere_is_booked_once(shop: Shop) -> None:
+    """201 with its value by the catalogue; the same tx again: the same gift, another body: conflict, another key: another gift."""
+    await live(shop)
+    body = {"tx": "shop-1", "user": "ada", "gift": "heart", "n": 3, "to": "mei", "name": "Ada"}
+    first = await shop.call("POST", GIFTS, json=body)
+    assert first.status == 201, first
+    assert first.json.items() >= {"tx": "shop-1", "user": "ada", "value": 30, "to": "mei", "paid": "elsewhere"}.items()
+    assert (await shop.call("POST", GIFTS, json=body)).json == first.json
+    assert (await shop.call("POST", GIFTS, json={**body, "n": 4})).code == "conflict"
+    other = shop.made_key("other", "gifts:write")
+    assert (await shop.call("POST", GIFTS, json=body, auth=other)).status == 201
+    assert await board(shop) == [(1, "ada", 60)]
+    assert (await shop.call("GET", "/v1/wallets/ada")).json["entries"] == 0
+    assert shop.rung.count("r1") >= 2
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [({"gift": "castle"}, "unknown_gift"), ({"to": "nobody"}, "invalid"), ({"n": 0}, "invalid"), ({"n": 10_000}, "invalid"),
+     ({"tx": "a/b"}, "invalid"), ({"user": "a b"}, "invalid"), ({"coins": 1}, "invalid")],
+)  # fmt: skip
+async def test_what_is_no_gift_is_refused(shop: Shop, change: dict[str, Any], code: str) -> None:
+    """Nothing is booked."""
+    await live(shop)
+    refused = await shop.call("POST", GIFTS, json={"tx": "t", "user": "ada", "gift": "rose", **change})
+    assert refused.code == code
+    assert await board(shop) == []
+
+
+async def test_gifts_are_for_live_rooms(shop: Shop) -> None:
+    """409 in a room without a broadcast, 404 in one that is not there."""
+    body = {"tx": "t", "user": "ada", "gift": "rose"}
+    assert (await shop.call("POST", GIFTS, json=body)).code == "unknown_room"
+    await shop.call("PUT", "/v1/rooms/r1", json={})
+    assert (await shop.call("POST", GIFTS, json=body)).code == "room_not_live"
+
+
+async def test_a_viewers_gift_is_taken_back(shop: Shop) -> None:
+    """By the `tx` that its ack told: coins return to the wallet, the board forgets it; again: the same answer."""
+    await live(shop)
+    await rich(shop, "ada", 50)
+    sent = await give(shop, "ada", "c1", "heart", 2)
+    assert (sent.status, sent.json["verdict"], sent.json["balance"]) == (200, "sent", 30)
+    await until(shop.ledger._gifts.items, "booking")
+    assert await board(shop) == [(1, "ada", 20)]
+    back = await shop.call("POST", f"/v1/gifts/{sent.json['tx']}/reverse", json={"reason": "charged back"})
+    assert back.status == 200, back
+    assert back.json.items() >= {"tx": sent.json["tx"], "reason": "charged back", "value": 20, "total": 0}.items()
+    assert back.json["reversed_at"]
+    encoded = sent.json["tx"].replace("/", "%2F")
+    assert (await shop.call("POST", f"/v1/gifts/{encoded}/reverse", json={"reason": "twice"})).json == back.json
+    assert await board(shop) == []
+    assert (await shop.call("GET", "/v1/wallets/ada")).json["balance"] == 50
+
+
+async def test_a_service_takes_its_gift_back(shop: Shop) -> None:
+    """By its own tx; nobody's wallet changes. Another key's tx of the same name is another gift's."""
+    await live(shop)
+    await shop.call("POST", GIFTS, json={"tx": "shop-1", "user": "ada", "gift": "rose"})
+    other = shop.made_key("other", "gifts:write")
+    assert (await shop.call("POST", "/v1/gifts/shop-1/reverse", auth=other)).code == "not_found"
+    assert (await shop.call("POST", "/v1/gifts/shop-1/reverse")).json["tx"] == "shop-1"
+    assert await board(shop) == []
+    assert (await shop.call("GET", "/v1/wallets/ada")).json["balance"] == 0
+
+
+async def test_a_gift_is_taken_back_by_who_reaches_its_room(shop: Shop) -> None:
+    """403 for a key of other rooms and for another seller's."""
+    await live(shop, merchant="m1")
+    await rich(shop, "ada", 50)
+    tx = (await give(shop, "ada", "c1")).json["tx"]
+    await until(shop.ledger._gifts.items, "booking")
+    for key in (shop.made_key("k2", "gifts:write", rooms=("s*",)), shop.made_key("k3", "gifts:write", merchant="m2")):
+        assert (await shop.call("POST", f"/v1/gifts/{tx}/reverse", auth=key)).status == 403
+    assert (await shop.call("POST", "/v1/gifts/nobody/nothing/reverse")).code == "not_found"
+
+
+async def test_boards_and_earnings_follow_the_ledger(shop: Shop) -> None:
+    """Who gave most stands first, of equals who got there first; hosts earn what was given to them."""
+    await live(shop)
+    for tx, user, n, to in (("1", "bob", 2, "mei"), ("2", "ada", 1, ""), ("3", "ada", 1, ""), ("4", "cyd", 5, "mei")):
+        await shop.call("POST", GIFTS, json={"tx": tx, "user": user, "gift": "rose", "n": n, **({"to": to} if to else {})})
+    assert await board(shop) == [(1, "cyd", 5), (2, "bob", 2), (3, "ada", 2)]
+    assert len((await shop.call("GET", "/v1/rooms/r1/leaderboard?limit=1")).json["data"]) == 1
+    assert (await shop.call("GET", "/v1/rooms/r1/leaderboard?broadcast=none")).json["data"] == []
+    earned = (await shop.call("GET", "/v1/rooms/r1/earnings")).json
+    assert earned == {"broadcast": None, "gifts": 4, "value": 9, "hosts": {"mei": 7, "": 2}}
+    assert (await shop.call("GET", "/v1/rooms/r1/earnings?host=mei")).json["hosts"] == {"mei": 7}
+    assert (await shop.call("GET", "/v1/rooms/none/earnings")).code == "unknown_room"
+    assert (await shop.call("GET", "/v1/rooms/none/leaderboard")).code == "unknown_room"
+
+
+async def test_without_a_ledger_gifts_are_unavailable(house: House) -> None:
+    """503 with the time to come back."""
+    await house.live_room("r1")
+    for method, path, body in [
+        ("POST", GIFTS, {"tx": "t", "user": "ada", "gift": "rose"}),
+        ("POST", "/v1/gifts/t/reverse", {}),
+        ("GET", "/v1/rooms/r1/leaderboard", None),
+        ("GET", "/v1/rooms/r1/earnings", None),
+    ]:
+        answer = await house.call(method, path, json=body)
+        assert (answer.status, answer.code) == (503, "unavailable"), (method, path)
+        assert int(answer.headers["Retry-After"]) >= 1
+
+
+async def test_a_closed_ledger_books_no_gift(shop: Shop) -> None:
+    """503; the same tx later books it once."""
+    await live(shop)
+    await shop.close_money("r1")
+    body = {"tx": "t", "user": "ada", "gift": "rose"}
+    assert (await shop.call("POST", GIFTS, json=body)).code == "unavailable"
+    await shop.open_money("r1")
+    assert (await shop.call("POST", GIFTS, json=body)).status == 201
+    assert await board(shop) == [(1, "ada", 1)]
