@@ -213,11 +213,10 @@ class Parts:
         }
 
     def due_at(self) -> int | None:
-        """When one of them has something to do by itself."""
+        """When one of them has something to do by itself, whatever the tick (what `trade` has is told with a tick)."""
         times = [
             None if self.chat is None else self.chat.tally_due_at(),
             None if self.audience is None else self.audience.due_at(),
-            None if self.trade is None else self.trade.due_at(),
         ]
         return min((t for t in times if t is not None), default=None)
 

@@ -165,8 +165,11 @@ class Room:
     def next_flush_at(self) -> int | None:
         """When `flush` has something to do, Unix ms (in the past: at once), or None: idle until something is received."""
         due = self._control.due_at()
-        if self._untold_since is not None:
-            due = _sooner(due, max(self._untold_since, self._last_flush_at + self._tick_ms()))
+        waits_since = self._untold_since
+        if (trade := self._parts.trade) is not None:
+            waits_since = _sooner(waits_since, trade.due_at())
+        if waits_since is not None:
+            due = _sooner(due, max(waits_since, self._last_flush_at + self._tick_ms()))
         return _sooner(due, self._parts.due_at())
 
     @property

@@ -155,7 +155,7 @@ class Trade:
         self.board.restore(private.get("board", {}), self._told_places.get("board", 0))
         self.showcase.restore(private.get("drops", {}), drops)
         self._kept_tipped = Kept(private.get("tipped", {}))
-        self.tipped = dict.fromkeys(self._kept_tipped.told)
+        self.tipped.update(dict.fromkeys(self._kept_tipped.told))
 
     # --- Private ------------------------------------------------------------------------------------------------------
     def _books(self) -> dict[str, Kept]:

@@ -160,6 +160,17 @@ def test_another_seed_with_its_own_commitment_is_found_by_who_kept_the_first() -
     assert draw.verify(other, draw.commitment_of(SEED)) == ["The commitment is not the one that was published before the draw."]
 
 
+def test_nobody_is_in_the_pot_twice() -> None:
+    """A leaf that stands there twice would have two chances; a file made with one is right in all but that, and is found."""
+    good = a_file(3, 1)
+    leaves = sorted(bytes.fromhex(leaf) for leaf in (*good.entrants, good.entrants[0]))
+    assert draw.pot_of(leaves) == [bytes.fromhex(leaf) for leaf in good.entrants]
+    root = draw.root_of(leaves)
+    winner = draw.in_order(SEED, root, leaves, b"\x01\x02")[0].hex()
+    forged = msgspec.structs.replace(good, entrants=tuple(leaf.hex() for leaf in leaves), root=root.hex(), winners=(winner,))
+    assert draw.verify(forged) == ["The entrants are not sorted, or one is there twice."]
+
+
 def test_only_the_nonce_finds_oneself() -> None:
     """Everybody can check their own outcome; a user id alone finds nobody."""
     file = a_file(9, 3, 2)

@@ -257,6 +257,7 @@ def test_each_rule_asks_for_its_fact(
         (1, [1, 1.0], ["1", True, 2, None]),
         (True, [True], [1, "true", False, None]),
         (["a", 2], ["a", 2, 2.0], ["b", None, ["a"]]),
+        ({"gte": 1}, [1, 1.5], [True, 0]),
         ({"gte": 3}, [3, 3.5, 10], [2, "5", True, None, float("nan"), [9]]),
     ],
 )

@@ -85,6 +85,9 @@ def test_a_crash_takes_off_what_nobody_can_vouch_for() -> None:
     room.feed(139_000, liked("x", 1))  # less than ten seconds later: does not say when it was
     after = room.restart(200_000)
     assert [watched(after, u, 200_000) for u in ("ann", "bob")] == [30, 20]
+    idle = room.restart(200_000)
+    idle.feed(250_000, liked("x", 1))  # nobody has reported: ann may have gone long ago
+    assert watched(idle.restart(300_000), "ann", 300_000) == 30
     after.feed(210_000, seen("n1", 1, present=("ann",)))
     assert watched(after, "ann", 215_000) == 35
     assert not [f for f in after.frames if f.activity]
@@ -154,13 +157,17 @@ def test_likes_count_while_a_drop_asks_for_them() -> None:
         assert [r.facts(u, 5000)["liked"] for u in ("ann", "bob", "cid")] == [20, 101, 0]
         r.feed(6000, liked("ann", 1))
         assert r.facts("ann", 6000)["liked"] == 21
-    room.feed(7000, offered(2, "d", "closed", ended_at=7000, eligibility={"liked": 30}))
+        before = r.facts("bob", 6000)["liked"]
+        r.feed(6001, liked("bob", 100))
+        r.feed(6001, offered(2, "d", eligibility={"liked": 30}), liked("bob", 100))  # nobody's taps are forgiven for that
+        assert r.facts("bob", 6001)["liked"] <= before + 100
+    room.feed(7000, offered(3, "d", "closed", ended_at=7000, eligibility={"liked": 30}))
     assert room.facts("ann", 7000)["liked"] == 0
     assert room.flushes[-1].private["liked"] is None
     room.feed(8000, liked("ann", 5))
     assert room.room._parts.deeds is None
     assert room.facts("ann", 8000)["liked"] == 0
-    assert room.room.state["likes"] == 9 + 10 + 10 + 1 + 100 + 1 + 5
+    assert room.room.state["likes"] == 9 + 20 + 101 + 1 + 40 + 5
 
 
 @pytest.mark.parametrize(

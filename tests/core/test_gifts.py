@@ -78,6 +78,36 @@ def test_a_backlog_is_told_in_order_and_not_cut_up() -> None:
     assert [c.done for c in room.combos][-2:] == [True, True]
 
 
+def test_a_long_backlog_keeps_the_pace_and_ends_nobodys_run() -> None:
+    """Gifts that wait for longer than a combo stays open are still one combo, and frames come a tick apart."""
+    room = Driven()
+    n = 18 * GIFTS_PER_FRAME_MAX
+    room.feed(1000, *(gave(i + 1, "ann") for i in range(n)))
+    room.run(1000 + 17 * 200)
+    assert [f.ts for f in room.frames] == list(range(1000, 1001 + 17 * 200, 200))
+    assert {c.combo for c in room.combos} == {"g1"}
+    assert [c.n for c in room.combos][-1] == n
+
+
+def test_a_thousand_ends_are_told_with_the_ticks() -> None:
+    """Runs that end at any millisecond do not make a frame each."""
+    room = Driven()
+    for i in range(500):
+        room.feed(1000 + i, gave(i + 1, f"u{i}"))
+    room.run(9000)
+    assert sum(c.done for c in room.combos) == 500
+    assert min(b.ts - a.ts for a, b in pairwise(room.frames)) == 200
+
+
+def test_runs_end_in_the_order_in_which_they_rested() -> None:
+    """Who began first and went on ends last."""
+    room = Driven()
+    for position, (at, user) in enumerate([(1000, "ann"), (2000, "bob"), (3000, "ann")], 1):
+        room.feed(at, gave(position, user))
+    room.run(9000)
+    assert [(at, user) for at, _, user, _, _, done in lines(room) if done] == [(5001, "bob"), (6001, "ann")]
+
+
 def test_a_reversed_gift_comes_off_its_combo_while_that_is_open() -> None:
     """Less of it, or done when nothing is left; a combo that is over stays as it was; another combo of the same is not touched."""
     room = Driven()
@@ -167,6 +197,7 @@ def test_a_paid_comment_costs_nothing_and_never_merges() -> None:
         ("ann", "hello", 1020, {"gift": "rocket", "value": 1000, "pin_s": 60}),
     ]
     assert room.tally() == {"in": 3, "sampled": 3}
+    assert {c.lane for c in room.comments} == {1}
     assert room.room.recent == tuple(room.comments)
     room.feed(5000, said("zoe", "nice", reply_to=room.comments[0].id))
     assert room.fate("nice") == "sampled"  # known, or it were `invalid`

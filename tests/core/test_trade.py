@@ -48,6 +48,7 @@ def test_a_reversal_moves_people_down_the_board() -> None:
     assert "u01" not in {user for user, _ in board(room)}
     room.feed(3000, said("u00", "I gave"), said("u01", "so did I"))
     assert {c.u.id: c.lane for c in room.comments} == {"u00": 1, "u01": 3}
+    assert room.restart(4000).room.ledger_position == 21
 
 
 def test_a_board_read_from_the_ledger_replaces_what_the_room_put_together() -> None:
@@ -84,7 +85,10 @@ def test_a_new_broadcast_begins_with_an_empty_board() -> None:
     assert [c.u.id for c in room.frames[-1].gifts] == ["bob"]
     room.feed(5000, gave(3, "cid", broadcast=room.room.broadcast, total=1))
     assert board(room) == [("cid", 1)]
-    assert board(room.restart(9000)) == [("cid", 1)]
+    after = room.restart(9000)
+    assert board(after) == [("cid", 1)]
+    after.feed(10_000, said("ann", "again"), said("cid", "ho"))
+    assert [(c.u.id, c.lane) for c in after.comments] == [("ann", 3), ("cid", 1)]
 
 
 def test_a_text_that_was_paid_for_is_not_wiped_off_by_a_new_broadcast() -> None:
@@ -178,7 +182,9 @@ def test_a_drop_leaves_ten_minutes_after_it_ended() -> None:
         r.run(4000 + STAYS_MS)
         assert set(r.room.state["drops"]) == {"e"}
         assert r.room.next_flush_at() is None
+        spoken = len(r.flushes)
         r.feed(4000 + STAYS_MS, offered(5, "d", "settled", ended_at=4000))
+        assert len(r.flushes) == spoken
         assert set(r.room.state["drops"]) == {"e"}
 
 
