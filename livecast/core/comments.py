@@ -24,6 +24,7 @@ from livecast.core.merging import Anchor, Merging
 from livecast.core.numerals import base36
 from livecast.core.rules import Policy, RoomRules
 from livecast.core.screening import Pending, Screening
+from livecast.core.state import quotes, unquoted
 from livecast.core.text import merge_key
 
 HELD_MAX: Final = 200
@@ -306,9 +307,12 @@ class Chat:
         """These comments, and everything of these users, are off the screens: nobody joins, quotes or approves them."""
         self._merging.drop(ids, users)
         self.screening.redact(ids, users)
-        self._held = {k: c for k, c in self._held.items() if k not in ids and c.u.id not in users}
+        kept = ((k, c) for k, c in self._held.items() if k not in ids and c.u.id not in users)
+        self._held = {k: unquoted(c, ids, users) for k, c in kept}
         for p in self._pending:
             p.gone = p.gone or p.user in users
+            if quotes(p.quote, ids, users):
+                p.quote = None
 
     def new_broadcast(self) -> None:
         """The screens are empty again: nothing to join, to quote or to approve."""

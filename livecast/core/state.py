@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 from msgspec import UNSET
 
-from livecast.core.events import Comment, Frame, Json, Redact
+from livecast.core.events import Comment, Frame, Json, Quote, Redact
 from livecast.core.patch import merge
 
 DEFAULTS: Final[dict[str, Json]] = {
@@ -74,7 +74,7 @@ def advance_recent(recent: tuple[Comment, ...], frame: Frame, recent_max: int) -
         recent = tuple(msgspec.structs.replace(c, n=grown[c.id]) if c.id in grown else c for c in recent)
     if frame.redact is not None:
         ids, users = set(frame.redact.comments), set(frame.redact.users)
-        recent = tuple(c for c in recent if c.id not in ids and c.u.id not in users)
+        recent = tuple(unquoted(c, ids, users) for c in recent if c.id not in ids and c.u.id not in users)
     return recent
 
 
@@ -88,17 +88,20 @@ def redact_frame(frame: Frame, redact: Redact) -> Frame:
     def gone(c: Comment) -> bool:
         return not c.redacted and (c.id in ids or c.u.id in users)
 
-    def quotes(c: Comment) -> bool:
-        quote = c.reply_to
-        return quote is not None and (quote.id in ids or _id_of(quote.u) in users)
-
-    if not any(gone(c) or quotes(c) for c in frame.comments):
+    if not any(gone(c) or quotes(c.reply_to, ids, users) for c in frame.comments):
         return frame
-    comments = tuple(
-        Comment(c.id, redacted=True) if gone(c) else msgspec.structs.replace(c, reply_to=None) if quotes(c) else c
-        for c in frame.comments
-    )
+    comments = tuple(Comment(c.id, redacted=True) if gone(c) else unquoted(c, ids, users) for c in frame.comments)
     return msgspec.structs.replace(frame, comments=comments)
+
+
+def quotes(quote: Quote | None, ids: set[str], users: set[str]) -> bool:
+    """Whether a reply repeats words of one of these comments, or of one of these users."""
+    return quote is not None and (quote.id in ids or _id_of(quote.u) in users)
+
+
+def unquoted(comment: Comment, ids: set[str], users: set[str]) -> Comment:
+    """The comment without what it repeats of them; the same object if it repeats nothing."""
+    return msgspec.structs.replace(comment, reply_to=None) if quotes(comment.reply_to, ids, users) else comment
 
 
 def _id_of(person: Json) -> str:

@@ -207,6 +207,23 @@ def test_a_reply_quotes_what_it_answers() -> None:
     )
 
 
+@pytest.mark.parametrize("what", [{"comments": ["epoch001-1"]}, {"users": ["ann"]}])
+def test_a_redacted_text_does_not_live_on_in_quotes(what: dict[str, Any]) -> None:
+    """Neither what late joiners are shown, nor a reply that was on its way, nor a held one, repeats it; the replies stay."""
+    room = Driven()
+    room.room.load_words(WordFilter(hold=["scam"]))
+    room.feed(1000, said("ann", "secret", "q"))
+    room.feed(2000, said("bob", "yes", "r", reply_to="epoch001-1"), said("cyn", "a scam", "h", reply_to="epoch001-1"))
+    room.feed(3000, said("dan", "really?", "s", reply_to="epoch001-1"), told("redact", **what))
+    room.run(4000)
+    assert [c.text for c in room.room.recent] == ["yes", "really?"]
+    assert [c.reply_to for c in room.room.recent] == [None, None]
+    assert [c.reply_to for c in room.frames[-1].comments] == [None]
+    held = room.room.receive(Ask(HERE, SERVICE, "held", cid="a"), 5000)
+    assert isinstance(held, Done)
+    assert [c.reply_to for c in held.value["data"]] == [None]
+
+
 def test_what_a_comment_carries_reaches_the_screen() -> None:
     """Style, mentions and meta as they were, the known parts of a style only."""
     room = Driven()
