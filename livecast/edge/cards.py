@@ -30,7 +30,7 @@ class Card(Struct, frozen=True):
     def asks_the_room(self) -> bool:
         """Whether only the room knows who may."""
         asked = self.eligibility
-        return asked.min_watch_s is not None or asked.commented is not None or asked.liked is not None or bool(asked.facts)
+        return asked.min_watch_s is not None or asked.commented is not None or asked.liked is not None
 
     @property
     def has_pot(self) -> bool:

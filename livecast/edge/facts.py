@@ -62,22 +62,23 @@ class FactBook:
                 found[user] = missing(eligibility, facts_of(who, known)) if now - at < KEEP_MS else None
         return found
 
-    async def _ask(self, room: str, users: Iterable[str]) -> None:
-        users = list(users)
-        for first in range(0, len(users), ASK_MAX):
-            some = users[first : first + ASK_MAX]
+    async def _ask(self, room: str, people: Iterable[str]) -> None:
+        asked = list(people)
+        for first in range(0, len(asked), ASK_MAX):
+            some = asked[first : first + ASK_MAX]
             now = self._node.clock()
             answer = await self._node.ask(room, partial(Ask, by=NODE, what="facts", args={"users": some}), ASK_S)
             if not isinstance(answer, Done):
                 return
             if len(self._kept) + len(some) > KEPT_MAX:
                 self._kept.clear()
-            self._kept.update({(room, user): (now, answer.value.get(user) or {}) for user in some})
+            users = answer.value["users"]
+            self._kept.update({(room, user): (now, users.get(user) or {}) for user in some})
 
 
 def facts_of(who: Identity, known: dict[str, Any]) -> Facts:
-    """What is known of a claimant: the room's word, the token's level, and both their facts, the platform's first."""
+    """What is known of a claimant: the room's word, the token's level and facts."""
     told = {name: known[name] for name in ("watch_s", "liked", "commented") if name in known}
     if "commented" in told:
         told["commented"] = tuple(told["commented"])
-    return Facts(level=who.person.level, facts={**(who.facts or {}), **known.get("facts", {})}, **told)
+    return Facts(level=who.person.level, facts=who.facts or {}, **told)

@@ -26,13 +26,35 @@ from livecast.wire.messages import (
 Posted: TypeAlias = CommentMessage | LikeMessage | GiftMessage | ClaimMessage | VoteMessage | TapMessage | ReportMessage
 
 
+class Lacking(Struct):
+    """One thing that speaks against a claim: the rule of the drop's `eligibility`, what the caller has, what it takes."""
+
+    rule: str
+    have: Any
+    need: Any
+
+
+class Eligible(Struct):
+    """Whether the caller may claim a drop; null: the room does not say just now."""
+
+    eligible: bool | None
+    missing: list[Lacking]
+
+
 class Me(Struct):
-    """What the room knows about the caller. Times in Unix ms; null with `muted` or `banned`: until taken back."""
+    """What is known of the caller: by the room (null with `muted` or `banned`: until taken back) and by the ledger.
+
+    `claims` are units of the room's newest drops, `entries` places in their pots, `eligibility` is by open drop. Times in Unix ms.
+    """
 
     muted: bool
     muted_until: int | None
     banned: bool
     banned_until: int | None
+    balance: int | None = None
+    claims: list[dict[str, Any]] = []
+    entries: list[dict[str, Any]] = []
+    eligibility: dict[str, Eligible] = {}
 
 
 async def post_message(call: Call) -> Outcome:
@@ -57,7 +79,10 @@ async def post_message(call: Call) -> Outcome:
 
 async def get_me(call: Call) -> Outcome:
     """The durable form of what notices told."""
-    return Outcome(await question(call, "me"))
+    known: dict[str, Any] = await question(call, "me")
+    if call.node.money is None or call.caller.identity is None:
+        return Outcome(known)
+    return Outcome({**known, **await call.node.money.mine(call.room, call.caller.identity)})
 
 
 _ROOM: Final = "/v1/rooms/{room}"
