@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol
 
@@ -119,7 +118,7 @@ class RoomLoop:
         self._ended = ended
         self._regain = regain
         self._room: Room | None = None
-        self._inbox: deque[Event] = deque()
+        self._inbox: list[Event] = []
         self._receiving = False
         self._over = False
         self._due = 0
@@ -146,8 +145,9 @@ class RoomLoop:
         self.last_heard_at = now
         inbox, receive = self._inbox, room.receive
         replies: list[tuple[Origin, str | None, Answer]] = []
-        for _ in range(min(RECEIVE_MAX, len(inbox))):
-            event = inbox.popleft()
+        batch = inbox[:RECEIVE_MAX]
+        del inbox[:RECEIVE_MAX]
+        for event in batch:
             try:
                 answer = receive(event, now)
             except Exception as e:  # noqa: BLE001 - a fault met by one event must not silence the room for all others
@@ -330,7 +330,7 @@ class RoomLoop:
             first = self._inbox[0]
             if isinstance(first, Command) and first.name in CREATING:
                 return Room.create(self.name, self._around.new_epoch(), self._around.rules, self._around.clock())
-            self._refuse([self._inbox.popleft()], Refusal("unknown_room"))
+            self._refuse([self._inbox.pop(0)], Refusal("unknown_room"))
         return None
 
     async def drain(self) -> None:
@@ -352,6 +352,11 @@ class RoomLoop:
             if self._task is not None:
                 await asyncio.wait({self._task})
         self.close()
+
+    def tidy(self, now: int) -> None:
+        """Let go of what a room that went quiet keeps for a busy one."""
+        if self._room is not None:
+            self._room.tidy(now)
 
     def close(self) -> None:
         """Stop at once; what is not committed is not promised."""
@@ -419,7 +424,7 @@ class RoomLoop:
         for node, batch in by_node.items():
             self._around.bus.reply(node, batch)
 
-    def _refuse(self, events: Sequence[Event] | deque[Event], refusal: Refusal) -> None:
+    def _refuse(self, events: Sequence[Event], refusal: Refusal) -> None:
         waiting = [e for e in events if isinstance(e, Said | Liked | Command | Ask)]
         self._reply([(e.origin, e.cid, refusal) for e in waiting if e.cid is not None or not isinstance(e, Liked)])
         if events is self._inbox:

@@ -23,6 +23,8 @@ EPOCH_ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012
 EPOCH_CHARS: Final = 8
 """62^8 ≈ 2·10^14: a room that changes its epoch every minute for ten years repeats one with probability 10^-4 · 1 %."""
 SWEEP_S: Final = 60.0
+SWEEP_SLICE: Final = 100
+"""Rooms looked at before other work gets its turn: about a millisecond."""
 IDLE_MS: Final = 600_000
 """A room that nobody watched or spoke in for so long is put out of memory; the log has it."""
 
@@ -107,7 +109,15 @@ class Shards:
         while True:
             await asyncio.sleep(SWEEP_S)
             now = self._around.clock()
-            for loop in [r for r in self._rooms.values() if not r.active and not r.watched and now - r.last_heard_at > IDLE_MS]:
+            quiet = [r for r in self._rooms.values() if not r.active]
+            for n, loop in enumerate(quiet, 1):
+                if n % SWEEP_SLICE == 0:
+                    await asyncio.sleep(0)
+                if loop.active or self._rooms.get(loop.name) is not loop:
+                    continue
+                if loop.watched or now - loop.last_heard_at <= IDLE_MS:
+                    loop.tidy(now)
+                    continue
                 loop.close()  # all it did is committed; closing and forgetting are one step, so that no event falls between
                 del self._rooms[loop.name]
                 if self._around.watch is not None:

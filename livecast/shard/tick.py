@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Final
 
 from livecast.core.rules import RoomRules
@@ -42,7 +41,7 @@ class Retention:
 
     def __init__(self, rules: RoomRules) -> None:
         self._rules = rules
-        self._entries: deque[tuple[int, int, int]] = deque()  # (number, at in ms, bytes)
+        self._entries: list[tuple[int, int, int]] = []  # (number, at in ms, bytes); an empty deque weighs 760 B, 10,000 times
         self._bytes = 0
 
     def note(self, number: int, at: int, size: int) -> int:
@@ -50,10 +49,15 @@ class Retention:
         entries, rules = self._entries, self._rules
         entries.append((number, at, size))
         self._bytes += size
-        while len(entries) > 1 and (
-            self._bytes > rules.log_bytes_max or (len(entries) > rules.log_frames_max and at - entries[0][1] > rules.log_ms)
+        drop = 0
+        while len(entries) - drop > 1 and (
+            self._bytes > rules.log_bytes_max
+            or (len(entries) - drop > rules.log_frames_max and at - entries[drop][1] > rules.log_ms)
         ):
-            self._bytes -= entries.popleft()[2]
+            self._bytes -= entries[drop][2]
+            drop += 1
+        if drop:
+            del entries[:drop]
         return entries[0][0]
 
     def clear(self) -> None:
