@@ -17,7 +17,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from livecast import __version__
-from livecast.edge.api import chat, claims, drops, gifts, messages, moderation, rooms, tokens, wallets
+from livecast.edge.api import chat, claims, drops, gifts, messages, moderation, orders, rooms, tokens, wallets
 from livecast.edge.api.docs import page
 from livecast.edge.api.openapi import STREAMS_AND_FILES, document
 from livecast.edge.bodies import BODY_BYTES_MAX
@@ -43,6 +43,7 @@ ROUTES: Final = (
     *drops.ROUTES,
     *claims.ROUTES,
     *gifts.ROUTES,
+    *orders.ROUTES,
     *wallets.ROUTES,
 )
 
