@@ -324,7 +324,6 @@ class RoomHub:
 
     def renewed(self) -> None:
         """The view was put in anew (another epoch, or a hole that could not be filled): everybody is welcomed again."""
-        self._parts.clear()
         for waiting in self._awaited.values():
             for done in waiting:
                 done.cancel()

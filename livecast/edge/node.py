@@ -247,7 +247,6 @@ class Node:
         if self.knocking.discard(viewer):
             self.arrivals.forget(viewer)
         if viewer.held:
-            viewer.held = False
             person = viewer.identity.person
             self.admission.release(viewer.address, None if person.anonymous else person.id)
 

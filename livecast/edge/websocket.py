@@ -279,9 +279,7 @@ class ViewerSocket(asyncio.Protocol):
             return
         if hub.banned(user):
             self._say(ErrorMessage("forbidden", "You were put out of this room.", cid))
-            hub.kick(user)
-            if not self.closing:  # it was anonymous until now, so the hub did not know it by that name
-                self.bye(Bye(4003, "You were put out of this room.", reconnect=False, retry_after_ms=0))
+            self.bye(Bye(4003, "You were put out of this room.", reconnect=False, retry_after_ms=0))
             return
         if is_now.anonymous and not self.node.admission.sign_in(user):
             self._say(ErrorMessage("rate_limited", "Too many connections of this user.", cid, 10_000))

@@ -10,7 +10,7 @@ from livecast.adapters.memory_log import MemoryRoomLog
 from livecast.edge.rules import EdgeRules
 from livecast.ports import Unavailable
 from support.house import House
-from support.viewer import RawSocket, Viewer
+from support.viewer import RawSocket, Viewer, masked
 
 
 @pytest.fixture
@@ -180,14 +180,26 @@ async def test_the_store_does_not_answer(room, monkeypatch):
     assert bye["reconnect"] is True
 
 
-async def test_bytes_behind_the_handshake_are_not_lost(room):
-    """A client may send its first message without waiting for the handshake's answer, also while the view is being loaded."""
-    for _ in range(2):
-        room.node.views.drop("r")
-        async with RawSocket(room.port, "r") as early:
-            early.write(b'{"t":"ping","cid":"early"}')
+async def test_bytes_behind_the_handshake_are_not_lost(room, monkeypatch):
+    """A client may send its first messages without waiting for the handshake's answer, also while the view is being loaded."""
+    original, first = MemoryRoomLog.read, b'{"t":"ping","cid":"first"}'
+
+    async def slow(log, name):
+        await asyncio.sleep(0.1)
+        return await original(log, name)
+
+    monkeypatch.setattr(MemoryRoomLog, "read", slow)
+    for loaded in (False, True):
+        if not loaded:
+            room.node.views.drop("r")
+        behind = RawSocket(room.port, "r")
+        behind._head += masked(first)
+        async with behind:
+            await asyncio.sleep(0.03)
+            behind.write(b'{"t":"ping","cid":"second"}')
             said = b""
             async with asyncio.timeout(5):
-                while b'"cid":"early"' not in said:
-                    said += await early.reader.read(65536)
-            assert said.index(b'"t":"welcome"') < said.index(b'"t":"pong"')
+                while b'"cid":"second"' not in said:
+                    said += await behind.reader.read(65536)
+            assert said.index(b'"t":"welcome"') < said.index(b'"cid":"first"') < said.index(b'"cid":"second"')
+            assert b'"t":"error"' not in said

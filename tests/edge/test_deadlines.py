@@ -71,6 +71,8 @@ def test_each_message_has_one_answer():
     assert not answers.came((1, "a"))
     answers.expect((3, "b"), 20)
     answers.expect((3, "b"), 30)
+    answers.expect((3, "b"), 40)
+    assert answers.came((3, "b"))
     assert list(answers.overdue(110)) == [(2, "a")]
     assert list(answers.overdue(120)) == [(3, "b"), (3, "b")]
     assert not answers.came((3, "b"))

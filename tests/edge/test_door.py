@@ -103,6 +103,7 @@ async def test_a_handshake_on_a_connection_kept_alive(room):
     assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)).startswith(b"HTTP/1.1 101 ")
     await asyncio.wait_for(reader.readuntil(b'"t":"welcome"'), 5)
     assert len(room.node.pulse.sockets) == 1
+    assert len(room.runner.server.connections) == 1  # the house's own: of this one aiohttp has let go
     writer.close()
     await until(lambda: not room.node.pulse.sockets, "leave")
 

@@ -12,6 +12,8 @@ import msgpack
 import pytest
 
 from livecast.core.events import Frame, Redact
+from livecast.core.rules import Policy, RoomRules
+from livecast.edge.fanout import HOT_FRAMES
 from livecast.edge.following import put_in
 from livecast.edge.identity import anonymous
 from livecast.edge.rules import EdgeRules
@@ -19,7 +21,7 @@ from livecast.ports import Disconnected, FannedOut, Published
 from livecast.wire.codec import JSON, MSGPACK
 from livecast.wire.sealing import Sealed
 from support.house import House, until
-from support.viewer import RawSocket, Viewer
+from support.viewer import RawSocket, Viewer, masked
 
 
 @pytest.fixture
@@ -35,6 +37,12 @@ def edge_rules() -> EdgeRules:
         connections_per_address=0,
         send_buffer_bytes=8_192,
     )
+
+
+@pytest.fixture
+def room_rules() -> RoomRules:
+    """A snapshot every few frames, so that views are made of frames before and after one."""
+    return RoomRules(policy=Policy(tick_ms=50), snapshot_frames=3)
 
 
 @pytest.fixture
@@ -110,11 +118,17 @@ async def test_frames_keep_their_order_while_the_loop_takes_turns(room):
         assert hub.apply(Sealed.of(frame), frame)
     # Only the first slice of the first frame has gone out: for all that anybody was told, nothing is missing yet.
     assert (hub.view.seq, hub.sent_seq) == (first + 2, first)
+    *_, asks, falls_behind = room.node.pulse.sockets.values()
+    asks.data_received(masked(b'{"t":"ping","cid":"early"}'))
+    falls_behind.welcome_again("skipped")  # it is told all of this now, and must not be handed it again
     async with Viewer(room.port, "r") as joins:
         assert (await joins.welcome())["seq"] == first + 2
         for viewer in viewers:
             await viewer.hears(lambda m: m.get("seq") == first + 2, "second frame")
             assert not viewer.gaps()
+        assert (await viewers[10].answer("early"))["seq"] == first
+        assert [m["seq"] for m in viewers[11].told[-1:]] == [first + 2]
+        assert viewers[11].told[-1]["t"] == "welcome"
         assert hub.sent_seq == first + 2
         assert not joins.of("frame")
     for viewer in viewers:
@@ -442,8 +456,10 @@ async def test_joining_and_reading_are_one_step(room):
     assert frame.seq == hub.view.seq or frame.seq < hub.view.seq
     assert await hub.until(hub.view.epoch, hub.view.seq + 5, 0.01) is None
     assert not any(hub._awaited.values())
+    waiting = asyncio.create_task(hub.until(hub.view.epoch, hub.view.seq + 5, 60))
     await begin_anew(room)
     await until(lambda: notebook.renewals == 1, "epoch")
+    assert await asyncio.wait_for(waiting, 1) is None  # that frame will never be
     hub.unwatch(notebook)
     hub.unwatch(notebook)
     assert (hub.connections, hub.users) == (0, 0)
@@ -465,7 +481,24 @@ async def test_views_are_put_in_whole(room):
     stored = await room.log.read("r")
     assert stored is not None
     hub = hub_of(room)
+    assert stored.snapshot_number > 2
     state, kept = hub.view.state, [hub.sealed(seq) for seq in range(start["seq"] + 1, hub.view.seq + 1)]
     put_in(hub.view, stored)
     assert hub.view.state == state
     assert [one.msgpack for one in hub.view.since(start["epoch"], start["seq"])] == [one.msgpack for one in kept]
+
+
+async def test_old_frames_are_kept_once(room):
+    """Forms for JSON and compression are kept while a frame is new; a resume that asks for old ones does not keep them all."""
+    async with Viewer(room.port, "r", deflate=True) as viewer:
+        start = await viewer.welcome()
+        hub = hub_of(room)
+        for seq in range(hub.view.seq + 1, hub.view.seq + HOT_FRAMES + 11):
+            frame = Frame(hub.view.epoch, seq, room.clock())
+            assert hub.apply(Sealed.of(frame), frame)
+    held = [hub.sealed(seq).bytes_held - len(hub.sealed(seq).msgpack) for seq in range(hub.view.first_seq, hub.view.seq + 1)]
+    assert 0 < sum(1 for extra in held if extra) <= HOT_FRAMES
+    async with Viewer(room.port, "r", query=f"?since={start['epoch']}:{start['seq']}") as back:
+        await back.hears(lambda m: m.get("seq") == hub.view.seq, "resume")
+    held = [hub.sealed(seq).bytes_held - len(hub.sealed(seq).msgpack) for seq in range(hub.view.first_seq, hub.view.seq + 1)]
+    assert sum(1 for extra in held if extra) <= HOT_FRAMES

@@ -9,6 +9,7 @@ import pytest
 from livecast.adapters.memory_bus import MemoryBus
 from livecast.adapters.memory_log import MemoryRoomLog
 from livecast.core.events import Frame, Presence
+from livecast.edge.following import Following
 from livecast.edge.node import Node
 from livecast.edge.rules import EdgeRules
 from livecast.ports import Unavailable
@@ -46,6 +47,16 @@ async def test_joins_that_come_together_share_one_load(house, monkeypatch):
     assert (len(asks), len(reads)) == (1, 1)
 
 
+async def test_one_who_gives_up_does_not_take_the_others_with_him(house, monkeypatch):
+    """A load goes on for those who still wait."""
+    counted(monkeypatch, MemoryRoomLog, "read")
+    hasty = asyncio.create_task(house.node.views.get("fresh"))
+    patient = asyncio.create_task(house.node.views.get("fresh"))
+    await asyncio.sleep(0)
+    hasty.cancel()
+    assert await patient is not None
+
+
 async def test_a_failed_load_is_not_remembered(house, monkeypatch):
     """When the store does not answer every waiter is told, and the next one tries again."""
     with monkeypatch.context() as broken:
@@ -73,6 +84,32 @@ async def test_what_is_said_during_the_load_is_in_the_view(house, monkeypatch):
     hub = await house.node.views.get("r")
     assert hub is not None
     assert hub.view.state["custom"] == {"k": "while it was being read"}
+
+
+async def test_a_hole_in_what_is_said_during_the_load(house, monkeypatch):
+    """A publication that is lost while the view is being built is read from the log like any other."""
+    await house.live_room("r")
+    original, following = MemoryRoomLog.read, Following._deliver
+    lost: list[object] = []
+
+    def deaf_once(self, published):
+        if not lost:
+            lost.append(published)
+        else:
+            following(self, published)
+
+    async def slow(log, room):
+        stored = await original(log, room)
+        if not lost:
+            for k in range(3):
+                assert (await house.call("PATCH", "/v1/rooms/r/custom", json={"k": k})).status == 200
+        return stored
+
+    monkeypatch.setattr(Following, "_deliver", deaf_once)
+    monkeypatch.setattr(MemoryRoomLog, "read", slow)
+    hub = await house.node.views.get("r")
+    assert lost
+    await until(lambda: hub.view.state["custom"] == {"k": 2}, "the last change")
 
 
 async def test_views_go_when_nobody_needs_them(house):
@@ -157,6 +194,10 @@ async def test_presence_is_told_once_a_second_while_it_changes(house, monkeypatc
         house.clock.ahead_ms += 30_000
         await until(lambda: len(told) > before, "repeat")
         assert told[-1].ttl_ms > 2 * 30_000
+        before = len(told)
+        house.node.views.peek("p").renewed()
+        house.clock.ahead_ms += 1_000
+        await until(lambda: len(told) > before, "report to a new owner")
     await until(lambda: house.node.views.peek("p").connections == 0, "all gone")
     house.clock.ahead_ms += 1_000
     await until(lambda: told[-1].connections == 0, "last report")

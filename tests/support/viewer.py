@@ -127,6 +127,13 @@ class Viewer:
         return gaps
 
 
+def masked(payload: bytes, opcode: int = 1) -> bytes:
+    """One short frame as a client sends it."""
+    assert len(payload) < 126
+    mask = b"\x01\x02\x03\x04"
+    return bytes([0x80 | opcode, 0x80 | len(payload)]) + mask + bytes(b ^ mask[i % 4] for i, b in enumerate(payload))
+
+
 class RawSocket:
     """A WebSocket made by hand, for what no library would send or leave unread. Reads nothing unless told to."""
 
@@ -147,12 +154,13 @@ class RawSocket:
         with contextlib.suppress(OSError):
             await self.writer.wait_closed()
 
-    def write(self, payload: bytes, opcode: int = 1, *, masked: bool = True) -> None:
+    def write(self, payload: bytes, opcode: int = 1) -> None:
         """One short frame."""
-        assert len(payload) < 126
-        mask = b"\x01\x02\x03\x04"
-        body = bytes(b ^ mask[i % 4] for i, b in enumerate(payload)) if masked else payload
-        self.writer.write(bytes([0x80 | opcode, (0x80 if masked else 0) | len(payload)]) + (mask if masked else b"") + body)
+        self.writer.write(masked(payload, opcode))
+
+    def write_unmasked(self, payload: bytes) -> None:
+        """One short text frame as no client may send it."""
+        self.writer.write(bytes([0x81, len(payload)]) + payload)
 
     async def read_to_end(self, wait_s: float = 5.0) -> bytes:
         """All that comes until the server hangs up."""
