@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, Final, TypeAlias
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from livecast.core.errors import Refusal
+from livecast.core.units import UnitState
 from livecast.edge.calls import Call, Outcome, Route, question
 from livecast.edge.problems import Fault, ProblemError, pointer_of_field
 from livecast.wire.codec import JSON, WireError, ack_of
@@ -41,6 +42,33 @@ class Eligible(Struct):
     missing: list[Lacking]
 
 
+class MyClaim(Struct):
+    """A unit of one's own. `of` was the stock; `expires_at` goes with a reservation."""
+
+    drop: str
+    serial: int
+    of: int
+    state: UnitState
+    at: int
+    code: str | UnsetType = UNSET
+    expires_at: int | UnsetType = UNSET
+    order_id: str | UnsetType = UNSET
+
+
+class MyEntry(Struct):
+    """One's place in a pot. `state`: it is `open`, `frozen`, `drawn` or `cancelled`; `won`: serials, once it is drawn.
+
+    The leaf that stands for oneself in the published draw is HMAC-SHA256(`nonce`, user id).
+    """
+
+    drop: str
+    number: int
+    nonce: str
+    at: int
+    state: str
+    won: list[int]
+
+
 class Me(Struct):
     """What is known of the caller: by the room (null with `muted` or `banned`: until taken back) and by the ledger.
 
@@ -52,8 +80,8 @@ class Me(Struct):
     banned: bool
     banned_until: int | None
     balance: int | None = None
-    claims: list[dict[str, Any]] = []
-    entries: list[dict[str, Any]] = []
+    claims: list[MyClaim] = []
+    entries: list[MyEntry] = []
     eligibility: dict[str, Eligible] = {}
 
 
@@ -78,7 +106,7 @@ async def post_message(call: Call) -> Outcome:
 
 
 async def get_me(call: Call) -> Outcome:
-    """The durable form of what notices told."""
+    """The durable form of what notices told. A ledger that does not answer: 503, for half of it would look like the whole."""
     known: dict[str, Any] = await question(call, "me")
     if call.node.money is None or call.caller.identity is None:
         return Outcome(known)

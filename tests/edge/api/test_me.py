@@ -1,0 +1,96 @@
+"""One's own over HTTP: what notices told, in a form that lasts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from livecast.core.errors import Refusal
+from livecast.core.units import Claim
+from livecast.edge.api.messages import Me
+from livecast.ports import Unavailable
+from support.house import House
+from support.shop import Shop
+
+ME = "/v1/rooms/r1/me"
+DROPS = "/v1/rooms/r1/drops"
+
+
+async def opened(shop: Shop, **config: Any) -> str:
+    """The id of an open drop in a live room `r1`."""
+    if (await shop.call("GET", "/v1/rooms/r1")).status == 404:
+        await shop.live_room("r1")
+    drop = (await shop.call("POST", DROPS, json={"title": "x", "kind": "coupon", "stock": 3, **config})).json["id"]
+    assert (await shop.call("POST", f"{DROPS}/{drop}/open")).status == 200
+    return str(drop)
+
+
+async def mine(shop: Shop, user: str) -> dict[str, Any]:
+    """What somebody is told of themselves, which is of the described shape."""
+    answer = await shop.call("GET", ME, auth=shop.token(user))
+    assert answer.status == 200, answer
+    msgspec.json.decode(answer.body, type=Me)
+    me: dict[str, Any] = answer.json
+    return me
+
+
+async def test_a_newcomer_has_nothing(shop: Shop) -> None:
+    """No coins, no claims, no entries, no mute."""
+    await shop.live_room("r1")
+    assert await mine(shop, "ada") == {
+        "muted": False, "muted_until": None, "banned": False, "banned_until": None,
+        "balance": 0, "claims": [], "entries": [], "eligibility": {},
+    }  # fmt: skip
+
+
+async def test_ones_coins_and_claims_are_there(shop: Shop) -> None:
+    """The claim as the click's answer told it, and what became of it; nobody else's."""
+    drop = await opened(shop, reserve_s=60)
+    await shop.call("POST", "/v1/wallets/ada/credits", json={"tx": "t", "amount": 70})
+    message = {"t": "claim", "cid": "c1", "drop": drop}
+    click = (await shop.call("POST", "/v1/rooms/r1/messages", auth=shop.token("ada"), json=message)).json
+    me = await mine(shop, "ada")
+    assert me["balance"] == 70
+    (claim,) = me["claims"]
+    told = {name: click[name] for name in ("serial", "of", "code", "expires_at")}
+    assert claim.items() >= {**told, "drop": drop, "state": "reserved"}.items()
+    await shop.call("POST", f"{DROPS}/{drop}/claims/1/confirm", json={"order_id": "o-1"})
+    (claim,) = (await mine(shop, "ada"))["claims"]
+    assert (claim["state"], claim["order_id"]) == ("confirmed", "o-1")
+    assert (await mine(shop, "bob"))["claims"] == []
+
+
+async def test_ones_place_in_a_draw_and_what_was_won(shop: Shop) -> None:
+    """The nonce that one's leaf is made with; the serial once the pot is drawn."""
+    drop = await opened(shop, kind="draw", stock=1)
+    claims = [Claim(user, "c1", nonce=f"n-{user}") for user in ("ada", "bob")]
+    await shop.ledger.claim("r1", drop, "b1", claims, shop.clock())
+    (entry,) = (await mine(shop, "bob"))["entries"]
+    assert entry.items() >= {"drop": drop, "number": 2, "nonce": "n-bob", "state": "open", "won": []}.items()
+    await shop.call("POST", f"{DROPS}/{drop}/close")
+    assert not isinstance(await shop.ledger.freeze_pot("r1", drop, shop.clock()), Refusal)
+    assert await shop.ledger.award("r1", drop, 0, ["bob", "ada"], shop.clock()) == [1, 0]
+    await shop.ledger.draw_pot("r1", drop, b"{}", shop.clock())
+    assert [(entry["state"], entry["won"]) for entry in (await mine(shop, "bob"))["entries"]] == [("drawn", [1])]
+    assert [entry["won"] for entry in (await mine(shop, "ada"))["entries"]] == [[]]
+
+
+async def test_without_a_ledger_the_room_still_answers(house: House) -> None:
+    """What is about money is absent, not zero."""
+    await house.live_room("r1")
+    me = await house.call("GET", ME, auth=house.token("ada"))
+    assert me.json.keys() == {"muted", "muted_until", "banned", "banned_until"}
+
+
+async def test_a_ledger_that_is_silent_is_not_taken_for_empty(shop: Shop) -> None:
+    """503: a list of claims that lacks some would be believed."""
+    await shop.live_room("r1")
+
+    async def silent(*_: object) -> Any:
+        raise Unavailable("no answer")
+
+    shop.ledger.holdings = silent  # type: ignore[assignment,method-assign] # memory is never silent
+    answer = await shop.call("GET", ME, auth=shop.token("ada"))
+    assert (answer.status, answer.code) == (503, "unavailable")
+    assert int(answer.headers["Retry-After"]) >= 1
