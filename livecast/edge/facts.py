@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from livecast.core.drops import Eligibility, Facts, Missing, missing
+from livecast.core.drops import ANYBODY, Eligibility, Facts, Missing, missing
 from livecast.core.events import Ask, Done, Person
 from livecast.edge.identity import Identity
 
@@ -43,6 +43,8 @@ class FactBook:
     ) -> dict[str, list[Missing] | None]:
         """What each claimant lacks, by user; None: the room was asked and does not answer. (Gifts are the ledger's to say.)"""
         eligibility = msgspec.structs.replace(eligibility, gifted=False)
+        if eligibility == ANYBODY:
+            return {who.person.id: [] for who in claimants}
         found: dict[str, list[Missing] | None] = {}
         doubtful: dict[str, Identity] = {}
         now = self._node.clock()

@@ -13,6 +13,7 @@ import asyncio
 import traceback
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextlib import suppress
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -109,10 +110,12 @@ class LedgerFeed:
         self._tasks: set[asyncio.Task[None]] = set()
 
     # --- Feed ---------------------------------------------------------------------------------------------------------
-    async def start(self, shards: Iterable[int] = range(SHARDS)) -> None:
-        """Begin to follow `shards`, each from where it stands (if the ledger does not say so now: from when it does)."""
+    async def start(self, shards: Iterable[int] = range(SHARDS), *, within_s: float) -> None:
+        """Begin to follow `shards`, each from where it stands (if the ledger does not say so in time: from when it does)."""
         self._next_poll = dict.fromkeys(shards, 0)
-        await asyncio.gather(*(self._read(shard) for shard in self._next_poll))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await asyncio.gather(*(self._read(shard) for shard in self._next_poll))
         self._spawn(self._run())
 
     def stop(self) -> None:

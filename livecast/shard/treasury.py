@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from livecast.ledger import Ledger
 from livecast.ports import Bus, Clock, Observer
 from livecast.shard.drop_clock import DropClock
 from livecast.shard.gift_sweeper import GiftSweeper
 from livecast.shard.ledger_feed import LedgerFeed
 from livecast.shard.shards import Shards
+
+START_S: Final = 2.0
+"""How long a start waits for the ledger to say where it stands."""
 
 
 class Treasury:
@@ -27,7 +32,7 @@ class Treasury:
 
     async def start(self) -> None:
         """Begin, before anybody can reach the rooms. A ledger that does not answer is waited for in the background."""
-        await self._feed.start()
+        await self._feed.start(within_s=START_S)
         self._clock.start()
         self._sweeper.start()
 
