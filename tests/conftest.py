@@ -128,3 +128,9 @@ def ledger_valkey(ledger_server: Valkey) -> str:
 def crashable_ledger() -> Iterator[Valkey]:
     """A Valkey that syncs every write, for this test alone."""
     yield from _fresh_valkey("always")
+
+
+@pytest.fixture
+def crashable_replica() -> Iterator[Valkey]:
+    """A second one, to follow the first."""
+    yield from _fresh_valkey("always")

@@ -16,12 +16,11 @@ from livecast.ledger import ShardStatus
 class RedisLedger(RedisPictures):
     """`ledger.Ledger` on one server. `close` ends its own calls; the server is the composition root's to close.
 
-    `replicas`: how many must have an operation on disk before it is answered. Every wallet begins with `opening` coins: 0 but
-    in development.
+    Every wallet begins with `opening` coins: 0 but in development.
     """
 
-    def __init__(self, server: LedgerServer, *, replicas: int = 0, opening: int = 0) -> None:
-        super().__init__(LedgerCalls(server, replicas), opening)
+    def __init__(self, server: LedgerServer, *, opening: int = 0) -> None:
+        super().__init__(LedgerCalls(server), opening)
         self._server = server
 
     async def position(self, shard: int) -> ShardStatus:

@@ -17,7 +17,7 @@ from redis import exceptions as redis_errors
 from redis.asyncio.connection import AbstractConnection
 
 from livecast.adapters.redis_lane import Lane
-from livecast.adapters.redis_server import Argument, Command, RedisServer, Script
+from livecast.adapters.redis_server import Argument, Command, RedisServer, Script, pack
 from livecast.core.errors import Refusal
 from livecast.core.placement import shard_of
 from livecast.ledger import LedgerClosed
@@ -27,6 +27,10 @@ Durability: TypeAlias = Literal["always", "external", "none"]
 
 DEADLINE_S: Final = 0.8
 """Bound of every call from when it was asked, waiting behind others included: an `unavailable` has to come within 1 s."""
+WAITAOF_MS: Final = 50
+"""A replica asked before it has synced says so and would speak up by itself only once a second: it is asked again. (An idle
+Valkey looks at such time-outs every 100 ms. Asked together with the writes, a replica is always too early; asked once their
+answers are here, it is nearly always done.)"""
 BATCH_MS: Final = 1
 """Calls made within this share a round trip. Under load they do anyway: what cannot leave yet gathers."""
 
@@ -49,11 +53,15 @@ class _NotDurable(redis_errors.ConnectionError):
 class LedgerServer(RedisServer):
     """The ledger's server. With `durability` "always" a connection is used only once the server has shown that it syncs every
     write before it answers; "external" trusts a managed store that hides this; "none" is for development.
+
+    With `replicas` R an exchange is over once WAITAOF, on the connection that wrote, has the word of the server and of R
+    replicas that it is on disk. It vouches only for what this connection wrote: an exchange that must be safe has to write.
     """
 
-    def __init__(self, url: str, *, durability: Durability = "always", deadline_s: float = DEADLINE_S) -> None:
+    def __init__(self, url: str, *, durability: Durability = "always", replicas: int = 0, deadline_s: float = DEADLINE_S) -> None:
         super().__init__(url, deadline_s=deadline_s)
         self.durability = durability
+        self.replicas = replicas
         if durability == "always":
             self._pool.connection_kwargs["redis_connect_func"] = _connect_checked
 
@@ -65,6 +73,16 @@ class LedgerServer(RedisServer):
             if isinstance(error.__cause__, _NotDurable):
                 raise LedgerClosed(str(error)) from error
             raise
+
+    async def _make_safe(self, connection: AbstractConnection) -> None:
+        """Ask until all that were required have it. The deadline is the caller's."""
+        if not self.replicas:
+            return
+        question = pack([("WAITAOF", 1, self.replicas, WAITAOF_MS)])
+        local = on_replicas = 0
+        while local < 1 or on_replicas < self.replicas:
+            await connection.send_packed_command(question)
+            local, on_replicas = await connection.read_response()
 
 
 async def _connect_checked(connection: AbstractConnection) -> None:
@@ -90,15 +108,13 @@ async def _connect_checked(connection: AbstractConnection) -> None:
 
 
 class LedgerCalls:
-    """Runs operations and reads of shards. With `replicas` R each batch is answered once WAITAOF, on the connection that wrote
-    it, has the word of the server and of R replicas that it is on disk.
+    """Runs operations and reads of shards: batched, and as safe as the server was told to make them.
 
     Calls raise `Unavailable`: in doubt. `LedgerClosed`: not done.
     """
 
-    def __init__(self, server: LedgerServer, replicas: int) -> None:
+    def __init__(self, server: LedgerServer) -> None:
         self._server = server
-        self._replicas = replicas
         self._seen: defaultdict[int, int] = defaultdict(int)
         # Two lanes: a claim batch takes some 10 ms, and gifts should not wait for the answers of those before them.
         self._lane = Lane(self._execute, gap_ms=BATCH_MS, deadline_s=server.deadline_s)
@@ -117,11 +133,11 @@ class LedgerCalls:
     async def read(self, shard: int, *commands: Command) -> list[Any]:
         """One moment's picture of a shard, of nothing that is not safe."""
         barrier = f"{{s{shard}}}:barrier"
-        first = ("INCR", barrier) if self._replicas else ("GET", barrier)
+        first = ("INCR", barrier) if self._server.replicas else ("GET", barrier)
         seen = self._seen[shard]  # before it is sent: what is seen meanwhile may come after this picture
         try:
             async with asyncio.timeout(self._server.deadline_s):
-                answers = await self._exchange([("MULTI",), first, *commands, ("EXEC",)])
+                answers = await self._server.exchange([("MULTI",), first, *commands, ("EXEC",)])
         except TimeoutError:
             raise Unavailable(f"no answer within {self._server.deadline_s} s") from None
         for answer in answers:
@@ -164,26 +180,14 @@ class LedgerCalls:
     async def _execute(self, calls: Sequence[Command]) -> list[Any]:
         """Run calls (a script, then its keys and arguments) in one round trip, one more for those the server does not know."""
         commands: list[Command] = [("EVALSHA", script.digest, script.keys, *rest) for script, *rest in calls]  # type: ignore[union-attr]
-        answers = await self._exchange(commands)
+        answers = await self._server.exchange(commands)
         unknown = [n for n, answer in enumerate(answers) if isinstance(answer, redis_errors.NoScriptError)]
         if unknown:
             sources = {calls[n][0].source for n in unknown}  # type: ignore[union-attr]  # the first is the script
             loads: list[Command] = [("SCRIPT", "LOAD", source) for source in sources]
-            again = await self._exchange([*loads, *(commands[n] for n in unknown)])
+            again = await self._server.exchange([*loads, *(commands[n] for n in unknown)])
             for n, answer in zip(unknown, again[len(loads) :], strict=True):
                 answers[n] = answer
-        return answers
-
-    async def _exchange(self, commands: Sequence[Command]) -> list[Any]:
-        """Send commands, and wait until what they wrote is as safe as was asked for."""
-        if not self._replicas:
-            return await self._server.exchange(commands)
-        wait: Command = ("WAITAOF", 1, self._replicas, int(self._server.deadline_s * 1000))
-        *answers, synced = await self._server.exchange([*commands, wait])
-        if isinstance(synced, Exception):
-            raise synced
-        if synced[0] < 1 or synced[1] < self._replicas:
-            raise Unavailable(f"written, but only {synced[1]} of {self._replicas} replicas have it on disk")
         return answers
 
 

@@ -150,12 +150,17 @@ class RedisServer:
             connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]  # its decorator hides the types
             try:
                 await connection.send_packed_command(pack(commands))
-                return [await _answer(connection) for _ in commands]
+                answers = [await _answer(connection) for _ in commands]
+                await self._make_safe(connection)
+                return answers
             finally:
                 # Shielded: a connection lost between two lists of the pool would be missing from it for good.
                 await asyncio.shield(self._pool.release(connection))
         except (redis_errors.RedisError, OSError) as error:
             raise in_our_terms(error) from error
+
+    async def _make_safe(self, connection: AbstractConnection) -> None:
+        """What is to be done on the connection that wrote before anybody hears of it: nothing, where fsync is all there is."""
 
     def listener(self) -> AbstractConnection:
         """A connection outside the pool, not yet connected, for pub/sub."""

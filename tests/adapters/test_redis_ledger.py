@@ -216,8 +216,8 @@ async def test_durability_is_checked_at_every_reconnect(crash_ledger: RedisLedge
 
 async def test_without_a_replica_nothing_is_acknowledged(ledger_valkey: str) -> None:
     """One replica is required and none is there: every answer is in doubt, that of a repeat and of a read as well."""
-    server = LedgerServer(ledger_valkey, deadline_s=0.2)
-    ledger = RedisLedger(server, replicas=1)
+    server = LedgerServer(ledger_valkey, replicas=1, deadline_s=0.2)
+    ledger = RedisLedger(server)
     for call in (
         ledger.move(Movement("ann", "t", 1, "key:k"), NOW),
         ledger.move(Movement("ann", "t", 1, "key:k"), NOW),
