@@ -93,9 +93,7 @@ class Trade:
     # --- Ask ----------------------------------------------------------------------------------------------------------
     def due_at(self) -> int | None:
         """When something happens by itself."""
-        # With gifts in the queue a flush comes anyway, and decides which combos are over.
-        combos = None if self._queue else self.combos.due_at()
-        times = [t for t in (combos, self.showcase.due_at()) if t is not None]
+        times = [t for t in (self.combos.due_at(), self.showcase.due_at()) if t is not None]
         return min(times) if times else None
 
     @property
