@@ -14,8 +14,8 @@ from livecast.ports import Clock, LedgerFollowed, Observer, StoreError
 AGE_MS: Final = 2_000
 """So old a gift is nobody's any more: whoever took it would have finished it, or been answered `unavailable`, long ago."""
 TICK_S: Final = 1.0
-LOOK_S: Final = 30.0
-"""How often every shard is looked at; those in which a gift is known to be half done each second."""
+LOOK_S: Final = 120.0
+"""How often every shard is looked at, two a second; those in which a gift is known to be half done each second."""
 PENDING_MAX: Final = 500
 """Gifts finished in one go of a shard."""
 

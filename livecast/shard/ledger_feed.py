@@ -45,7 +45,7 @@ ACTIVE_POLL_MS: Final = 2_000
 IDLE_POLL_MS: Final = 30_000
 """... and any other: 256 shards cost the store nine reads a second."""
 ACTIVE_MS: Final = 60_000
-"""A shard is active so long after its last entry or ring, or after a room of it woke."""
+"""A shard is active so long after its last entry or ring. (A room that wakes is caught up with by itself.)"""
 TICK_S: Final = 0.25
 """How often the loop looks whose poll is due. A ring is heard at once."""
 RING_GAP_S: Final = 0.02
@@ -133,7 +133,6 @@ class LedgerFeed:
 
     def awake(self, room: str) -> None:
         """A room was loaded: hand it what it missed, then everything new."""
-        self._note_activity(shard_of(room))
         self._awake.add(room)
         self._held[room] = []
         self._spawn(self._catch_up(room))
