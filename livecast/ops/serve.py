@@ -75,9 +75,9 @@ def settings_or_exit(*, config: Path | None, dev: bool, **options: Any) -> Setti
 def command(**options: Any) -> None:
     """Run a node.
 
-    Prints `livecast ready http://H:P` once it accepts connections; logs go to standard error. Without --redis it starts its
-    own Valkey in the data directory, and takes over what a killed predecessor left there. SIGTERM and Ctrl-C stop it cleanly
-    within 15 seconds; a second one at once.
+    Prints `livecast ready http://H:P` once it accepts connections; logs go to standard error. Without --redis and --ledger it
+    starts Valkeys of its own in the data directory, and takes over what a killed predecessor left there. SIGTERM and Ctrl-C
+    stop it cleanly within 15 seconds; a second one at once.
 
     Every key can be set in the file, as LIVECAST_<SECTION>__<KEY> in the environment, and some by an option, which wins.
 

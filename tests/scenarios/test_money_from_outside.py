@@ -249,6 +249,19 @@ async def test_a_frozen_and_a_killed_ledger_cost_time_and_nothing_else(http: aio
             await ann.until(lambda: latest(ann, drop) == ("sold_out", 0), what="sold out drop on the screen")
 
 
+async def test_a_ledger_that_cannot_be_used_closes_money_alone() -> None:
+    """Nobody listens there: the node starts all the same, says what is degraded, and people talk."""
+    with NodeProcess("--ledger", "redis://127.0.0.1:1/0") as node:
+        async with Outsider(node, "talk", "ann") as ann:
+            began = time.monotonic()
+            said = await ann.ask(t="gift", cid="g1", gift="rose", n=1)
+            assert (said["code"], said["retry_after_ms"] > 0) == ("unavailable", True)
+            assert (await ann.ask(t="claim", cid="c1", drop="d"))["code"] == "unavailable"
+            assert time.monotonic() - began < 2
+            assert (await ann.ask(t="comment", cid="m1", text="hello"))["verdict"] == "shown"
+        assert "money is closed" in node.log_text()
+
+
 async def until(condition: Callable[[], Any], within_s: float = 10) -> None:
     """Wait for a condition."""
     end = time.monotonic() + within_s
