@@ -210,7 +210,7 @@ async def _ledger(settings: Settings, stack: AsyncExitStack, observer: Observer)
             url = await valkey.start()
         except (EmbeddedStoreError, NoValkeyError) as error:
             raise StartFailed(str(error)) from error
-    server = LedgerServer(url, durability=wanted.durability)
+    server = LedgerServer(url, durability=wanted.durability, replicas=wanted.replicas)
     _later(stack, observer, server.close, CLOSE_STORE_S)
     try:
         await server.check()
@@ -218,7 +218,7 @@ async def _ledger(settings: Settings, stack: AsyncExitStack, observer: Observer)
         where = without_password(wanted.url) or "the embedded Valkey"
         advice = f"look at [ledger] url and at that server; everything else works meanwhile ({error})"
         observer.observe(Trouble("money is closed: the ledger cannot be used", where, advice, "error"))
-    return RedisLedger(server, replicas=wanted.replicas, opening=DEV_COINS if settings.dev else 0)
+    return RedisLedger(server, opening=DEV_COINS if settings.dev else 0)
 
 
 def _receipts(settings: Settings) -> Receipts:
