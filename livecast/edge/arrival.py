@@ -52,6 +52,8 @@ class Arrivals:
             self._refuse(socket, 4403, "Pages of this origin may not connect.")
         elif (hub := node.views.peek(request.room)) is None or not self._identify_at_once(socket, request):
             socket.flush_acks()
+            if transport.is_closing():
+                return  # it was reset behind the handshake
             transport.pause_reading()
             node.spawn(self._arrive_slowly(socket, request, rest))
             return

@@ -131,6 +131,8 @@ class Door(asyncio.Protocol):
 
     def too_late(self) -> None:
         """The head's deadline has passed. Who said nothing at all (browsers connect in advance) is told nothing."""
+        if self._transport.is_closing():
+            return
         if self._head:
             self._answer(refusal_response(408, "The request's head took too long."))
         elif self._http is None:

@@ -115,7 +115,10 @@ class FanOut:
     def _welcome_all(self) -> Iterator[None]:
         budget = self._hub.node.rules.fanout_slice
         for socket in [socket for sockets in self._hub.sockets() for socket in sockets]:
-            socket.welcome_again("epoch")
+            try:
+                socket.welcome_again("epoch")
+            except Exception as fault:  # noqa: BLE001 - as in `_hand_out`
+                socket.write_failed(fault)
             budget -= 1
             if budget == 0:
                 budget = self._hub.node.rules.fanout_slice
@@ -127,13 +130,16 @@ def _hand_out(sockets: list[ViewerSocket], sealed: Sealed, data: bytes, seq: int
     """Write to each of these; how many were left out. All of fan-out's time is spent in this loop, most of it in the kernel."""
     left_out = 0
     for socket in sockets:
-        if socket.after < seq:
-            if (acks := socket.acks) is None:
-                socket.transport.write(data)
-            else:
-                socket.acks = None
-                acks.append(data)
-                socket.transport.write(b"".join(acks))
-        elif socket.after == LAGGING and not socket.offer(sealed, data, seq):
-            left_out += 1
+        try:
+            if socket.after < seq:
+                if (acks := socket.acks) is None:
+                    socket.transport.write(data)
+                else:
+                    socket.acks = None
+                    acks.append(data)
+                    socket.transport.write(b"".join(acks))
+            elif socket.after == LAGGING and not socket.offer(sealed, data, seq):
+                left_out += 1
+        except Exception as fault:  # noqa: BLE001 - a connection that broke just now (entering a `try` costs nothing)
+            socket.write_failed(fault)
     return left_out

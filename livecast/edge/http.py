@@ -42,6 +42,8 @@ class HttpConnection(web.RequestHandler):
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
         """Answer bytes that are no request (4xx), or a fault that got past the application (500). The connection ends."""
+        if isinstance(exc, ConnectionError):
+            raise exc  # the caller has gone, maybe in the midst of a body: that is ordinary, and there is nobody to answer
         if request.writer.output_size > 0:
             raise ConnectionError("half an answer is said already")
         request_id = secrets.token_hex(8)

@@ -236,7 +236,10 @@ class Node:
     def _flush_acks(self) -> None:
         unsent, self._unsent = self._unsent, []
         for viewer in unsent:
-            viewer.flush_acks()
+            try:
+                viewer.flush_acks()
+            except Exception as fault:  # noqa: BLE001 - one connection's fault must not keep the others' answers
+                viewer.write_failed(fault)
 
     # --- Connections --------------------------------------------------------------------------------------------------
 
@@ -277,7 +280,7 @@ class Node:
         The kernel sends it if the peer ever reads on; our own memory is free at once.
         """
         connection = transport.get_extra_info("socket")
-        if connection is not None:
+        if connection is not None and not transport.is_closing():
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_194_304)  # it grants less where less is allowed
 
     # --- The sweep ----------------------------------------------------------------------------------------------------

@@ -296,18 +296,32 @@ class ViewerSocket(asyncio.Protocol):
             self.acks = None
             acks.append(data)
             data = b"".join(acks)
-        if self.lag is not None:
-            self.lag.put += len(data)
-        self.transport.write(data)
+        self._write(data)
 
     def flush_acks(self) -> None:
         """Write the acks that wait."""
         if (acks := self.acks) is not None:
             self.acks = None
-            data = acks[0] if len(acks) == 1 else b"".join(acks)
-            if self.lag is not None:
-                self.lag.put += len(data)
-            self.transport.write(data)
+            self._write(acks[0] if len(acks) == 1 else b"".join(acks))
+
+    def _write(self, data: bytes) -> None:
+        """Hand bytes to the transport, unless the connection broke: `connection_lost` is on its way then, maybe a turn later."""
+        if self.transport.is_closing():
+            return
+        if self.lag is not None:
+            self.lag.put += len(data)
+        self.transport.write(data)
+
+    def write_failed(self, fault: Exception) -> None:
+        """Writing raised. A connection that broke meanwhile is nobody's fault; anything else is ours, and ends this one alone."""
+        if not self.transport.is_closing():
+            self.node.trouble("a viewer could not be written to", f"{self.room} {self.conn}", fault)
+            self.transport.abort()
+
+    @property
+    def unsent_bytes(self) -> int:
+        """What the transport still has to send; 0 of a connection that broke (which cannot be asked any more)."""
+        return 0 if self.transport.is_closing() else self.transport.get_write_buffer_size()
 
     def queue(self, data: bytes) -> None:
         """Write at the end of this turn, or with the next frame if that comes first."""
@@ -327,14 +341,15 @@ class ViewerSocket(asyncio.Protocol):
 
     def notice(self, notice: Notice) -> None:
         """To this viewer alone; never skipped."""
-        self.queue(socket_message(self.codec, notice))
+        if self.after != GONE:
+            self.queue(socket_message(self.codec, notice))
 
     # --- Falling behind -----------------------------------------------------------------------------------------------
 
     def pause_writing(self) -> None:
         """Bytes stayed behind."""
         if self.lag is None and self.after != GONE:
-            self.lag = Lag(self.after, self.transport.get_write_buffer_size(), self.node.clock())
+            self.lag = Lag(self.after, self.unsent_bytes, self.node.clock())
             self.after = LAGGING
             self.node.lagging[self] = None
 
@@ -353,7 +368,7 @@ class ViewerSocket(asyncio.Protocol):
         if lag.catch_up:
             if lag.catch_up_with(sealed):
                 return True
-        elif self.transport.get_write_buffer_size() <= self.node.rules.outbox_soft_bytes:
+        elif self.unsent_bytes <= self.node.rules.outbox_soft_bytes:
             self.send(data)
             return True
         lag.skip()
@@ -368,12 +383,12 @@ class ViewerSocket(asyncio.Protocol):
 
     def _drained(self) -> None:
         lag, hub = self.lag, self.hub
-        if lag is None or hub is None or self.transport.get_write_buffer_size():
+        if lag is None or hub is None or self.unsent_bytes:
             return
         if lag.catch_up:
             soft = self.node.rules.outbox_soft_bytes
             self.send(lag.next_slice(lambda sealed: hub.form(sealed, self.variant), soft))
-            if not self.transport.get_write_buffer_size():
+            if not self.unsent_bytes:
                 asyncio.get_running_loop().call_soon(self._drained)
             return
         self.lag = None
@@ -396,7 +411,7 @@ class ViewerSocket(asyncio.Protocol):
     def check_lag(self, now: int) -> None:
         """The sweep looks at a lagging socket: hang up on it if it takes nothing or too little."""
         lag = self.lag
-        if lag is None or not lag.too_slow(self.transport.get_write_buffer_size(), now, self.node.rules):
+        if lag is None or not lag.too_slow(self.unsent_bytes, now, self.node.rules):
             return
         self.node.make_room(self.transport)
         self.bye(Bye(4008, "Too slow.", reconnect=True, retry_after_ms=self.node.jitter_ms()))
@@ -425,7 +440,7 @@ class ViewerSocket(asyncio.Protocol):
 
     def close_deadline(self) -> None:
         """The peer did not answer our close frame in time."""
-        if self.transport.get_write_buffer_size():
+        if self.unsent_bytes:
             self.transport.abort()
         else:
             self.transport.close()
@@ -433,6 +448,7 @@ class ViewerSocket(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - why it broke is nobody's business
         """The connection is gone."""
         self._leave(self.close_code)
+        self.acks = None
         self.node.closing.discard(self)
 
     def _leave(self, code: int) -> None:
