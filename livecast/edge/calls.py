@@ -91,6 +91,8 @@ class Route(Struct, frozen=True):
     """The successes."""
     content_type: str = "application/json"
     """Of a success. Only a GET may have another one: its handler streams."""
+    refusals: tuple[int, ...] = ()
+    """Statuses of refusals that other calls of its kind do not give."""
     makes_room: bool = False
     """The room of the path need not exist yet."""
 

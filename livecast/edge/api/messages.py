@@ -116,6 +116,6 @@ async def get_me(call: Call) -> Outcome:
 _ROOM: Final = "/v1/rooms/{room}"
 ROUTES: Final = (
     Route("POST", f"{_ROOM}/messages", post_message, (), "Say what a client would say on its socket.",
-          body=Posted, form="message", answer=Ack),
+          body=Posted, form="message", answer=Ack, refusals=(402,)),
     Route("GET", f"{_ROOM}/me", get_me, (), "What the room knows about the token's holder.", answer=Me),
 )  # fmt: skip

@@ -187,13 +187,14 @@ def _add_patch(name: str, components: dict[str, Any]) -> None:
         "title": _patch_of(name),
         "description": "An RFC 7396 merge patch: what is absent stays, null falls back to the default.",
         "type": "object",
-        "properties": {field: _or_null(part) for field, part in parts.items()},
+        # The shape of a patch says itself what may be null; of any other shape everything may.
+        "properties": parts if _patch_of(name) == name else {field: _or_null(part) for field, part in parts.items()},
         "additionalProperties": False,
     }
 
 
 def _patch_of(name: str) -> str:
-    return name if name.startswith("Patch") else f"Patch{name}"
+    return name if name.startswith("Patch") or name.endswith("Patch") else f"Patch{name}"
 
 
 def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
@@ -219,7 +220,7 @@ def _responses(route: Route, schema_of: dict[Any, dict[str, Any]]) -> dict[str, 
     said = {str(status): {"description": "Done.", "content": {route.content_type: {"schema": shape}}} for status in route.statuses}
     if route.method == "GET" and route.content_type == "application/json":
         said["304"] = {"description": "Not changed since the `If-None-Match` that you have."}
-    refusals = {400, 401, 403, 429, *_ALWAYS}
+    refusals = {400, 401, 403, 429, *_ALWAYS, *route.refusals}
     if "{" in route.path or route.query:
         refusals |= {404, 422}
     if route.body is not None or route.form == "lines":

@@ -123,7 +123,7 @@ ROUTES: Final = (
     Route("POST", f"{_WALLET}/credits", post_credit, _WRITE, "Put coins into a wallet.",
           body=MoveCoins, answer=CoinsMoved, statuses=(201,)),
     Route("POST", f"{_WALLET}/debits", post_debit, _WRITE, "Take coins out of a wallet; never below zero.",
-          body=MoveCoins, answer=CoinsMoved, statuses=(201,)),
+          body=MoveCoins, answer=CoinsMoved, statuses=(201,), refusals=(402,)),
     Route("GET", _WALLET, get_wallet, _READ, "A wallet's balance.", answer=WalletNow),
     Route("GET", f"{_WALLET}/entries", get_entries, _READ, "A wallet's statement, newest first.",
           query=ListEntries, answer=EntryPage),

@@ -61,6 +61,22 @@ async def test_what_is_said_of_a_room_is_true(house: House) -> None:
     assert answer.json.keys() == room["properties"].keys() == set(room["required"])
 
 
+async def test_what_a_patch_may_take_away_is_said(house: House) -> None:
+    """Null where there is a default to fall back to, and nowhere else: a drop has no default title."""
+    schemas = (await described(house))["components"]["schemas"]
+    nullable = {name for name, part in schemas["DropPatch"]["properties"].items() if {"type": "null"} in part.get("anyOf", [])}
+    assert nullable == schemas["DropPatch"]["properties"].keys() - {"title", "stock", "stock_delta"}
+    assert {"type": "null"} in schemas["PatchPolicy"]["properties"]["slow_mode_s"]["anyOf"]
+
+
+async def test_who_cannot_pay_is_told_so(house: House) -> None:
+    """402 is described where coins are taken."""
+    paths = (await described(house))["paths"]
+    assert "402" in paths["/v1/wallets/{user}/debits"]["post"]["responses"]
+    assert "402" in paths["/v1/rooms/{room}/messages"]["post"]["responses"]
+    assert "402" not in paths["/v1/wallets/{user}/credits"]["post"]["responses"]
+
+
 class Seen(HTMLParser):
     """What a page refers to."""
 
