@@ -84,7 +84,10 @@ class Admission:
         origin = origin.lower().rstrip("/")
         if self._origins:
             return "*" in self._origins or origin in self._origins
-        return urlsplit(origin).netloc == host.lower()
+        try:
+            return urlsplit(origin).netloc == host.lower()
+        except ValueError:
+            return False  # such as `http://[`: no origin of any page
 
     def address(self, peer: str, forwarded_for: str) -> str:
         """The client's address: `peer`, or behind trusted proxies the rightmost untrusted entry of `X-Forwarded-For`.

@@ -84,6 +84,7 @@ def test_limits_off():
         ((), "https://live.example:8443", False),
         ((), "https://evil.example", False),
         ((), "null", False),
+        ((), "http://[", False),
         ((), "https://live.example.evil.example", False),
         (("https://shop.example",), "https://shop.example", True),
         (("https://shop.example/",), "https://Shop.Example", True),

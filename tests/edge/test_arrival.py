@@ -8,7 +8,7 @@ import pytest
 
 from livecast.adapters.memory_log import MemoryRoomLog
 from livecast.edge.rules import EdgeRules
-from livecast.ports import Unavailable
+from livecast.ports import Trouble, Unavailable
 from support.house import House
 from support.viewer import RawSocket, Viewer, masked
 
@@ -203,3 +203,17 @@ async def test_bytes_behind_the_handshake_are_not_lost(room, monkeypatch):
                     said += await behind.reader.read(65536)
             assert said.index(b'"t":"welcome"') < said.index(b'"cid":"first"') < said.index(b'"cid":"second"')
             assert b'"t":"error"' not in said
+
+
+async def test_an_origin_that_is_none(room):
+    """An `Origin` that is no URL is refused like any other stranger's, over HTTP by not letting the page read."""
+    async with Viewer(room.port, "r", headers={"Origin": "http://["}) as viewer:
+        code, bye = await viewer.bye()
+    assert (code, bye["code"], bye["reconnect"]) == (4403, 4403, False)
+    for path in ("/v1/rooms/r/snapshot", "/healthz"):
+        answer = await room.call("GET", path, auth=None, headers={"Origin": "http://["})
+        assert answer.status == 200
+        assert "Access-Control-Allow-Origin" not in answer.headers
+    asked = {"Origin": "http://[", "Access-Control-Request-Method": "PUT"}
+    assert "Access-Control-Allow-Methods" not in (await room.call("OPTIONS", "/v1/rooms/r", auth=None, headers=asked)).headers
+    assert not room.notes.of(Trouble)
