@@ -97,7 +97,9 @@ class RoomHub:
         "closes_at",
         "idle_since",
         "joined",
+        "left",
         "node",
+        "present",
         "refused",
         "reported",
         "reported_at",
@@ -115,6 +117,10 @@ class RoomHub:
         """Comments refused here since the last report, by code."""
         self.joined: list[Person] = []
         """People who came since the last report."""
+        self.left: dict[str, None] = {}
+        """Ids of those who went since the last report and are not back."""
+        self.present: list[str] = []
+        """Ids of those who were here before the room's owner was: it has not heard of them."""
         self.reported: tuple[int, int] = (0, 0)
         self.reported_at = 0
         self.idle_since: int | None = node.clock()
@@ -274,6 +280,7 @@ class RoomHub:
         if known is None:
             self._users[person.id] = member
             self.joined.append(person)
+            self.left.pop(person.id, None)
         elif isinstance(known, list):
             known.append(member)
         else:
@@ -292,6 +299,7 @@ class RoomHub:
                     self._users[person.id] = known[0]
             else:
                 self._users.pop(person.id, None)
+                self.left[person.id] = None
         if not self._users and not self._anonymous:
             self.idle_since = self.node.clock()
 
@@ -332,6 +340,7 @@ class RoomHub:
         if self._broadcast != self.view.state["broadcast"]:
             self._broadcast = self.view.state["broadcast"]
             self.joined = self._present()  # who stayed is of the new broadcast, too
+        self.present = list(self._users)
         self.node.reports.note(self)
         self._fanout.renew()
         for watcher in tuple(self._watchers):

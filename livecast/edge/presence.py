@@ -6,6 +6,7 @@ look every half minute.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from livecast.core.events import EdgeRefused, Presence
@@ -53,14 +54,20 @@ class Reports:
                 return False
             hub.refused = {}
         counts = (hub.connections, hub.users)
-        if counts == hub.reported and not hub.joined and now - hub.reported_at < REPEAT_MS:
+        changed = counts != hub.reported or hub.joined or hub.left or hub.present
+        if not changed and now - hub.reported_at < REPEAT_MS:
             return True
         while True:
-            joined = tuple(hub.joined[:JOINED_MAX])
-            if not node.bus.post(hub.room, Presence(node.id, *counts, joined=joined, ttl_ms=STANDS_MS)):
+            joined, present = tuple(hub.joined[:JOINED_MAX]), tuple(hub.present[:JOINED_MAX])
+            # Who came and went is told of as gone, so not before all those are named who came.
+            last = len(joined) == len(hub.joined) and len(present) == len(hub.present)
+            left = tuple(islice(hub.left, JOINED_MAX)) if last else ()
+            if not node.bus.post(hub.room, Presence(node.id, *counts, joined, STANDS_MS, left, present)):
                 return False
-            del hub.joined[:JOINED_MAX]
-            if not hub.joined:
+            del hub.joined[:JOINED_MAX], hub.present[:JOINED_MAX]
+            for user in left:
+                del hub.left[user]
+            if last and not hub.left:
                 break
         hub.reported, hub.reported_at = counts, now
         return True

@@ -198,9 +198,12 @@ async def test_presence_is_told_once_a_second_while_it_changes(house, monkeypatc
         house.node.views.peek("p").renewed()
         house.clock.ahead_ms += 1_000
         await until(lambda: len(told) > before, "report to a new owner")
+        assert [report.present for report in told] == [()] * before + [("ada",)]
+        assert not any(report.left for report in told)
     await until(lambda: house.node.views.peek("p").connections == 0, "all gone")
     house.clock.ahead_ms += 1_000
     await until(lambda: told[-1].connections == 0, "last report")
+    assert [user for report in told for user in report.left] == ["ada"]
 
 
 async def test_drained_nodes_are_not_counted_on(house):
@@ -248,5 +251,18 @@ async def test_a_crowd_that_comes_at_once(house, monkeypatch):
     await until(lambda: sum(len(report.joined) for report in told) == 5, "everybody named")
     assert {person.id for report in told for person in report.joined} == {f"u{k}" for k in range(5)}
     assert max(len(report.joined) for report in told) <= 2
-    for viewer in viewers:
+    house.node.views.peek("p").renewed()
+    house.clock.ahead_ms += 1_000
+    await until(lambda: sum(len(report.present) for report in told) == 5, "everybody named again")
+    for viewer in viewers[:4]:
+        await viewer.__aexit__()
+    async with Viewer(house.port, "p", house.token("u0")) as back:
+        await back.welcome()
+        await until(lambda: house.node.views.peek("p").connections == 2, "four gone, one back")
+        house.clock.ahead_ms += 1_000
+        await until(lambda: sum(len(report.left) for report in told) >= 3, "everybody named who went")
+        gone = [user for report in told for user in report.left]
+        assert set(gone) - {"u0"} == {"u1", "u2", "u3"}
+        assert max(len(report.left) for report in told) <= 2
+    for viewer in viewers[4:]:
         await viewer.__aexit__()
