@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from math import ceil
 from urllib.parse import urlsplit
 
@@ -94,29 +94,36 @@ class Admission:
 
         What stands further left was written by the client and is not believed.
         """
-        address = peer
+        address = _unwrapped(peer)
         hops = forwarded_for.split(",") if forwarded_for else []
         while hops and self._trusts(address):
             hop = hops.pop().strip()
             if not _is_address(hop):
                 break  # a trusted proxy would not write this: stay with whom we know
-            address = hop
+            address = _unwrapped(hop)
         return address
 
     def _trusts(self, address: str) -> bool:
         if not self._proxies or not _is_address(address):
             return False
         ip = ip_address(address)
-        mapped = getattr(ip, "ipv4_mapped", None)
-        return any(_contains(network, mapped or ip) for network in self._proxies)
+        return any(_contains(network, ip) for network in self._proxies)
 
 
-def _contains(network: IPv4Network | IPv6Network, ip: object) -> bool:
-    return getattr(ip, "version", 0) == network.version and ip in network
+def _contains(network: IPv4Network | IPv6Network, ip: IPv4Address | IPv6Address) -> bool:
+    return ip.version == network.version and ip in network
+
+
+def _unwrapped(address: str) -> str:
+    """The IPv4 address that a socket for both families gives as `::ffff:1.2.3.4`; any other as it is."""
+    if not address.lower().startswith(("::ffff:", "0")) or not _is_address(address):
+        return address
+    return str(getattr(ip_address(address), "ipv4_mapped", None) or address)
 
 
 def _site(address: str) -> str:
     """What an address counts as: an IPv6 client owns a whole /64, so all of that is one."""
+    address = _unwrapped(address)
     if ":" not in address or not _is_address(address):
         return address
     return str(ip_network((address.partition("%")[0], 64), strict=False))

@@ -120,7 +120,8 @@ class Door(asyncio.Protocol):
             self._answer(fault.response)
             return
         self._let_go_of_http()
-        node.arrivals.arrive(self._transport, request, node.address_of(self._transport, request.headers), rest)
+        address = node.address_of(self._transport, request.headers.get("x-forwarded-for", ""))
+        node.arrivals.arrive(self._transport, request, address, rest)
 
     def _let_go_of_http(self) -> None:
         """Take the connection back from aiohttp, which waits for a next request that it will not get."""

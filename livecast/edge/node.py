@@ -6,7 +6,7 @@ import asyncio
 import random
 import socket
 import traceback
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -265,13 +265,17 @@ class Node:
         """The client's address: `peer`, or behind trusted proxies the rightmost untrusted entry of `X-Forwarded-For`."""
         return self.admission.address(peer, forwarded_for)
 
-    def address_of(self, transport: asyncio.BaseTransport, headers: Mapping[str, str]) -> str:
-        """The client's address of a connection; "" where nobody asks for it (then the system is not asked either)."""
+    def address_of(self, transport: asyncio.BaseTransport, *forwarded_for: str) -> str:
+        """The client's address of a connection; "" where nobody asks for it (then the system is not asked either).
+
+        `forwarded_for` are all lines of `X-Forwarded-For`: together they are one list (RFC 9110, section 5.3), and a client
+        may have written the first.
+        """
         if not self.admission.knows_addresses:
             return ""
         peer = transport.get_extra_info("peername")
         # A peer without an address is a local proxy on a Unix socket.
-        return self.address(str(peer[0]) if isinstance(peer, tuple) else "127.0.0.1", headers.get("x-forwarded-for", ""))
+        return self.address(str(peer[0]) if isinstance(peer, tuple) else "127.0.0.1", ",".join(forwarded_for))
 
     @staticmethod
     def make_room(transport: asyncio.BaseTransport) -> None:

@@ -229,8 +229,7 @@ class EventStreams:
         transport = request.transport
         if request.method == "HEAD" or transport is None:
             return response
-        peer = request.remote or ""
-        address = node.address(peer, request.headers.get("X-Forwarded-For", ""))
+        address = node.address_of(transport, *request.headers.getall("X-Forwarded-For", ()))
         user = None if identity.person.anonymous else identity.person.id
         if not node.admission.hold(address, user):
             raise ProblemError("rate_limited", "Too many connections.", retry_after_ms=10_000)

@@ -66,6 +66,17 @@ def test_an_ipv6_client_is_its_network():
     assert admission.hold("2001:db8::3", None)
 
 
+def test_an_ipv4_client_of_a_socket_for_both_families_is_itself():
+    """Where the node listens on `::`, IPv4 clients have mapped addresses: each is as much its own as on an IPv4 socket."""
+    admission = Admission(EdgeRules(connections_per_address=1))
+    assert admission.hold("::ffff:1.2.3.4", None)
+    assert admission.hold("::ffff:1.2.3.5", None)
+    assert not admission.hold("1.2.3.4", None)
+    admission.release("1.2.3.4", None)
+    assert admission.hold("0:0:0:0:0:ffff:102:304", None)
+    assert not admission.hold("::ffff:1.2.3.4", None)
+
+
 def test_limits_off():
     """0 is off: nothing is counted, and nobody asks for addresses."""
     admission = Admission(EdgeRules(connections_per_address=0, connections_per_user=0, handshakes_per_s=0))
@@ -111,6 +122,8 @@ def test_origins(origins, origin, allowed):
         ("10.0.0.1", "1.2.3.4, nonsense", "10.0.0.1"),
         ("10.0.0.1", "nonsense, 1.2.3.4", "1.2.3.4"),
         ("::ffff:10.0.0.1", "1.2.3.4", "1.2.3.4"),
+        ("::ffff:9.9.9.9", "1.2.3.4", "9.9.9.9"),
+        ("10.0.0.1", "::ffff:1.2.3.4, ::FFFF:10.0.0.2", "1.2.3.4"),
         ("2001:db8::5", "2001:db8:1::7", "2001:db8:1::7"),
     ],
 )

@@ -387,3 +387,22 @@ class TestSlow:
             await until(lambda: house.notes.of(Disconnected), "the end of the stalled stream")
         assert not len(house.node.closing)
         sock.close()
+
+
+class TestBehindAProxy:
+    """Addresses are those that the proxy tells."""
+
+    @pytest.fixture
+    def edge_rules(self) -> EdgeRules:
+        """One stream per address, and a proxy on loopback."""
+        return EdgeRules(connections_per_address=1, trusted_proxies=("127.0.0.1",))
+
+    async def test_a_line_of_the_readers_own_hides_nothing(self, house: House) -> None:
+        """A proxy may add its `X-Forwarded-For` as a line of its own behind the client's: the last entry of all lines counts."""
+        await house.live_room("x")
+        request = b"GET /v1/rooms/x/events HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: %s\r\nX-Forwarded-For: 1.2.3.4\r\n\r\n"
+        reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+        writer.write(request % b"6.6.6.6")
+        assert (await asyncio.wait_for(reader.readline(), 5)).startswith(b"HTTP/1.1 200 ")
+        assert (await house.raw(request % b"7.7.7.7", wait_s=0.5)).startswith(b"HTTP/1.1 429 ")
+        writer.close()

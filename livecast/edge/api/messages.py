@@ -95,7 +95,7 @@ async def post_message(call: Call) -> Outcome:
     if call.caller.identity is None:
         raise ProblemError("forbidden")  # the route admits tokens only; this is for the reader and the type checker
     transport = call.request.transport
-    address = "" if transport is None else call.node.address_of(transport, call.request.headers)
+    address = "" if transport is None else call.node.address_of(transport, *call.request.headers.getall("X-Forwarded-For", ()))
     answer = await call.node.enter(call.room, call.caller.identity, message, address)
     if isinstance(answer, Refusal):
         raise ProblemError.of(answer)
