@@ -69,9 +69,9 @@ class EdgeRules(Struct, frozen=True, forbid_unknown_fields=True):
     """A socket whose unsent bytes did not shrink for so long is closed with 4008."""
     fanout_slice: Annotated[int, Meta(ge=1)] = 256
     """Sockets written to before the loop gets a turn: about 1.3 ms of writing at 5 µs each."""
-    send_buffer_bytes: Count = 65_536
+    send_buffer_bytes: Count = 32_768
     """SO_SNDBUF of viewers' sockets (the kernel doubles it). Bounds what the kernel holds for someone who does not read, and
-    lets slowness show early; 128 KiB per round trip is far above any room. 0: the kernel's choice, up to 4 MB each."""
+    lets slowness show early; 64 KiB per round trip is far above any room. 0: the kernel's choice, up to 4 MB each."""
 
     # --- Views
     view_idle_ms: Ms = 30_000
