@@ -145,6 +145,7 @@ class Arrivals:
     def _hold(self, socket: ViewerSocket, identity: Identity) -> bool:
         user = None if identity.person.anonymous else identity.person.id
         socket.held = self._node.admission.hold(socket.address, user)
+        socket.counted_as = user if socket.held else None
         return socket.held
 
     def _join(self, socket: ViewerSocket, hub: RoomHub, since: Since) -> None:

@@ -250,8 +250,7 @@ class Node:
         if self.knocking.discard(viewer):
             self.arrivals.forget(viewer)
         if viewer.held:
-            person = viewer.identity.person
-            self.admission.release(viewer.address, None if person.anonymous else person.id)
+            self.admission.release(viewer.address, viewer.counted_as)
 
     def jitter_ms(self) -> int:
         """When to come back."""

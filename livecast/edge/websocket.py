@@ -65,6 +65,7 @@ class ViewerSocket(asyncio.Protocol):
         "after",
         "close_code",
         "codec",
+        "counted_as",
         "held",
         "hub",
         "identity",
@@ -98,6 +99,8 @@ class ViewerSocket(asyncio.Protocol):
         self.close_code = 1006
         self.held = False
         """Counted by admission."""
+        self.counted_as: str | None = None
+        """The user it is counted for there; None while it counts for its address alone."""
         self._parser = FrameParser(deflate=deflate)
         self._origin: Origin | None = None
         self._full_at = 0.0
@@ -274,6 +277,8 @@ class ViewerSocket(asyncio.Protocol):
             return
         hub = self.hub
         if hub is None:
+            if not self._count_for(user, cid):
+                return
             self.identity = identity
             self.node.arrivals.knocked(self, cid)
             return
@@ -281,12 +286,20 @@ class ViewerSocket(asyncio.Protocol):
             self._say(ErrorMessage("forbidden", "You were put out of this room.", cid))
             self.bye(Bye(4003, "You were put out of this room.", reconnect=False, retry_after_ms=0))
             return
-        if is_now.anonymous and not self.node.admission.sign_in(user):
-            self._say(ErrorMessage("rate_limited", "Too many connections of this user.", cid, 10_000))
+        if not self._count_for(user, cid):
             return
         hub.signed_in(self, identity)
         self.node.pulse.add(self, self.node.clock())
         self._say(Ack(cid, "ok", you=hub.you(identity)))
+
+    def _count_for(self, user: str, cid: str) -> bool:
+        """Count this connection for `user` from now on; False, and told so, if they have too many."""
+        if self.counted_as is None:
+            if not self.node.admission.sign_in(user):
+                self._say(ErrorMessage("rate_limited", "Too many connections of this user.", cid, 10_000))
+                return False
+            self.counted_as = user
+        return True
 
     # --- Send ---------------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ import pytest
 from livecast.adapters.memory_log import MemoryRoomLog
 from livecast.edge.rules import EdgeRules
 from livecast.ports import Trouble, Unavailable
-from support.house import House
+from support.house import House, until
 from support.viewer import RawSocket, Viewer, masked
 
 
@@ -217,3 +217,19 @@ async def test_an_origin_that_is_none(room):
     asked = {"Origin": "http://[", "Access-Control-Request-Method": "PUT"}
     assert "Access-Control-Allow-Methods" not in (await room.call("OPTIONS", "/v1/rooms/r", auth=None, headers=asked)).headers
     assert not room.notes.of(Trouble)
+
+
+async def test_connections_per_user_where_people_sign_in_later(room):
+    """Signing in by message counts like a token at the door; whoever has too many is told so; what goes out makes room."""
+    assert (await room.call("PATCH", "/v1/rooms/r/policy", json={"anonymous": "off"})).status == 200
+    token = room.token("ada")
+    async with Viewer(room.port, "r") as one, Viewer(room.port, "r") as two, Viewer(room.port, "r") as three:
+        for viewer in (one, two):
+            assert (await viewer.ask("auth", "a", token=token))["you"]["id"] == "ada"
+        refused = await three.ask("auth", "a", token=token)
+        assert (refused["code"], refused["retry_after_ms"]) == ("rate_limited", 10_000)
+        await one.socket.close()
+        await until(lambda: room.node.admission._by_user == {"ada": 1}, "room for another")
+        assert (await three.ask("auth", "b", token=token))["you"]["id"] == "ada"
+        assert (await three.welcome())["you"]["id"] == "ada"
+    await until(lambda: not room.node.admission._by_user and not room.node.admission._by_address, "everybody gone")
