@@ -80,8 +80,9 @@ class Authenticator:
             if len(raw) > TOKEN_BYTES_MAX or not payload:
                 raise AuthError("unauthorized", _NOT_A_TOKEN)
             if header == HS256_HEADER:
-                if any(hmac.compare_digest(secret.sign(signed), signature) for secret in self._secrets):
-                    return unbase64url(payload)
+                for secret in self._secrets:
+                    if hmac.compare_digest(secret.sign(signed), signature):
+                        return unbase64url(payload)
                 raise AuthError("unauthorized", _NOT_A_TOKEN)
             return self._payload_by_header(raw, _decode_header(unbase64url(header)))
         except (ValueError, msgspec.MsgspecError, RecursionError):

@@ -114,8 +114,6 @@ def base64url(data: bytes) -> bytes:
 
 def unbase64url(text: bytes) -> bytes:
     """Undo `base64url`. Raises `ValueError` for anything that it would not have made."""
-    if text.translate(None, _ALPHABET):
-        raise ValueError("not base64url")
     try:
         return a2b_base64(text.translate(_FROM_URL) + b"=" * (-len(text) % 4), strict_mode=True)
     except Base64Error:
@@ -123,8 +121,7 @@ def unbase64url(text: bytes) -> bytes:
 
 
 _TO_URL: Final = bytes.maketrans(b"+/", b"-_")
-_FROM_URL: Final = bytes.maketrans(b"-_", b"+/")
-_ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_FROM_URL: Final = bytes.maketrans(b"-_+/=", b"+/!!!")  # "!" is in neither alphabet, and refused
 
 #: The header of nearly every HS256 token, byte for byte; such a token needs no JSON parser before it is believed.
 HS256_HEADER: Final = base64url(b'{"alg":"HS256","typ":"JWT"}')

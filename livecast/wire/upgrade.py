@@ -30,12 +30,20 @@ TOKEN_PREFIX: Final = "livecast.token."  # noqa: S105 - the name of the place, n
 
 _REQUEST_LINE: Final = re.compile(rb"GET /v1/rooms/([^/?#\x00-\x20\x7f]+)/ws(?:\?([^#\x00-\x20\x7f]*))? HTTP/1\.1\r\n")
 _ASKS_UPGRADE: Final = re.compile(rb"\r\nupgrade:[^\r\n]*websocket", re.IGNORECASE)
-#: RFC 9110 field lines: a token, a colon, no control characters. No line folding, no bare CR or LF, no space in names.
-_HEADERS: Final = re.compile(rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[^\x00-\x08\n-\x1f\x7f]*+\r\n)*+\r\n")
+#: What no field line holds (RFC 9110 section 5.5): control characters other than the tab.
+_CONTROLS: Final = bytes([*range(0x09), *range(0x0A, 0x20), 0x7F])
+_FIELD_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _KEY: Final = re.compile(r"[A-Za-z0-9+/]{22}==")  # 16 bytes in base 64
 _SEQ: Final = re.compile(r"[0-9]{1,15}")
 _EPOCH_CHARS_MAX: Final = 64
 
+_USUAL: Final = (
+    "Accept Accept-Encoding Accept-Language Authorization Cache-Control Connection Cookie Forwarded Host Origin Pragma "
+    "Sec-Fetch-Dest Sec-Fetch-Mode Sec-Fetch-Site Sec-WebSocket-Extensions Sec-WebSocket-Key Sec-WebSocket-Protocol "
+    "Sec-WebSocket-Version Upgrade User-Agent Via X-Forwarded-For X-Forwarded-Host X-Forwarded-Proto X-Real-IP"
+)
+#: Names as browsers, proxies and our own clients write them -> in lower case. Others are checked, which takes ten times as long.
+_USUAL_NAMES: Final = {spelt: name.lower() for name in _USUAL.split() for spelt in (name, name.lower())}
 #: Fields that mean something else when they come twice.
 _ONCE: Final = frozenset({"authorization", "content-length", "host", "origin", "sec-websocket-key", "sec-websocket-version"})
 _SWITCHING: Final = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -125,7 +133,7 @@ def parse_upgrade(head: bytes, *, compress: bool = True) -> SocketRequest:
     extensions = headers.get("sec-websocket-extensions")
     agreed = agree_on_deflate(extensions) if compress and extensions else None
     return SocketRequest(
-        unquote(request[1].decode("latin-1")),
+        unquote(room) if "%" in (room := request[1].decode("latin-1")) else room,
         codec,
         token,
         since,
@@ -136,20 +144,33 @@ def parse_upgrade(head: bytes, *, compress: bool = True) -> SocketRequest:
 
 
 def _read_headers(head: bytes, start: int) -> dict[str, str]:
-    if _HEADERS.fullmatch(head, start) is None:
-        raise UpgradeError(400, "malformed header lines")
+    """Field lines as RFC 9110 has them: no folding, no bare CR or LF, no space in names."""
     lines = head[start:-4].decode("latin-1").split("\r\n") if len(head) > start + 2 else []
+    # The request line, each field line and the head end in CR LF; there is no other control character.
+    if len(head) - len(head.translate(None, _CONTROLS)) != 2 * (len(lines) + 2) or not head.endswith(b"\r\n\r\n"):
+        raise UpgradeError(400, "malformed header lines")
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        headers[_USUAL_NAMES.get(name) or _field_name(name)] = value.strip(" \t")
+        if not colon:
+            raise UpgradeError(400, "malformed header lines")
     if len(lines) > HEADERS_MAX:
         raise UpgradeError(431, f"more than {HEADERS_MAX} header lines")
-    fields = [line.partition(":") for line in lines]
-    headers = {name.lower(): value.strip(" \t") for name, _, value in fields}
-    return headers if len(headers) == len(lines) else _join_repeated(fields)
+    return headers if len(headers) == len(lines) else _join_repeated(lines)
 
 
-def _join_repeated(fields: list[tuple[str, str, str]]) -> dict[str, str]:
+def _field_name(name: str) -> str:
+    if _FIELD_NAME.fullmatch(name) is None:
+        raise UpgradeError(400, "malformed header lines")
+    return name.lower()
+
+
+def _join_repeated(lines: list[str]) -> dict[str, str]:
     """RFC 9110 section 5.3: the values of a repeated field are one list, unless the field can only be said once."""
     headers: dict[str, str] = {}
-    for field, _, value in fields:
+    for line in lines:
+        field, _, value = line.partition(":")
         name, said = field.lower(), value.strip(" \t")
         if name in headers:
             if name in _ONCE:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import codecs
 import zlib
-from base64 import b64encode
+from binascii import b2a_base64
 from hashlib import sha1
 from struct import pack
 from typing import Final, NoReturn
@@ -39,6 +39,7 @@ _OPCODES: Final = frozenset({CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG})
 #: What a sender cuts off a compressed message and a receiver puts back (RFC 7692 section 7.2.1).
 DEFLATE_TAIL: Final = b"\x00\x00\xff\xff"
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
+_SHA1: Final = sha1(usedforsecurity=False)
 
 _Utf8Decoder: Final = codecs.getincrementaldecoder("utf-8")
 
@@ -327,4 +328,6 @@ def close_code_of(payload: bytes) -> int:
 
 def accept_key(key: str) -> str:
     """`Sec-WebSocket-Accept` for `Sec-WebSocket-Key` (RFC 6455 section 4.2.2)."""
-    return b64encode(sha1(key.encode() + _GUID, usedforsecurity=False).digest()).decode()
+    digest = _SHA1.copy()  # to make a new one takes as long as all the rest
+    digest.update(key.encode() + _GUID)
+    return b2a_base64(digest.digest(), newline=False).decode()

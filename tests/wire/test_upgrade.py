@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from websockets.client import ClientProtocol
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
@@ -253,6 +255,29 @@ def test_refusals() -> None:
     assert answer.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
     assert b"\r\nRetry-After: 2\r\n" in answer
     assert answer.endswith(b'"status":503,"detail":"full","code":"overloaded"}')
+
+
+#: RFC 9110 section 5: field lines of a token, a colon and anything but controls, then the blank line.
+FIELD_LINES = re.compile(rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\x00-\x08\n-\x1f\x7f]*\r\n)*\r\n")
+
+
+@given(st.text("hH-:: \t\r\n\x00\x7f\xe9(", max_size=8), st.sampled_from(["Host", "x-y", "", "x y", "\xe9"]))
+@example("", ": v\r\n\r\nnext: ")
+@example("v\r", "a")
+def test_field_lines_are_those_of_the_grammar(value: str, name: str) -> None:
+    """Whatever lines come, they are taken if RFC 9110's grammar has them, and else the whole head is refused."""
+    extra = f"{name}:{value}\r\n{name}{value}:\r\n{value}\r\n"
+    for cut in (extra, extra[: -len(value) - 2]):
+        head = request(extra=cut)
+        lines = FIELD_LINES.fullmatch(head[head.index(b"\r\n") + 2 :])
+        refused = ""
+        try:
+            taken = parse_upgrade(head).headers
+        except UpgradeError as fault:
+            refused = fault.detail
+        else:
+            assert name.lower() in taken
+        assert (refused == "malformed header lines") is (lines is None)
 
 
 @given(junk=st.binary(max_size=200), at=st.integers(0, 200), size=st.integers(0, 20))
