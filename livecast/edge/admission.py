@@ -36,9 +36,10 @@ class Admission:
         self._handshakes = Rate(rules.handshakes_per_s, rules.handshakes_burst) if rules.handshakes_per_s else None
         self._by_address: dict[str, int] = {}
         self._by_user: dict[str, int] = {}
+        self._http_by_address: dict[str, int] = {}
         self._proxies = tuple(ip_network(network, strict=False) for network in rules.trusted_proxies)
         self._origins = frozenset(origin.lower().rstrip("/") for origin in rules.origins)
-        self.knows_addresses = bool(rules.connections_per_address or rules.trusted_proxies)
+        self.knows_addresses = bool(rules.connections_per_address or rules.http_connections_per_address or rules.trusted_proxies)
         """Whether anybody asks for addresses at all: finding out a peer's costs a system call."""
 
     def handshake(self, now: int) -> int:
@@ -63,6 +64,21 @@ class Admission:
         _count_out(self._by_address, _site(address))
         if user is not None:
             _count_out(self._by_user, user)
+
+    def hold_http(self, address: str) -> bool:
+        """Count a connection of plain HTTP in; False (and nothing counted) if its address has too many. Proxies have no bound."""
+        if not self._rules.http_connections_per_address or self._trusts(address):
+            return True
+        site = _site(address)
+        held = self._http_by_address.get(site, 0)
+        if held >= self._rules.http_connections_per_address:
+            return False
+        self._http_by_address[site] = held + 1
+        return True
+
+    def release_http(self, address: str) -> None:
+        """Count it out."""
+        _count_out(self._http_by_address, _site(address))
 
     def sign_in(self, user: str) -> bool:
         """A connection held as anonymous is `user`'s from now on; False if the user has too many."""

@@ -6,6 +6,7 @@ values (422 with pointers). A field whose value is null counts as absent, except
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 import re
 from collections.abc import Iterable
@@ -31,14 +32,19 @@ _BRACKETS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+["\\]?|[\[{\]}]', re.DOTALL)
 T = TypeVar("T", bound=Struct)
 
 
-async def read_body(request: web.Request) -> bytes:
-    """The raw body, at most 64 KiB of it, as JSON text. Empty if there is none."""
+async def read_body(request: web.Request, deadline_ms: int) -> bytes:
+    """The raw body, at most 64 KiB of it, as JSON text. Empty if there is none. `ConnectionError` if the caller goes away."""
     if (request.content_length or 0) > BODY_BYTES_MAX:
         raise ProblemError("too_large", f"A body has at most {BODY_BYTES_MAX} bytes.", headers={"Connection": "close"})
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise ProblemError("unsupported_media_type", "Send the body without a Content-Encoding.")
     try:
-        body = await request.read()
+        async with asyncio.timeout(deadline_ms / 1000):
+            body = await request.read()
+    except TimeoutError:
+        raise ProblemError("timeout", headers={"Connection": "close"}) from None
+    except OSError as gone:
+        raise ConnectionResetError from gone  # however its connection broke: the caller is not there any more
     except web.HTTPRequestEntityTooLarge:
         raise ProblemError("too_large", f"A body has at most {BODY_BYTES_MAX} bytes.", headers={"Connection": "close"}) from None
     if body and "Content-Type" in request.headers and not _is_json(request.content_type):

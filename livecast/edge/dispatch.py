@@ -46,7 +46,7 @@ def endpoint(node: Node, store: IdempotencyStore, route: Route) -> Callable[[web
         caller = await caller_of(node, request)
         call = Call(node, request, caller, request[REQUEST_ID])
         await _admit(call, route)
-        body = await read_body(request) if route.method != "GET" and route.form != "lines" else b""
+        body = await read_body(request, node.rules.body_deadline_ms) if route.method != "GET" and route.form != "lines" else b""
 
         async def answer() -> web.StreamResponse:
             try:

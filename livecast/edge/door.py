@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from livecast.edge.deadlines import Deadlines
+from livecast.ports import Refused
 from livecast.wire.upgrade import UpgradeError, head_end, is_socket_request, parse_upgrade, refusal_response
 
 if TYPE_CHECKING:
@@ -61,12 +62,14 @@ class FrontDoor:
 class Door(asyncio.Protocol):
     """One connection that speaks HTTP."""
 
-    __slots__ = ("_front", "_head", "_http", "_transport")
+    __slots__ = ("_address", "_front", "_head", "_http", "_transport")
 
     def __init__(self, front: FrontDoor) -> None:
         self._front = front
         self._head = b""
         self._http: HttpProtocol = None
+        self._address: str | None = None
+        """What it is counted for while it speaks HTTP."""
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -100,6 +103,12 @@ class Door(asyncio.Protocol):
     def _hand_on(self, data: bytes) -> None:
         http = self._http
         if http is None:
+            address = self._front.node.address_of(self._transport)
+            if not self._front.node.admission.hold_http(address):
+                self._front.node.observer.observe(Refused("http", "rate_limited"))
+                self._answer(refusal_response(429, "Too many connections.", "rate_limited", (("Retry-After", "10"),)))
+                return
+            self._address = address
             http = self._http = self._front.make_http()
             http.connection_made(self._transport)
         http.data_received(data)
@@ -127,6 +136,7 @@ class Door(asyncio.Protocol):
         """Take the connection back from aiohttp, which waits for a next request that it will not get."""
         if (http := self._http) is not None:
             self._http = None
+            self._count_out()
             http.transport = None  # or it would close what is not its own any more
             http.connection_lost(None)
 
@@ -166,8 +176,15 @@ class Door(asyncio.Protocol):
         """The connection is gone."""
         self._front.waiting.discard(self)
         if self._http is not None:
+            self._count_out()
             self._http.connection_lost(exc)
             self._http = None
+
+    def _count_out(self) -> None:
+        """It speaks HTTP no longer."""
+        if self._address is not None:
+            self._front.node.admission.release_http(self._address)
+            self._address = None
 
 
 class Farewell(asyncio.Protocol):

@@ -35,7 +35,13 @@ class HttpConnection(web.RequestHandler):
     __slots__ = ("_node",)
 
     def __init__(self, node: Node, server: web.Server) -> None:
-        super().__init__(server, loop=asyncio.get_running_loop(), access_log=None)  # type: ignore[arg-type] # no log
+        super().__init__(
+            server,
+            loop=asyncio.get_running_loop(),
+            access_log=None,  # type: ignore[arg-type] # no log
+            keepalive_timeout=node.rules.http_idle_ms / 1000,
+            lingering_time=node.rules.close_deadline_ms / 1000,  # for what is unread of a body behind its answer
+        )
         self._node = node
 
     def handle_error(

@@ -24,6 +24,7 @@ CONTENT_TYPE: Final = "application/problem+json"
 HTTP_CODES: Final[dict[str, tuple[int, str]]] = {
     "method_not_allowed": (405, "This path does not know that method."),
     "not_acceptable": (406, "None of the forms asked for can be given."),
+    "timeout": (408, "The request's body did not come in time."),
     "gone": (410, "That is too old and no longer kept."),
     "unsupported_media_type": (415, "The body must be application/json."),
     "expectation_failed": (417, "That expectation cannot be met."),

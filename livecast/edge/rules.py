@@ -28,6 +28,14 @@ class EdgeRules(Struct, frozen=True, forbid_unknown_fields=True):
     """A request's head must be there by then: a header sent one byte a second holds a socket no longer."""
     head_bytes_max: Annotated[int, Meta(ge=1024)] = 16_384
     """Size of a request's head. A token of 4 KiB in a cookie-laden browser request fits; aiohttp's own limit per line is 8 KiB."""
+    body_deadline_ms: Ms = 10_000
+    """A request's body of at most 64 KiB must be there so long after its head, or 408: a body that dribbles in holds nothing."""
+    http_idle_ms: Ms = 75_000
+    """A connection on which no further request comes is closed after so long: above the 60 s for which common proxies keep theirs
+    open, so that it is they who close, and none of their requests meets a closed connection."""
+    http_connections_per_address: Count = 200
+    """Open connections of plain HTTP (event streams among them) per client address, apart from sockets; more get 429. Browsers
+    open six; trusted proxies, which carry many clients' requests over one, are not counted. 0: no limit."""
     handshakes_per_s: Count = 20_000
     """Socket handshakes admitted per second; more get 503 with `Retry-After`. One core manages about half of this, so by
     default only a flood is held back. Lower it where viewers inside must feel nothing of a reconnect storm. 0: no limit."""

@@ -288,7 +288,8 @@ def _development(settings: Settings) -> Settings:
     auth = settings.auth
     secrets = (DEV_SECRET, *(secret for secret in auth.jwt_secrets if secret != DEV_SECRET))
     keys = (key, *(each for each in auth.api_keys if each.id != "dev"))
-    unlimited = {key: 0 for key in ("connections_per_address", "connections_per_user") if ("server", key) not in settings.origins}
+    limits = ("connections_per_address", "connections_per_user", "http_connections_per_address")
+    unlimited = {key: 0 for key in limits if ("server", key) not in settings.origins}
     ledger, advice = settings.ledger, tuple[str, ...]()
     if ("ledger", "claims_per_address_per_s") not in settings.origins:
         ledger = msgspec.structs.replace(ledger, claims_per_address_per_s=0)

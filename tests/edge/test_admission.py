@@ -79,8 +79,11 @@ def test_an_ipv4_client_of_a_socket_for_both_families_is_itself():
 
 def test_limits_off():
     """0 is off: nothing is counted, and nobody asks for addresses."""
-    admission = Admission(EdgeRules(connections_per_address=0, connections_per_user=0, handshakes_per_s=0))
+    admission = Admission(
+        EdgeRules(connections_per_address=0, connections_per_user=0, http_connections_per_address=0, handshakes_per_s=0)
+    )
     assert all(admission.hold("1.1.1.1", "ada") for _ in range(1000))
+    assert all(admission.hold_http("1.1.1.1") for _ in range(1000))
     assert not any(admission.handshake(0) for _ in range(100_000))
     assert not admission._by_address
     assert not admission.knows_addresses
