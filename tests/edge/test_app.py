@@ -17,7 +17,7 @@ from livecast.edge.rules import EdgeRules
 from livecast.ports import Served, Trouble, Unavailable
 from support.house import House
 
-SOME = {"room": "r1", "user": "u1"}
+SOME = {"room": "r1", "user": "u1", "drop": "d1", "serial": 1, "tx": "t1"}
 
 
 def paths() -> list[tuple[str, str]]:
