@@ -63,6 +63,25 @@ async def test_a_stop_is_clean_and_says_goodbye() -> None:
             assert [comment["text"] for comment in viewer.welcome["recent"]] == ["kept"]
 
 
+def test_a_stop_waits_for_no_body() -> None:
+    """Requests whose bodies do not come are given up: exit 0 in time, and nothing to report."""
+    with NodeProcess() as node:
+        assert status(f"{node.base}/v1/rooms/r/snapshot") == 200
+        port = int(node.base.rsplit(":", 1)[1])
+        head = b"POST /v1/rooms/r/comments HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer lck_dev_dev\r\n"
+        slow = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
+        for k, one in enumerate(slow):
+            one.sendall(head + (b"Content-Length: 100\r\n\r\n{" if k % 2 else b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"))
+        assert status(f"{node.base}/healthz") == 200  # they were read by now
+        began = time.monotonic()
+        assert node.stop() == 0
+        assert time.monotonic() - began < 10
+        for one in slow:
+            one.close()
+        assert "not stopped cleanly" not in node.log_text()
+        assert '"error"' not in node.log_text()
+
+
 def test_a_stop_during_the_start_is_a_clean_stop_too(tmp_path: Path) -> None:
     """A supervisor that changes its mind gets exit code 0, and the store that was just started is ended."""
     data = tmp_path / "data"
