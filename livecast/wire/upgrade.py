@@ -225,11 +225,11 @@ def _read_query(query: str) -> dict[str, str]:
 
 
 def bearer_token(authorization: str | None) -> str | None:
-    """The token in an `Authorization` field; None if there is none or if it is of another scheme."""
+    """The token in an `Authorization` field; None if there is no such field, "" (a bad token) if it is of another scheme."""
     if authorization is None:
         return None
     scheme, _, token = authorization.partition(" ")
-    return token.strip(" \t") if scheme.lower() == "bearer" else None
+    return token.strip(" \t") if scheme.lower() == "bearer" else ""
 
 
 def read_since(since: str | None) -> tuple[str, int] | None:

@@ -82,6 +82,13 @@ async def test_a_bad_token_is_never_anonymous(room, token, code):
     assert "." not in bye["reason"].rstrip(".")
 
 
+async def test_another_scheme_is_a_bad_token(room):
+    """Whoever presents credentials that are none of ours means to be somebody: not let in as nobody."""
+    async with Viewer(room.port, "r", headers={"Authorization": "Basic eDp5"}) as viewer:
+        assert (await viewer.bye())[0] == 4401
+    assert not viewer.of("welcome")
+
+
 async def test_refusals_of_rooms(room):
     """An id that is none is a bad request, an unknown room is told as such."""
     async with Viewer(room.port, "no%20room", room.token()) as bad, Viewer(room.port, "nowhere", room.token()) as unknown:

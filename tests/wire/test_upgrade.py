@@ -94,7 +94,7 @@ def test_unknown_codecs_alone_are_refused(offered: str) -> None:
 
 
 def test_where_tokens_are_found() -> None:
-    """Authorization before subprotocol before query; what is there but empty is a bad token, not an anonymous viewer."""
+    """Authorization before subprotocol before query; what is there but empty, or of another scheme, is a bad token."""
     target = "/v1/rooms/r1/ws?token=q&since=e:1"
     assert offering("livecast.token.s, livecast.token.t", target, Authorization="Bearer h").token == "h"
     assert offering("livecast.token.s, livecast.token.t", target).token == "s"
@@ -103,7 +103,7 @@ def test_where_tokens_are_found() -> None:
     assert parse_upgrade(request("/v1/rooms/r1/ws?token=")).token == ""
     assert parse_upgrade(request(Authorization="bearer  x ")).token == "x"
     assert parse_upgrade(request(Authorization="Bearer")).token == ""
-    assert parse_upgrade(request(target, Authorization="Basic eDp5")).token == "q"
+    assert parse_upgrade(request(target, Authorization="Basic eDp5")).token == ""
     assert bearer_token(None) is None
 
 
