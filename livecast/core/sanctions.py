@@ -11,6 +11,8 @@ from livecast.core.events import Json
 
 SANCTIONS_MAX: Final = 20_000
 """Mutes, and likewise bans, in force at once in one room. A room with more needs its mode changed, not longer lists."""
+ASK_AGAIN_MS: Final = 3_600_000
+"""What a user is told to wait whose mute has no end: somebody may take it back, but not within the minute."""
 
 
 class Sanction(Struct, frozen=True, array_like=True):
@@ -43,13 +45,13 @@ class Sanctions:
         self.bans: Book = {}
 
     def refusal(self, user: str, now: int) -> Refusal | None:
-        """Why this user may not speak or like now, if so; with the time left where it ends by itself."""
+        """Why this user may not speak or like now, if so; with the time left, or when to ask again if it has no end."""
         if user not in self.mutes and user not in self.bans:
             return None
         untils = [s.until for s in (standing(self.bans, user, now), standing(self.mutes, user, now)) if s is not None]
         if not untils:
             return None
-        return Refusal("muted", retry_after_ms=max(untils) - now if all(untils) else None)
+        return Refusal("muted", retry_after_ms=max(untils) - now if all(untils) else ASK_AGAIN_MS)
 
     def fade(self, now: int) -> bool:
         """Forget what is over; True if nothing is left."""

@@ -76,7 +76,7 @@ def test_a_ban_for_ever() -> None:
     room.run(10**10)
     assert ask(room, "me", person("bob")) == {"muted": False, "muted_until": None, "banned": True, "banned_until": None}
     assert [b["user"] for b in ask(room, "bans")["data"]] == ["bob"]
-    assert room.feed(10**10, said("bob", "hi")) == [Refusal("muted")]
+    assert room.feed(10**10, said("bob", "hi")) == [Refusal("muted", retry_after_ms=3_600_000)]
     room.feed(10**10, told("unban", user="bob"))
     assert ask(room, "bans")["data"] == []
 

@@ -48,7 +48,7 @@ def test_everything_that_must_survive_is_back() -> None:
         assert was == now
         assert isinstance(now, Done)
         assert len(now.value["data"]) == 1
-    assert after.feed(10_000, said("m", "hi")) == [Refusal("muted")]
+    assert after.feed(10_000, said("m", "hi")) == [Refusal("muted", retry_after_ms=3_600_000)]
     assert after.feed(10_000, said("ann", "more")) == [Refusal("forbidden")]
     after.feed(11_000, told("policy", patch={"mode": "all"}))
     assert after.feed(12_000, said("ann", "more")) == [Refusal("slow_mode", retry_after_ms=50_000)]

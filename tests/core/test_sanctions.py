@@ -10,13 +10,13 @@ from livecast.core.sanctions import Sanction, Sanctions, impose, lift, standing
 
 
 def test_a_mute_ends_by_itself_to_the_millisecond() -> None:
-    """A timed one says how long it is still worth waiting; one for ever says nothing."""
+    """A timed one says how long it is still worth waiting; one for ever, to ask again in an hour."""
     both = Sanctions()
     impose(both.mutes, "u", Sanction(0, 1000, "mod", ""))
     impose(both.mutes, "v", Sanction(0, 0, "mod", ""))
     assert both.refusal("u", 400) == Refusal("muted", retry_after_ms=600)
     assert both.refusal("u", 1000) is None
-    assert both.refusal("v", 10**12) == Refusal("muted")
+    assert both.refusal("v", 10**12) == Refusal("muted", retry_after_ms=3_600_000)
     assert both.refusal("w", 0) is None
 
 
@@ -28,7 +28,7 @@ def test_the_longer_of_mute_and_ban_counts() -> None:
     assert both.refusal("u", 0) == Refusal("muted", retry_after_ms=5000)
     assert both.refusal("u", 2000) == Refusal("muted", retry_after_ms=3000)
     impose(both.bans, "u", Sanction(0, 0, "mod", ""))
-    assert both.refusal("u", 0) == Refusal("muted")
+    assert both.refusal("u", 0) == Refusal("muted", retry_after_ms=3_600_000)
 
 
 def test_only_what_stands_can_be_lifted() -> None:
