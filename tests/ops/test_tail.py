@@ -69,21 +69,33 @@ async def test_a_pipe_gets_a_line_per_comment(node: NodeProcess, style: list[str
 
 
 async def test_json_is_one_message_a_line(node: NodeProcess) -> None:
-    """Everything that came, as it stood on the wire; `--frames` ends it."""
+    """Everything that came, as it stood on the wire."""
     async with speaker(node, "tail-json") as ada:
-        process = await tail("--room", "tail-json", "--url", node.base, "--json", "--frames", "1")
+        process = await tail("--room", "tail-json", "--url", node.base, "--json")
+        messages = [json.loads(await line(process))]
+        while messages[-1]["t"] != "welcome":
+            messages.append(json.loads(await line(process)))
+        await ada.comment("hello")
+        while not any(comment["text"] == "hello" for comment in messages[-1].get("comments", [])):
+            messages.append(json.loads(await line(process)))  # frames before it tell who came
+        process.send_signal(signal.SIGINT)
+        status, _, _ = await finished(process)
+    assert status == 0
+    kinds = [message["t"] for message in messages]
+    assert kinds[:4] == ["connection", "connection", "welcome", "frame"]
+
+
+async def test_frames_end_it(node: NodeProcess) -> None:
+    """`--frames 1`: one frame, whatever is in it, and a clean end."""
+    async with speaker(node, "tail-frames") as ada:
+        process = await tail("--room", "tail-frames", "--url", node.base, "--json", "--frames", "1")
         messages = [json.loads(await line(process))]
         while messages[-1]["t"] != "welcome":
             messages.append(json.loads(await line(process)))
         await ada.comment("hello")
         status, out, _ = await finished(process)
-    messages += [json.loads(one) for one in out.splitlines()]
     assert status == 0
-    kinds = [message["t"] for message in messages]
-    assert kinds[:4] == ["connection", "connection", "welcome", "frame"]
-    assert "hello" in [
-        comment["text"] for message in messages if message["t"] == "frame" for comment in message.get("comments", [])
-    ]
+    assert [json.loads(one)["t"] for one in out.splitlines()].count("frame") == 1
 
 
 async def test_a_reader_that_leaves_ends_it(node: NodeProcess) -> None:
