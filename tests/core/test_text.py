@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from livecast.core.text import MARKS_MAX, clean, merge_key, read
+from livecast.core.text import MARKS_MAX, _clean_slowly, clean, merge_key, read
 
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
 FLAG_OF_WALES = "\U0001f3f4\U000e0067\U000e0062\U000e0077\U000e006c\U000e0073\U000e007f"
@@ -92,3 +92,20 @@ def test_a_text_that_is_left_has_a_key(typed: str) -> None:
     cleaned, key = read(typed)
     assert bool(cleaned) == bool(key)
     assert (cleaned, key) == (clean(typed), merge_key(clean(typed)))
+
+
+@given(st.text("aB 6!主播好かキー한，！？。、…～：\u0301\u3164\U0001f44d", max_size=60))
+@example("好" * 40 + "！！！！")
+@example("ab" + "c" * 4 + "d" * 30)
+@example("hahaha" * 5 + "aaaa")
+def test_the_short_ways_lead_where_the_long_one_does(typed: str) -> None:
+    """Text that looks plain at one glance becomes what looking at each character would make of it, key and all."""
+    slowly = _clean_slowly(typed)
+    assert read(typed) == (slowly, merge_key(slowly))
+    assert not any(read(typed)[1].count(c * 4) for c in set(typed.lower()) if c.isalnum())
+
+
+def test_four_in_a_row_are_found_wherever_they_stand() -> None:
+    """In a text without any other repeat, four of a letter become three at every place."""
+    for at in range(17):
+        assert merge_key("abcdefghijklmnop"[:at] + "zzzz" + "abcdefghijklmnop"[at:]).count("z") == 3
