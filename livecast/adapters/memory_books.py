@@ -84,6 +84,10 @@ class ForATime(Generic[T]):
         self._held.pop(key, None)  # to the end of the queue: a dict keeps the order of insertion
         self._held[key] = (now + self._keep_ms, value)
 
+    def forget(self, *key: str) -> None:
+        """Remember it no longer."""
+        self._held.pop(key, None)
+
     def items(self) -> list[tuple[tuple[str, ...], T]]:
         """What is remembered now."""
         now = self._clock()

@@ -159,6 +159,7 @@ class MemoryDrops:
         if lines is None or lines.repeated or kept.picture.state not in BEFORE_OPENING or kept.picture.terms.codes != "list":
             return Refusal("conflict")
         kept.codes, kept.upload = list(lines.lines), upload
+        self._uploads.forget(room, drop, upload)
         kept.change(codes_held=len(kept.codes))
         return kept.enter(shard, "codes", now)
 

@@ -250,6 +250,7 @@ async def test_a_list_is_uploaded_in_parts(ledger: Ledger) -> None:
     assert (finished.codes_held, finished.left) == (2, 2)
     assert await ledger.finish_codes(ROOM, "d1", "up", NOW) == finished
     assert is_conflict(await ledger.step_drop(ROOM, "d1", "open", NOW))
+    assert await ledger.put_codes(ROOM, "d1", "up", 0, ["B"]) == UploadedCodes(1)  # a finished upload is used up: this is another
     assert await ledger.put_codes(ROOM, "d1", "second", 0, ["X", "Y", "Z"]) == UploadedCodes(3)
     await ledger.finish_codes(ROOM, "d1", "second", NOW)
     assert (await step(ledger, "open")).codes_held == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ async def test_every_socket_is_pinged_once_per_interval_from_its_first_on(house:
     await until(lambda: len(house.node.pulse.sockets) == 8, "everybody in")
     viewers, pulse = list(house.node.pulse.sockets.values()), Pulse(RULES)
     joined = {viewer: 1000 + k * apart_ms for k, viewer in enumerate(viewers)}
-    pinged: dict[object, list[int]] = {viewer: [] for viewer in viewers}
+    pinged: dict[Any, list[int]] = {viewer: [] for viewer in viewers}
     pulse.sweep(0)
     for now in range(250, 120_000, 250):
         for viewer in viewers:

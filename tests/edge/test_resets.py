@@ -117,7 +117,8 @@ async def test_a_frame_reaches_all_though_one_connection_broke_just_now(room, mo
     for viewer in viewers:
         await viewer.__aenter__()
         await viewer.welcome()
-    original, broken = RoomHub.apply, []
+    original = RoomHub.apply
+    broken: list[Any] = []
 
     def apply(hub, sealed, frame):
         if not broken and frame.comments:

@@ -143,7 +143,7 @@ class Vault:
         view = self.state().get("drops", {}).get(id_)
         return None if view is None else (view["state"], view["left"])
 
-    async def until(self, condition: Callable[[], Any], what: str = "that", within_s: float = 60.0) -> Any:
+    async def until(self, condition: Callable[..., Any], what: str = "that", within_s: float = 60.0) -> Any:
         """Let virtual time pass until the condition holds."""
         end = self.loop.time() + within_s
         while not (held := condition()):
