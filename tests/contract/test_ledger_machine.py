@@ -234,7 +234,7 @@ class Machine(RuleBasedStateMachine):
 
 @pytest.mark.timeout(300)
 def test_both_ledgers_answer_alike_and_keep_what_is_always_true(ledger_server: Any) -> None:
-    """Random stories of 25 steps; with `Phase.shrink` switched on, `-s` and hypothesis' own output show the shortest one that breaks."""
+    """Random stories of 25 steps. (`Phase.shrink` finds the shortest one that breaks, in minutes.)"""
     Machine.url = ledger_server.url
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
     few = settings(max_examples=8, stateful_step_count=25, deadline=None, phases=[Phase.generate], suppress_health_check=checks)
