@@ -64,7 +64,7 @@ async def test_sockets_streams_and_files_tell_the_same(node: NodeProcess) -> Non
         assert {seq: mine[seq] for seq in mine.keys() & reference.keys()} == {
             seq: reference[seq] for seq in mine.keys() & reference.keys()
         }
-        assert len(mine.keys() & reference.keys()) >= 9
+        assert len(mine.keys() & reference.keys()) >= 5  # the first few may have been in the welcome already
 
 
 async def test_the_view_is_what_a_newcomer_is_told(node: NodeProcess) -> None:
