@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench import fanout, idle_rooms, ingest, join, latency, memory
+from bench import claims, fanout, gifts, idle_rooms, ingest, join, latency, memory
 from bench.report import run
 
 if __name__ == "__main__":
@@ -14,5 +14,7 @@ if __name__ == "__main__":
             ("memory", memory.measure),
             ("latency", latency.measure),
             ("idle_rooms", idle_rooms.measure),
+            ("claims", claims.measure),
+            ("gifts", gifts.measure),
         ]
     )

@@ -72,6 +72,12 @@ def allow_sockets(count: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def pin(pid: int, core: int) -> None:
+    """Keep a process, with all the threads it has now, to one core."""
+    for thread in (Path("/proc") / str(pid) / "task").iterdir():
+        os.sched_setaffinity(int(thread.name), {core})
+
+
 def cpu_s(pid: int) -> float:
     """Seconds of CPU a process has used, all threads, user and kernel, to the nanosecond. 0 for one that is gone.
 

@@ -9,14 +9,17 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 import jwt
+import msgspec
 
-from bench.machine import cores, cpu_s, rss_kb
+from bench.machine import cores, cpu_s, pin, rss_kb
 
 SECRET: Final = "livecast-development-secret-do-not-use"
 KEY: Final = "lck_dev_dev"
@@ -29,20 +32,24 @@ class Cpu(NamedTuple):
     at: float
     node: float
     stores: float
+    ledger: float
+    """Of the stores, the one that keeps the money."""
 
     def since(self, before: Cpu) -> Cpu:
         """What was used in between; `at` becomes the time that passed."""
-        return Cpu(self.at - before.at, self.node - before.node, self.stores - before.stores)
+        return Cpu(self.at - before.at, self.node - before.node, self.stores - before.stores, self.ledger - before.ledger)
 
 
 class Service:
     """A running node. A context manager: leaving stops it and removes its data.
 
     `settings` are environment variables of the configuration (`LIVECAST_ROOM__TICK_MS`), for what a measurement must relax.
+    `stores_aside`: its Valkeys share the second core with the load, so that node and ledger can work at the same time.
     """
 
-    def __init__(self, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(self, settings: Mapping[str, str] | None = None, *, stores_aside: bool = False) -> None:
         self._settings = dict(settings or {})
+        self._stores_aside = stores_aside
         self._directory = Path(tempfile.mkdtemp(prefix="livecast-bench-"))
         self.port = 0
 
@@ -58,13 +65,16 @@ class Service:
             )  # fmt: skip
         try:
             self.port = self._ready()
+            if self._stores_aside:
+                for pid in self._stores():
+                    pin(pid, cores()[1])
         except BaseException:
             self.__exit__(None, None, None)
             raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        stores = self._stores() if self.port else []
+        stores = list(self._stores()) if self.port else []
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             try:
@@ -99,25 +109,39 @@ class Service:
         """Where its control plane is."""
         return f"http://127.0.0.1:{self.port}"
 
+    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """A call of the control plane, as a service; its answer. Raises if it is refused."""
+        head = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
+        data = None if body is None else msgspec.json.encode(body)
+        request = urllib.request.Request(f"{self.base}{path}", data, head, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return msgspec.json.decode(answer.read())
+        except urllib.error.HTTPError as refused:
+            raise SystemExit(f"bench: {method} {path} was answered {refused.code}: {refused.read().decode()}") from None
+
     @property
     def pid(self) -> int:
         """The serving process."""
         return self._process.pid
 
-    def _stores(self) -> list[int]:
-        """Its Valkeys: found by working directory, because they give themselves a name that hides their arguments."""
-        found = []
+    def _stores(self) -> dict[int, str]:
+        """Its Valkeys by their role: found by working directory, because they give themselves a name that hides their arguments."""
+        found = {}
         for each in Path("/proc").iterdir():
             try:
-                if each.name.isdigit() and (each / "cwd").readlink().is_relative_to(self._directory) and each.name != str(self.pid):
-                    found.append(int(each.name))
+                if each.name.isdigit() and each.name != str(self.pid):
+                    directory = (each / "cwd").readlink()
+                    if directory.is_relative_to(self._directory):
+                        found[int(each.name)] = directory.name
             except OSError:
                 continue
         return found
 
     def cpu(self) -> Cpu:
         """CPU used so far: by the node, and by its Valkeys beside it."""
-        return Cpu(time.monotonic(), cpu_s(self.pid), sum(cpu_s(pid) for pid in self._stores()))
+        stores = {role: cpu_s(pid) for pid, role in self._stores().items()}
+        return Cpu(time.monotonic(), cpu_s(self.pid), sum(stores.values()), stores.get("ledger", 0.0))
 
     def rss_kb(self) -> tuple[int, int]:
         """Resident memory now: of the node, and of its Valkeys."""

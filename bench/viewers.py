@@ -21,7 +21,9 @@ RECORD: Final = struct.Struct("=QI")
 
 
 class Counted(msgspec.Struct):
-    """What one command saw. `p50_ms`… are of joins after `join`, of comments after `comments`; -1: no sample."""
+    """What one command saw. `p50_ms`… are of joins after `join`, of comments after `comments`, `answer_p50_ms`… of claims and
+    gifts; -1: no sample. `paid` claims and gifts were asked for, `kinds` says how often each verdict and error code came.
+    """
 
     open: int
     joined: int
@@ -40,6 +42,11 @@ class Counted(msgspec.Struct):
     p50_ms: float
     p99_ms: float
     max_ms: float
+    paid: int
+    answers: int
+    answer_p50_ms: float
+    answer_p99_ms: float
+    answer_max_ms: float
     seconds: float
     cpu_s: float
     kinds: dict[str, int]

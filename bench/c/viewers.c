@@ -1,4 +1,4 @@
-/* Many viewers in one thread: joins rooms over WebSocket, counts what arrives, sends comments and likes.
+/* Many viewers in one thread: joins rooms over WebSocket, counts what arrives, sends comments, likes, claims and gifts.
  *
  *   viewers HOST PORT          then commands on stdin, one a line; each is answered by one line of JSON on stdout
  *
@@ -10,8 +10,15 @@
  *   comments RATE SECONDS SENDERS BYTES    RATE per second in all, in turn from the last SENDERS viewers, about BYTES long
  *   flood KIND SECONDS WINDOW BATCH        as fast as answers come: KIND like|comment|mix, at most WINDOW unanswered messages
  *                                          per viewer, BATCH messages per write
+ *   buy KIND ID EACH WINDOW        as fast as answers come: KIND claim|gift of ID, EACH times by every viewer, at most WINDOW of
+ *                                  them unanswered per viewer; answered once all have their answers
+ *   pace KIND ID RATE SECONDS      RATE per second in all, all viewers in turn, whether answers come or not
+ *   click KIND ID AFTER WITHIN     with the next `comments`, AFTER seconds on, every viewer does so once, evenly WITHIN seconds
  *   expect FRAMES SECONDS          nothing but reading, until all viewers together got so many, at most so long
  *   close                          drop all connections (with RST, so that no port lingers)
+ *
+ * A claim or gift has the moment at which it was due in its cid, so its answer tells how long it took (`answer_p99_ms`…), on our
+ * own clock: if we are late, that counts against the service.
  *
  * Counters in answers are of that command alone. Pings are answered at all times. Only what the bench needs of the protocol
  * is here: server messages are never fragmented, and their first key is `t`.
@@ -39,6 +46,7 @@ struct viewer {
     int fd;
     uint8_t state, watches;
     uint32_t frames, unanswered, sent; /* sent: messages, which tells when a cid or a comment is due */
+    uint32_t bought;                   /* claims or gifts asked for in this command */
     char *left, *out;                  /* bytes of an incomplete message; bytes the kernel did not take yet */
     size_t left_n, out_n;
     uint64_t began_ns;
@@ -53,12 +61,21 @@ static FILE *tap;
 static char buffer[4 << 20];
 
 /* Counters of the running command. */
-static uint64_t joined, refused, closed, frames, frame_bytes, acks, errors, welcomes, sent_comments, sent_likes;
+static uint64_t joined, refused, closed, frames, frame_bytes, acks, errors, welcomes, sent_comments, sent_likes, sent_paid;
 static char kinds[KINDS_MAX][40];
 static uint64_t kind_counts[KINDS_MAX];
-static float *latencies_ms; /* of the command */
-static size_t latencies_n, latencies_max;
+struct samples {
+    float *ms;
+    size_t n, max;
+};
+static struct samples latencies, answers; /* of the command: comments or joins; claims and gifts */
 static uint32_t inflight;
+
+/* What all viewers shall do in the course of the next `comments`. */
+static struct {
+    char kind, id[80];
+    double after, within;
+} clicks;
 
 static void die(const char *what) {
     perror(what);
@@ -78,21 +95,21 @@ static double cpu_s(void) {
     return u.ru_utime.tv_sec + u.ru_stime.tv_sec + (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
 }
 
-static void add_latency(double ms) {
-    if (latencies_n == latencies_max) {
-        latencies_max = latencies_max ? latencies_max * 2 : 65536;
-        latencies_ms = realloc(latencies_ms, latencies_max * sizeof *latencies_ms);
-        if (!latencies_ms) die("realloc");
+static void add_sample(struct samples *to, double ms) {
+    if (to->n == to->max) {
+        to->max = to->max ? to->max * 2 : 65536;
+        to->ms = realloc(to->ms, to->max * sizeof *to->ms);
+        if (!to->ms) die("realloc");
     }
-    latencies_ms[latencies_n++] = (float)ms;
+    to->ms[to->n++] = (float)ms;
 }
 
 static int ascending(const void *a, const void *b) {
     float x = *(const float *)a, y = *(const float *)b;
     return (x > y) - (x < y);
 }
-static double percentile(double p) {
-    return latencies_n ? latencies_ms[(size_t)(p / 100 * (latencies_n - 1) + 0.5)] : -1;
+static double percentile(const struct samples *of, double p) { /* of sorted ones */
+    return of->n ? of->ms[(size_t)(p / 100 * (of->n - 1) + 0.5)] : -1;
 }
 
 /* The string after a key of a MessagePack map, counted by its value: verdicts of acks, codes of errors. */
@@ -235,6 +252,30 @@ static size_t like(char *to, int with_cid) {
     return framed(to, 2, payload, at);
 }
 
+/* A claim or a gift; its cid is "p" and when it was due, in hex. No two are due at the same nanosecond. */
+static size_t paid(char *to, char kind, const char *id, uint64_t due_ns) {
+    static uint64_t last;
+    char payload[256];
+    size_t at = 0, n = strlen(id);
+    last = due_ns > last ? due_ns : last + 1;
+    payload[at++] = (char)(kind == 'g' ? 0x84 : 0x83);
+    if (kind == 'g') memcpy(payload + at, "\xa1t\xa4" "gift\xa1n\x01\xa4" "gift", 15), at += 15;
+    else memcpy(payload + at, "\xa1t\xa5" "claim\xa4" "drop", 13), at += 13;
+    at += text_header(payload + at, n);
+    memcpy(payload + at, id, n), at += n;
+    memcpy(payload + at, "\xa3" "cid\xb1p", 6), at += 6;
+    at += (size_t)sprintf(payload + at, "%016llx", (unsigned long long)last);
+    sent_paid++;
+    return framed(to, 2, payload, at);
+}
+
+static void ask(uint32_t i, char kind, const char *id, uint64_t due_ns) {
+    char out[300];
+    viewers[i].bought++;
+    viewers[i].unanswered++;
+    write_out(i, out, paid(out, kind, id, due_ns));
+}
+
 /* --- Reading -------------------------------------------------------------------------------------------------------- */
 static void look_for_stamps(const char *p, size_t n, uint64_t arrived_ns) {
     const char *end = p + n;
@@ -243,8 +284,17 @@ static void look_for_stamps(const char *p, size_t n, uint64_t arrived_ns) {
         memcpy(digits, ++p, 16);
         uint64_t stamp = strtoull(digits, &after, 16);
         if (after == digits + 16 && p[16] == ' ' && stamp < arrived_ns && arrived_ns - stamp < 60000000000ull)
-            add_latency((double)(arrived_ns - stamp) / 1e6);
+            add_sample(&latencies, (double)(arrived_ns - stamp) / 1e6);
     }
+}
+
+/* If this answers a claim or a gift: how long it took. */
+static void time_answer(const char *p, size_t n) {
+    const char *at = memmem(p, n, "\xa3" "cid\xb1p", 6);
+    char digits[17] = {0};
+    if (!at || at + 22 > p + n) return;
+    memcpy(digits, at + 6, 16);
+    add_sample(&answers, (double)((int64_t)(now_ns() - strtoull(digits, NULL, 16))) / 1e6);
 }
 
 static int says(const char *p, size_t n, const char *tag) { return !!memmem(p, n < 16 ? n : 16, tag, strlen(tag)); }
@@ -266,7 +316,7 @@ static void message(uint32_t i, const char *whole, size_t whole_n, const char *p
         if (!compressed && says(p, n, "\xa3" "bye")) return; /* the close frame follows */
         v->state = OPEN;
         joined++, inflight--;
-        add_latency((double)(now_ns() - v->began_ns) / 1e6);
+        add_sample(&latencies, (double)(now_ns() - v->began_ns) / 1e6);
         return;
     }
     if (i == 0 && tap) {
@@ -282,10 +332,12 @@ static void message(uint32_t i, const char *whole, size_t whole_n, const char *p
         acks++;
         if (v->unanswered) v->unanswered--;
         count_value("\xa7verdict", p, n);
+        time_answer(p, n);
     } else if (says(p, n, "\xa5" "error")) {
         errors++;
         if (v->unanswered) v->unanswered--;
         count_value("\xa4" "code", p, n);
+        time_answer(p, n);
     } else if (says(p, n, "\xa7welcome")) {
         welcomes++;
     }
@@ -377,11 +429,11 @@ static void pump(int timeout_ms) {
 
 /* --- Commands ------------------------------------------------------------------------------------------------------- */
 static void begin(void) {
-    joined = refused = closed = frames = frame_bytes = acks = errors = welcomes = sent_comments = sent_likes = 0;
-    latencies_n = 0;
+    joined = refused = closed = frames = frame_bytes = acks = errors = welcomes = sent_comments = sent_likes = sent_paid = 0;
+    latencies.n = answers.n = 0;
     memset(kinds, 0, sizeof kinds);
     memset(kind_counts, 0, sizeof kind_counts);
-    for (uint32_t i = 0; i < viewers_n; i++) viewers[i].frames = 0;
+    for (uint32_t i = 0; i < viewers_n; i++) viewers[i].frames = viewers[i].bought = 0;
 }
 
 static void answer(double seconds, double cpu) {
@@ -392,12 +444,15 @@ static void answer(double seconds, double cpu) {
         if (viewers[i].frames < least) least = viewers[i].frames;
         if (viewers[i].frames > most) most = viewers[i].frames;
     }
-    qsort(latencies_ms, latencies_n, sizeof *latencies_ms, ascending);
+    if (latencies.n) qsort(latencies.ms, latencies.n, sizeof *latencies.ms, ascending);
+    if (answers.n) qsort(answers.ms, answers.n, sizeof *answers.ms, ascending);
     printf("{\"open\":%u,\"joined\":%lu,\"refused\":%lu,\"closed\":%lu,\"frames\":%lu,\"frames_least\":%u,\"frames_most\":%u,"
            "\"frame_bytes\":%lu,\"acks\":%lu,\"errors\":%lu,\"welcomes\":%lu,\"comments\":%lu,\"likes\":%lu,\"samples\":%zu,"
-           "\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"max_ms\":%.3f,\"seconds\":%.6f,\"cpu_s\":%.6f,\"kinds\":{",
+           "\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"max_ms\":%.3f,\"paid\":%lu,\"answers\":%zu,\"answer_p50_ms\":%.3f,"
+           "\"answer_p99_ms\":%.3f,\"answer_max_ms\":%.3f,\"seconds\":%.6f,\"cpu_s\":%.6f,\"kinds\":{",
            open, joined, refused, closed, frames, open ? least : 0, most, frame_bytes, acks, errors, welcomes, sent_comments,
-           sent_likes, latencies_n, percentile(50), percentile(99), percentile(100), seconds, cpu);
+           sent_likes, latencies.n, percentile(&latencies, 50), percentile(&latencies, 99), percentile(&latencies, 100),
+           sent_paid, answers.n, percentile(&answers, 50), percentile(&answers, 99), percentile(&answers, 100), seconds, cpu);
     for (int k = 0; k < KINDS_MAX && kinds[k][0]; k++) printf("%s\"%s\":%lu", k ? "," : "", kinds[k], kind_counts[k]);
     printf("}}\n");
     if (tap) fflush(tap);
@@ -484,23 +539,75 @@ static int all_got_the_same(void) {
     return 1;
 }
 
+static uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
 static void comments(double rate, double seconds, uint32_t senders, size_t bytes) {
+    begin();
+    uint64_t start = now_ns(), now, never = UINT64_MAX;
+    double cpu = cpu_s();
+    uint64_t all = (uint64_t)(rate * seconds), done = 0, clicked = 0, all_clicks = clicks.kind ? viewers_n : 0;
+    char out[2200];
+    while (done < all || clicked < all_clicks) {
+        uint64_t due = done < all ? start + (uint64_t)((double)done * 1e9 / rate) : never;
+        uint64_t click_at = never;
+        if (clicked < all_clicks)
+            click_at = start + (uint64_t)((clicks.after + clicks.within * (double)clicked / (double)all_clicks) * 1e9);
+        if ((now = now_ns()) < earlier(due, click_at)) {
+            pump((int)((earlier(due, click_at) - now) / 1000000));
+            continue;
+        }
+        if (click_at < due) {
+            if (viewers[clicked].state == OPEN) ask((uint32_t)clicked, clicks.kind, clicks.id, click_at);
+            if (++clicked % 64 == 0) pump(0); /* those who click keep reading */
+            continue;
+        }
+        uint32_t i = viewers_n - 1 - (uint32_t)(done++ % senders);
+        if (viewers[i].state == OPEN) write_out(i, out, comment(out, bytes));
+    }
+    clicks.kind = 0;
+    listen_for(0.7); /* the last tick, its commit and its frame; longer where the machine is busy */
+    uint64_t asked = sent_comments + sent_paid;
+    for (now = now_ns(); (acks + errors < asked || !all_got_the_same()) && now_ns() - now < 5000000000ull;) listen_for(0.3);
+    answer((double)(now_ns() - start) / 1e9, cpu_s() - cpu);
+}
+
+static void buy(char kind, const char *id, uint32_t each, uint32_t window) {
+    begin();
+    uint64_t start = now_ns(), last = start;
+    double cpu = cpu_s();
+    uint32_t open = 0;
+    for (uint32_t i = 0; i < viewers_n; i++) open += viewers[i].state == OPEN;
+    while (acks + errors < (uint64_t)open * each && now_ns() - last < 10000000000ull) {
+        uint64_t before = acks + errors;
+        uint32_t wrote = 0;
+        for (uint32_t i = 0; i < viewers_n; i++) {
+            struct viewer *v = &viewers[i];
+            if (v->state != OPEN || v->out_n || v->unanswered >= window || v->bought >= each) continue;
+            ask(i, kind, id, now_ns());
+            if (++wrote % 256 == 0) pump(0);
+        }
+        pump(wrote ? 0 : 1);
+        if (acks + errors != before) last = now_ns();
+    }
+    answer((double)(last - start) / 1e9, cpu_s() - cpu);
+}
+
+static void pace(char kind, const char *id, double rate, double seconds) {
     begin();
     uint64_t start = now_ns(), now;
     double cpu = cpu_s();
     uint64_t all = (uint64_t)(rate * seconds), done = 0;
-    char out[2200];
     while (done < all) {
         uint64_t due = start + (uint64_t)((double)done * 1e9 / rate);
         if ((now = now_ns()) < due) {
             pump((int)((due - now) / 1000000));
             continue;
         }
-        uint32_t i = viewers_n - 1 - (uint32_t)(done++ % senders);
-        if (viewers[i].state == OPEN) write_out(i, out, comment(out, bytes));
+        uint32_t i = (uint32_t)(done++ % viewers_n);
+        if (viewers[i].state == OPEN) ask(i, kind, id, due);
+        if (done % 64 == 0) pump(0);
     }
-    listen_for(0.7); /* the last tick, its commit and its frame; longer where the machine is busy */
-    for (now = now_ns(); (acks + errors < done || !all_got_the_same()) && now_ns() - now < 5000000000ull;) listen_for(0.3);
+    for (now = now_ns(); acks + errors < sent_paid && now_ns() - now < 5000000000ull;) pump(20);
     answer((double)(now_ns() - start) / 1e9, cpu_s() - cpu);
 }
 
@@ -552,7 +659,7 @@ static void drop_all(void) {
 }
 
 static void obey(char *line) {
-    char word[32] = "", file[512] = "", kind[16] = "";
+    char word[32] = "", file[512] = "", kind[16] = "", id[80] = "";
     double rate, seconds;
     unsigned a, b;
     sscanf(line, "%31s", word);
@@ -569,6 +676,14 @@ static void obey(char *line) {
         comments(rate, seconds, a, b);
     } else if (sscanf(line, "flood %15s %lf %u %u", kind, &seconds, &a, &b) == 4) {
         flood(kind[0], seconds, a, b);
+    } else if (sscanf(line, "buy %15s %79s %u %u", kind, id, &a, &b) == 4) {
+        buy(kind[0], id, a, b);
+    } else if (sscanf(line, "pace %15s %79s %lf %lf", kind, id, &rate, &seconds) == 4) {
+        pace(kind[0], id, rate, seconds);
+    } else if (sscanf(line, "click %15s %79s %lf %lf", kind, clicks.id, &clicks.after, &clicks.within) == 4) {
+        clicks.kind = kind[0];
+        begin();
+        answer(0, 0);
     } else if (sscanf(line, "expect %lf %lf", &rate, &seconds) == 2) {
         expect((uint64_t)rate, seconds);
     } else if (!strcmp(word, "close")) {
