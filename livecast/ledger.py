@@ -15,22 +15,26 @@ from typing import Final, Protocol, TypeAlias
 
 from msgspec import Struct
 
-from livecast.core.audit import Audit, ShardPicture, Sums
+from livecast.core.audit import AWAITED, Audit, Sums
 from livecast.core.bookkeeping import BookEntry
 from livecast.core.errors import Refusal
+from livecast.core.inventory import Difference, Found
 from livecast.core.money import (
+    AMOUNT_MAX,
     Booking,
     Gift,
     GiftRecord,
     Moved,
     Movement,
     Pending,
+    PendingKind,
     Rank,
     SpendLimits,
     Takings,
     Wallet,
     refund_of,
 )
+from livecast.core.replay import ShardReplay
 from livecast.core.units import (
     Claim,
     ClaimAnswer,
@@ -74,6 +78,9 @@ class UploadedCodes(Struct, frozen=True):
 
 ENTRIES_READ_MAX: Final = 1000
 """Entries in one read of an audit: at 500 grants each some 30 MB, at 100 bytes some 100 KB."""
+
+PENDING_LOOKED_AT_MAX: Final = 100_000
+"""Half done gifts of one shard that an audit looks through; more would be seconds of a broken sweeper's work."""
 
 MovementAnswer: TypeAlias = Moved | Refusal
 DropAnswer: TypeAlias = Drop | Refusal
@@ -234,10 +241,12 @@ class Ledger(Protocol):
     async def expect(self, shard: int, position: int) -> None:
         """The shard was seen at `position` before: should it turn out to stand lower, its money closes for all."""
 
-    def pictures(self) -> AsyncIterator[ShardPicture]:
-        """What is kept of every shard that has anything, each as of one position. For audits: it goes over the whole store.
+    async def used_shards(self) -> list[int]:
+        """Shards that have anything, in order."""
 
-        Raises `Unavailable` if a shard is too busy to be caught at one position.
+    def held(self, replay: ShardReplay) -> AsyncIterator[tuple[int, list[Found]]]:
+        """What is kept of the replay's shard, in pages, each as of the position with it: all that `replay` expects, and
+        whatever else is there. For audits: it goes over the whole shard. `replay` may go on between pages.
         """
 
     async def confirm(self, shard: int, now: int) -> ShardStatus:
@@ -257,13 +266,43 @@ async def finish(ledger: Ledger, pending: Pending, now: int) -> None:
 
 
 async def audit(ledger: Ledger) -> Sums:
-    """Replay everything and compare it with what is kept, beside whatever goes on. Raises `core.audit.Difference`."""
+    """Replay everything and compare it with what is kept, beside whatever goes on. Raises `core.inventory.Difference`.
+
+    Each page of what is kept is compared with the entries up to the very position that it was read at.
+    """
     auditor = Audit()
-    async for picture in ledger.pictures():
-        entries: list[BookEntry] = []
-        while page := await ledger.read(picture.shard, entries[-1].position if entries else 0, ENTRIES_READ_MAX):
-            entries += (entry for entry in page if entry.position <= picture.position)
-            if page[-1].position > picture.position:
-                break
-        auditor.compare(auditor.replay(picture.shard, entries), picture)
+    for shard in await ledger.used_shards():
+        replay = auditor.begin(shard)
+        await _follow(ledger, auditor, replay, None)
+        async for position, page in ledger.held(replay):
+            if position < replay.at:
+                raise Difference(f"shard {shard}: the ledger has an entry {replay.at}, the books stand at position {position}")
+            await _follow(ledger, auditor, replay, position)
+            for held in page:
+                auditor.check(replay, held)
+        auditor.end(replay)
+    for each in auditor.half_way():  # on its way while its shards were looked at, or missing
+        if each.half in AWAITED and await _is_pending(ledger, each.shard, AWAITED[each.half], each.tx):
+            auditor.note_pending(each)
+            continue
+        at = auditor.read_to.get(each.other_shard, 0)
+        while late := await ledger.read(each.other_shard, at, ENTRIES_READ_MAX):
+            auditor.follow_late(each.other_shard, late)
+            at = auditor.read_to[each.other_shard] = late[-1].position
+        if not auditor.has_met(each):
+            break  # one is enough to be named
     return auditor.finish()
+
+
+async def _follow(ledger: Ledger, auditor: Audit, replay: ShardReplay, upto: int | None) -> None:
+    """Replay a shard's entries up to a position, or to its end."""
+    while upto is None or replay.at < upto:
+        page = await ledger.read(replay.shard, replay.at, ENTRIES_READ_MAX)
+        auditor.follow(replay, page if upto is None else [entry for entry in page if entry.position <= upto])
+        if not page or (upto is not None and page[-1].position >= upto):
+            return
+
+
+async def _is_pending(ledger: Ledger, shard: int, kind: PendingKind, tx: str) -> bool:
+    waiting = await ledger.pending(shard, AMOUNT_MAX, PENDING_LOOKED_AT_MAX)
+    return any((each.kind, each.gift.tx) == (kind, tx) for each in waiting)

@@ -5,11 +5,10 @@ It keeps every promise of `ledger.Ledger` but durability: its operations are saf
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 from livecast.adapters.memory_books import CONFIRM_STEP, Books
 from livecast.adapters.memory_picture import MemoryPictures
-from livecast.core.audit import ShardPicture
 from livecast.core.bookkeeping import BookEntry, ShardConfirmed
 from livecast.ledger import ShardStatus
 
@@ -31,11 +30,6 @@ class MemoryLedger(MemoryPictures):
     async def read(self, shard: int, after: int, limit: int) -> list[BookEntry]:
         """Entries above a position."""
         return [entry for entry in self._books.shards[shard].entries if entry.position > after][:limit]
-
-    async def pictures(self) -> AsyncIterator[ShardPicture]:
-        """What is kept of every shard that has anything."""
-        for picture in self.pictures_now():
-            yield picture
 
     async def expect(self, shard: int, position: int) -> None:
         """The shard was seen at `position` before."""

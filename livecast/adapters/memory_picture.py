@@ -3,54 +3,71 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
-from typing import TypeVar
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Any, TypeVar
 
 from livecast.adapters.memory_claims import MemoryClaims
-from livecast.core.audit import ShardPicture
-from livecast.core.money import Rank, Takings
+from livecast.core.inventory import Found, Kind, Purse, Standing
+from livecast.core.money import Takings
 from livecast.core.placement import shard_of
+from livecast.core.replay import ShardReplay
 
 V = TypeVar("V")
 
 
 class MemoryPictures(MemoryClaims):
-    """Pictures of shards."""
+    """What is held, by shard."""
 
-    def pictures_now(self) -> list[ShardPicture]:
-        """Of all shards that have entries."""
-        shards = sorted(shard for shard, books in self._books.shards.items() if books.entries)
-        return [self._picture(shard) for shard in shards]
+    async def used_shards(self) -> list[int]:
+        """Shards that have entries."""
+        return sorted(shard for shard, books in self._books.shards.items() if books.entries)
 
-    def _picture(self, shard: int) -> ShardPicture:
-        picture = ShardPicture(shard, self._books.shards[shard].position)
+    async def held(self, replay: ShardReplay) -> AsyncIterator[tuple[int, list[Found]]]:
+        """All of it at once: nothing happens meanwhile."""
+        shard = replay.shard
+        page = [*self._money(shard, replay), *self._goods(shard, replay)]
+        yield self._books.shards[shard].position, page
+
+    def _money(self, shard: int, replay: ShardReplay) -> Iterable[Found]:
         wallets = _here(shard, self._wallets).items()
-        picture.wallets = {user: (kept.balance, len(kept.bookings)) for user, kept in wallets if kept.bookings}
-        picture.pending = {(kind, tx): each.gift for (where, kind, tx), each in self._pending.items() if where == shard}
-        for (room, broadcast), purses in self._boards.items():
-            if shard_of(room) == shard and purses:
-                order = sorted(purses, key=lambda user: (-purses[user].value, purses[user].reached))
-                picture.boards[f"{room}/{broadcast}"] = [Rank(user, purses[user].value) for user in order]
-        for (room, when), takings in self._takings.items():
-            if shard_of(room) == shard and takings.picture() != Takings():
-                picture.takings[room if when is None else f"{room}/{when}"] = takings.picture()
-        picture.orders = {
-            room: {id_: order for id_, (order, _) in kept.items()} for room, kept in _here(shard, self._orders).items() if kept
-        }
-        self._add_drops(shard, picture)
-        return picture
+        purses = {user: Purse(kept.balance, len(kept.bookings)) for user, kept in wallets if kept.bookings}
+        yield from _whole("wallets", purses, replay)
+        pending = {(kind, tx): each.gift for (where, kind, tx), each in self._pending.items() if where == shard}
+        yield Found("pending", "", pending)
+        boards = {}
+        for (room, broadcast), purses_ in self._boards.items():
+            if shard_of(room) == shard:
+                order = sorted(purses_, key=lambda user: (-purses_[user].value, purses_[user].reached))
+                boards[f"{room}/{broadcast}"] = [Standing(user, purses_[user].value, purses_[user].reached) for user in order]
+        yield from _whole("boards", boards, replay, [])
+        takings = {}
+        for (room, when), kept in self._takings.items():
+            if shard_of(room) == shard:
+                takings[room if when is None else f"{room}/{when}"] = kept.picture()
+        yield from _whole("takings", {place: each for place, each in takings.items() if each != Takings()}, replay)
 
-    def _add_drops(self, shard: int, picture: ShardPicture) -> None:
+    def _goods(self, shard: int, replay: ShardReplay) -> Iterable[Found]:
         taken: defaultdict[str, dict[str, int]] = defaultdict(dict)
-        for room, drops in _here(shard, self._drops).items():
-            for id_, kept in drops.items():
+        drops, units, entrants = {}, {}, {}
+        for room, kept_drops in _here(shard, self._drops).items():
+            for id_, kept in kept_drops.items():
                 name, group = f"{room}/{id_}", kept.picture.terms.limit_group
-                picture.drops[name] = kept.picture
-                picture.units |= {name: list(kept.units)} if kept.units else {}
-                picture.entrants |= {name: list(kept.entrants)} if kept.entrants else {}
+                drops[name] = kept.picture
+                units[name] = list(kept.units)
+                entrants[name] = list(kept.entrants)
                 where = f"{room}/{group} group" if group else name
                 taken[where].update({user: n for user, n in kept.taken.items() if n})
-        picture.taken = {where: users for where, users in taken.items() if users}
+        yield from _whole("drops", drops, replay)
+        yield from _whole("units", units, replay, [])
+        yield from _whole("entrants", entrants, replay, [])
+        yield from _whole("taken", taken, replay, {})
+        orders = {room: {id_: order for id_, (order, _) in kept.items()} for room, kept in _here(shard, self._orders).items()}
+        yield from _whole("orders", orders, replay, {})
+
+
+def _whole(kind: Kind, found: Mapping[str, Any], replay: ShardReplay, nothing: Any = None) -> Iterable[Found]:
+    """Everything of a kind, also where nothing was found but should be."""
+    return [Found(kind, name, found.get(name, nothing)) for name in dict.fromkeys([*found, *replay.names(kind)])]
 
 
 def _here(shard: int, by_place: Mapping[str, V]) -> dict[str, V]:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 from livecast.adapters.memory_books import CONFIRM_STEP
+from livecast.adapters.redis_books import RedisBooks
 from livecast.adapters.redis_ledger_calls import LedgerCalls, LedgerServer, behind
 from livecast.adapters.redis_ledger_entries import entry_of
-from livecast.adapters.redis_picture import RedisPictures
-from livecast.core.audit import ShardPicture
 from livecast.core.bookkeeping import BookEntry
 from livecast.ledger import ShardStatus
 
 
-class RedisLedger(RedisPictures):
+class RedisLedger(RedisBooks):
     """`ledger.Ledger` on one server. `close` ends its own calls; the server is the composition root's to close.
 
     Every wallet begins with `opening` coins: 0 but in development.
@@ -35,10 +32,6 @@ class RedisLedger(RedisPictures):
         """Entries above a position."""
         (found,) = await self._calls.read(shard, ("XRANGE", f"{{s{shard}}}:ledger", f"({after}-0", "+", "COUNT", limit))
         return [entry_of(id_, fields) for id_, fields in found]
-
-    def pictures(self) -> AsyncIterator[ShardPicture]:
-        """What is kept of every shard that has anything."""
-        return self.pictures_on(self._server)
 
     async def expect(self, shard: int, position: int) -> None:
         """The shard was seen at `position` before."""

@@ -39,7 +39,7 @@ CLEAR: Final = LedgerScript("pending_clear")
 
 encode = msgspec.msgpack.Encoder().encode
 decode_gift = msgspec.msgpack.Decoder(Gift).decode
-_decode_booking = msgspec.msgpack.Decoder(tuple[int, int, int, str, str, str]).decode
+decode_booking = msgspec.msgpack.Decoder(tuple[int, int, int, str, str, str]).decode
 
 
 class RedisMoney:
@@ -85,7 +85,7 @@ class RedisMoney:
         if last < first:
             return []
         (lines,) = await self._calls.read(shard, ("LRANGE", key, first - 1, last - 1))
-        return [Booking(number, *_decode_booking(line)) for number, line in enumerate(lines, first)][::-1]
+        return [Booking(number, *decode_booking(line)) for number, line in enumerate(lines, first)][::-1]
 
     # --- Gifts --------------------------------------------------------------------------------------------------------
     async def debit_gift(self, gift: Gift, limits: SpendLimits, now: int, objection: str = "") -> MovementAnswer:
