@@ -11,7 +11,7 @@ crash leaves between is found by `pending` and brought to its end by `finish`.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
@@ -84,6 +84,8 @@ PENDING_LOOKED_AT_MAX: Final = 100_000
 
 MovementAnswer: TypeAlias = Moved | Refusal
 DropAnswer: TypeAlias = Drop | Refusal
+Bound: TypeAlias = Literal["new", "same", "other"]
+"""What an id is bound to: to this content, now for the first time or before, or to another."""
 
 
 class Ledger(Protocol):
@@ -107,6 +109,12 @@ class Ledger(Protocol):
     async def bookings(self, user: str, before: int | None, limit: int) -> list[Booking]:
         """A wallet's statement, newest first, from below the number `before` on."""
 
+    async def bind_tx(self, tx: str, body: str, now: int) -> Bound:
+        """Bind an id that a service chose to one content, wherever that is carried out then; kept as long as answers are."""
+
+    async def unbind_tx(self, tx: str, body: str, now: int) -> None:
+        """Nothing came of it: let the id go, if it is bound to this."""
+
     # --- Gifts ---
     async def debit_gift(self, gift: Gift, limits: SpendLimits, now: int, objection: str = "") -> MovementAnswer:
         """Take a gift's value from its giver's wallet and note it as pending. Only for gifts paid from the wallet.
@@ -127,8 +135,8 @@ class Ledger(Protocol):
         Refused: `not_found` (also when it is not yet booked in the room).
         """
 
-    async def find_gift(self, tx: str) -> GiftRecord | None:
-        """A gift by its id, wherever its room is. For people: it asks every shard."""
+    async def find_gift(self, tx: str, room: str | None = None) -> GiftRecord | None:
+        """A gift by its id, in the shard of `room`; without one wherever it is: for people, as it asks every shard."""
 
     async def pending(self, shard: int, before: int, limit: int) -> list[Pending]:
         """What lies in `shard` half done since before `before`, oldest first."""
@@ -147,7 +155,10 @@ class Ledger(Protocol):
         """Make a drop, in state `draft`. The same id again with the same terms: the drop as it is now; else `conflict`."""
 
     async def change_drop(self, room: str, drop: str, change: DropChange, now: int) -> DropAnswer:
-        """Change what may be changed in its state. Refused: `unknown_drop`, `conflict`, `invalid` (below what is granted)."""
+        """Change what may be changed in its state.
+
+        Refused: `unknown_drop`, `precondition_failed` (`if_changed`), `conflict`, `invalid` (below what is granted).
+        """
 
     async def put_codes(self, room: str, drop: str, upload: str, offset: int, codes: Sequence[str]) -> UploadedCodes | Refusal:
         """Lines `offset` + 1 … of an upload, in order, at most 10,000 a call. They count for nothing until `finish_codes`.
@@ -156,8 +167,11 @@ class Ledger(Protocol):
         begin again under another upload id; uploads that are not finished within an hour are forgotten.
         """
 
-    async def finish_codes(self, room: str, drop: str, upload: str, now: int) -> DropAnswer:
-        """Make an upload the drop's list, in place of an earlier one. `conflict` while it repeats lines, or is not there."""
+    async def finish_codes(self, room: str, drop: str, upload: str, now: int, *, if_changed: int | None = None) -> DropAnswer:
+        """Make an upload the drop's list, in place of an earlier one. `conflict` while it repeats lines, or is not there.
+
+        With `if_changed` only that of the drop whose `changed` it is: else `precondition_failed`.
+        """
 
     async def step_drop(self, room: str, drop: str, step: Step, now: int, *, timed: bool = False) -> DropAnswer:
         """Take a drop to another state, as `core.units.STEPS` says; it is there already: no change.
@@ -191,6 +205,9 @@ class Ledger(Protocol):
     async def unit(self, room: str, drop: str, serial: int) -> Unit | None:
         """One unit."""
 
+    async def units_of(self, room: str, drop: str, user: str) -> list[Unit]:
+        """A user's units, whatever became of them, in serial order."""
+
     async def step_unit(self, room: str, drop: str, serial: int, step: UnitStep, now: int) -> Unit | Refusal:
         """Confirm, release or revoke a unit. A repeat changes nothing. Refused: `not_found`, `unknown_drop`, `conflict`."""
 
@@ -216,7 +233,10 @@ class Ledger(Protocol):
         """
 
     async def draw_pot(self, room: str, drop: str, result: bytes, now: int) -> DropAnswer:
-        """Publish the outcome. A draw is then settled; a coupon goes on, first come, first served."""
+        """Publish the outcome. A draw is then settled; a coupon goes on, first come, first served. `tell` is due until `told`."""
+
+    async def told(self, room: str, drop: str, now: int) -> None:
+        """The winners of a draw were told so. Harmless to repeat, and for a drop that is not there."""
 
     # --- Orders ---
     async def order(self, room: str, order: Order, now: int) -> Ordered | Refusal:

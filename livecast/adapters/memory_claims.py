@@ -129,6 +129,11 @@ class MemoryClaims(MemoryDrops, MemoryMoney):
         kept = self._drops[room].get(drop)
         return kept.units[serial - 1] if kept is not None and 1 <= serial <= len(kept.units) else None
 
+    async def units_of(self, room: str, drop: str, user: str) -> list[Unit]:
+        """A user's units."""
+        kept = self._drops[room].get(drop)
+        return [] if kept is None else [unit for unit in kept.units if unit.user == user]
+
     async def step_unit(self, room: str, drop: str, serial: int, step: UnitStep, now: int) -> Unit | Refusal:
         """Confirm, release or revoke a unit."""
         shard = self._books.call(room)
@@ -238,7 +243,15 @@ class MemoryClaims(MemoryDrops, MemoryMoney):
         if was.pot != "frozen" or was.state == "cancelled":
             return Refusal("conflict")
         kept.change(pot="drawn", result=result, state="settled" if was.terms.kind == "draw" else was.state)
+        kept.untold_since = now
         return kept.enter(shard, "draw", now)
+
+    async def told(self, room: str, drop: str, now: int) -> None:
+        """The winners of a draw were told so."""
+        del now
+        self._books.call(room)
+        if (kept := self._drops[room].get(drop)) is not None:
+            kept.untold_since = None
 
     # --- Orders -------------------------------------------------------------------------------------------------------
     async def order(self, room: str, order: Order, now: int) -> Ordered | Refusal:

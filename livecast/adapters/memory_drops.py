@@ -52,6 +52,8 @@ class KeptDrop:
         self.entrants: list[Entrant] = []
         self.entry_of: dict[str, Entrant] = {}
         self.awards: list[int] = []
+        self.untold_since: int | None = None
+        """Its winners are to be told."""
         self.codes: Sequence[str] = ()
         self.upload = ""
 
@@ -117,8 +119,14 @@ class MemoryDrops:
             return kept.picture if first == change else Refusal("conflict")
         was = kept.picture
         early, whole = was.state in BEFORE_OPENING, change.terms is not None or change.about is not None
+        if change.if_changed not in {None, was.changed}:
+            return Refusal("precondition_failed")
         if (whole and not early) or (not early and was.state not in {"open", "sold_out", "paused"}):
             return Refusal("conflict")
+        return self._changed(shard, kept, change, now, early=early)
+
+    def _changed(self, shard: ShardBooks, kept: KeptDrop, change: DropChange, now: int, *, early: bool) -> DropAnswer:
+        was, room = kept.picture, kept.picture.room
         terms = was.terms if change.terms is None else change.terms
         closes_at = terms.closes_at if change.closes_at is None else change.closes_at
         terms = msgspec.structs.replace(terms, stock=terms.stock + change.stock_delta, closes_at=closes_at)
@@ -128,7 +136,7 @@ class MemoryDrops:
             return Refusal("conflict", "There are fewer codes than that.")
         kept.change(terms=terms, about=was.about if change.about is None else change.about)
         kept.taken = self._counted(room, terms) if early else kept.taken
-        self._changes.put(change, room, drop, change.tx)
+        self._changes.put(change, room, was.id, change.tx)
         return kept.enter(shard, "change", now)
 
     async def put_codes(self, room: str, drop: str, upload: str, offset: int, codes: Sequence[str]) -> UploadedCodes | Refusal:
@@ -148,13 +156,15 @@ class MemoryDrops:
                 lines.lines[code] = None
         return UploadedCodes(lines.count, tuple(lines.repeated[:UPLOAD_REPEATED_SHOWN_MAX]))
 
-    async def finish_codes(self, room: str, drop: str, upload: str, now: int) -> DropAnswer:
+    async def finish_codes(self, room: str, drop: str, upload: str, now: int, *, if_changed: int | None = None) -> DropAnswer:
         """Make an upload the drop's list."""
         shard = self._books.call(room)
         if (kept := self._drops[room].get(drop)) is None:
             return Refusal("unknown_drop")
         if kept.upload == upload:
             return kept.picture
+        if if_changed not in {None, kept.picture.changed}:
+            return Refusal("precondition_failed")
         lines = self._uploads.get(room, drop, upload)
         if lines is None or lines.repeated or kept.picture.state not in BEFORE_OPENING or kept.picture.terms.codes != "list":
             return Refusal("conflict")
@@ -200,7 +210,7 @@ class MemoryDrops:
     async def due(self, shard: int, until: int, limit: int) -> list[Due]:
         """Steps of drops whose time has come."""
         rooms = [drops for room, drops in self._drops.items() if shard_of(room) == shard]
-        found = [due for drops in rooms for kept in drops.values() for due in due_of(kept.picture) if due.at <= until]
+        found = [due for drops in rooms for kept in drops.values() for due in _due_of(kept) if due.at <= until]
         return sorted(found, key=lambda due: due.at)[:limit]
 
     def _counted(self, room: str, terms: Terms) -> dict[str, int]:
@@ -213,6 +223,12 @@ class MemoryDrops:
             return Refusal("conflict", "No time is set for that.")
         wait_ms = at - self._books.agreed(now)
         return Refusal("conflict", "Its time has not come.", retry_after_ms=wait_ms) if wait_ms > 0 else None
+
+
+def _due_of(kept: KeptDrop) -> list[Due]:
+    drop = kept.picture
+    untold = [] if kept.untold_since is None else [Due("tell", drop.room, drop.id, kept.untold_since)]
+    return [*due_of(drop), *untold]
 
 
 def _hindrance(drop: Drop, step: Step) -> str | None:

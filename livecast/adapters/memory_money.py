@@ -31,7 +31,7 @@ from livecast.core.money import (
     objection_to_gift,
 )
 from livecast.core.placement import shard_of
-from livecast.ledger import MovementAnswer
+from livecast.ledger import Bound, MovementAnswer
 
 
 class KeptWallet:
@@ -94,6 +94,7 @@ class MemoryMoney:
         self._wallets: dict[str, KeptWallet] = {}
         self._moved: ForATime[tuple[Movement, Moved]] = ForATime(books.clock, TX_KEEP_MS)
         self._debited: ForATime[tuple[int, Moved]] = ForATime(books.clock, TX_KEEP_MS)
+        self._bound: ForATime[str] = ForATime(books.clock, TX_KEEP_MS)
         self._pending: dict[tuple[int, PendingKind, str], Pending] = {}
         self._gifts: ForATime[tuple[GiftRecord, GiftRecord]] = ForATime(books.clock, GIFT_KEEP_MS)  # as first booked, and as now
         self._boards: defaultdict[tuple[str, str], defaultdict[str, Purse]] = defaultdict(lambda: defaultdict(Purse))
@@ -105,8 +106,7 @@ class MemoryMoney:
         shard = self._books.call(movement.user)
         if (known := self._moved.get(movement.user, movement.tx)) is not None:
             first, moved = known
-            same = (first.amount, first.counter) == (movement.amount, movement.counter)
-            return moved if same else Refusal("conflict")
+            return moved if first == movement else Refusal("conflict")
         wallet = self._wallet_of(shard, movement.user, now)
         if wallet.balance + movement.amount < 0:
             return Refusal("insufficient_funds")
@@ -138,6 +138,23 @@ class MemoryMoney:
             if self._opening:
                 shard.append(now, _entry_of(user, wallet.book(now, self._opening, "opening", "opening")))
         return wallet
+
+    async def bind_tx(self, tx: str, body: str, now: int) -> Bound:
+        """Bind a service's id to one content."""
+        del now
+        self._books.call(tx)
+        known = self._bound.get(tx)
+        if known is None:
+            self._bound.put(body, tx)
+            return "new"
+        return "same" if known == body else "other"
+
+    async def unbind_tx(self, tx: str, body: str, now: int) -> None:
+        """Let it go."""
+        del now
+        self._books.call(tx)
+        if self._bound.get(tx) == body:
+            self._bound.forget(tx)
 
     # --- Gifts --------------------------------------------------------------------------------------------------------
     async def debit_gift(self, gift: Gift, limits: SpendLimits, now: int, objection: str = "") -> MovementAnswer:
@@ -199,8 +216,11 @@ class MemoryMoney:
         self._reached(gift, shard.append(now, GiftReversed(gift, reason, total)))
         return record
 
-    async def find_gift(self, tx: str) -> GiftRecord | None:
+    async def find_gift(self, tx: str, room: str | None = None) -> GiftRecord | None:
         """A gift by its id."""
+        if room is not None:
+            kept = self._gifts.get(_shard_key(room), tx)
+            return None if kept is None else kept[1]
         return next((record for (_, known), (_, record) in self._gifts.items() if known == tx), None)
 
     async def pending(self, shard: int, before: int, limit: int) -> list[Pending]:

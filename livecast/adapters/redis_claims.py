@@ -79,6 +79,12 @@ class RedisClaims(RedisDrops, RedisMoney):
         """One unit."""
         return next(iter(await self._units(room, drop, [serial])), None)
 
+    async def units_of(self, room: str, drop: str, user: str) -> list[Unit]:
+        """A user's units."""
+        shard, tag = place(room)
+        (serials,) = await self._calls.read(shard, ("HGET", f"{tag}holders:{room}/{drop}", user))
+        return await self._units(room, drop, [int(each) for each in serials.split(b",")]) if serials else []
+
     async def step_unit(self, room: str, drop: str, serial: int, step: UnitStep, now: int) -> Unit | Refusal:
         """Confirm, release or revoke a unit."""
         if isinstance(step, Confirm):
@@ -143,6 +149,10 @@ class RedisClaims(RedisDrops, RedisMoney):
     async def draw_pot(self, room: str, drop: str, result: bytes, now: int) -> DropAnswer:
         """Publish the outcome."""
         return await self._change(POT, room, now, f"{room}/{drop}", "draw", result)
+
+    async def told(self, room: str, drop: str, now: int) -> None:
+        """The winners of a draw were told so."""
+        await self._change(POT, room, now, f"{room}/{drop}", "told", b"")
 
     # --- Orders -------------------------------------------------------------------------------------------------------
     async def order(self, room: str, order: Order, now: int) -> Ordered | Refusal:

@@ -48,6 +48,7 @@ class RedisDrops:
             b"" if change.closes_at is None else change.closes_at,
             b"" if change.about is None else b"1",
             change.about or b"",
+            b"" if change.if_changed is None else change.if_changed,
         ]
         return await self._change(CHANGE, room, now, *arguments, *([] if change.terms is None else _pairs(change.terms)))
 
@@ -62,9 +63,10 @@ class RedisDrops:
             return refusal(answer)
         return UploadedCodes(answer[1], tuple(map(int, answer[2])))
 
-    async def finish_codes(self, room: str, drop: str, upload: str, now: int) -> DropAnswer:
+    async def finish_codes(self, room: str, drop: str, upload: str, now: int, *, if_changed: int | None = None) -> DropAnswer:
         """Make an upload the drop's list."""
-        return await self._change(CODES_FINISH, room, now, f"{room}/{drop}", upload)
+        expected = b"" if if_changed is None else if_changed
+        return await self._change(CODES_FINISH, room, now, f"{room}/{drop}", upload, expected)
 
     async def step_drop(self, room: str, drop: str, step: Step, now: int, *, timed: bool = False) -> DropAnswer:
         """Take a drop to another state."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -29,12 +29,13 @@ from livecast.core.money import (
     month_of,
 )
 from livecast.core.placement import SHARDS
-from livecast.ledger import MovementAnswer
+from livecast.ledger import Bound, MovementAnswer
 
 MOVE: Final = LedgerScript("move", "wallet")
 DEBIT: Final = LedgerScript("gift_debit", "wallet")
 COMMIT: Final = LedgerScript("gift_commit", "board")
 REVERSE: Final = LedgerScript("gift_reverse", "board")
+BIND: Final = LedgerScript("tx_bind")
 CLEAR: Final = LedgerScript("pending_clear")
 
 encode = msgspec.msgpack.Encoder().encode
@@ -86,6 +87,15 @@ class RedisMoney:
             return []
         (lines,) = await self._calls.read(shard, ("LRANGE", key, first - 1, last - 1))
         return [Booking(number, *decode_booking(line)) for number, line in enumerate(lines, first)][::-1]
+
+    async def bind_tx(self, tx: str, body: str, now: int) -> Bound:
+        """Bind a service's id to one content."""
+        answer = await self._calls.operate(BIND, place(tx)[0], now, tx, body, TX_KEEP_MS)
+        return cast("Bound", answer[1].decode())
+
+    async def unbind_tx(self, tx: str, body: str, now: int) -> None:
+        """Let it go."""
+        await self._calls.operate(BIND, place(tx)[0], now, tx, body, 0)
 
     # --- Gifts --------------------------------------------------------------------------------------------------------
     async def debit_gift(self, gift: Gift, limits: SpendLimits, now: int, objection: str = "") -> MovementAnswer:
@@ -144,9 +154,9 @@ class RedisMoney:
         _, kept, at, total, reversed_at, why = answer
         return GiftRecord(decode_gift(kept), at, total, reversed_at, why.decode())
 
-    async def find_gift(self, tx: str) -> GiftRecord | None:
-        """A gift by its id: one question to each shard."""
-        for shard in range(SHARDS):
+    async def find_gift(self, tx: str, room: str | None = None) -> GiftRecord | None:
+        """A gift by its id: one question to each shard that it may be in."""
+        for shard in range(SHARDS) if room is None else [place(room)[0]]:
             fields = ("HMGET", f"{{s{shard}}}:gift:{tx}", "gift", "at", "total", "reversed_at", "reason")
             (held,) = await self._calls.read(shard, fields)
             if held[0] is not None:

@@ -107,7 +107,8 @@ class Drop(Struct, frozen=True):
 
 class DropChange(Struct, frozen=True):
     """A change of a drop. Before it opens: whole new `terms` and `about`, a new upload of codes. Later: `stock_delta` (the
-    stock never falls below what is granted) and `closes_at`. None: as it is. `tx` makes a repeat harmless.
+    stock never falls below what is granted) and `closes_at`. None: as it is. `tx` makes a repeat harmless. With `if_changed`
+    only the drop of that `changed` is changed, any other is `precondition_failed`.
     """
 
     tx: str
@@ -115,6 +116,7 @@ class DropChange(Struct, frozen=True):
     about: bytes | None = None
     stock_delta: int = 0
     closes_at: int | None = None
+    if_changed: int | None = None
 
 
 # --- Claims -----------------------------------------------------------------------------------------------------------
@@ -263,10 +265,16 @@ class Ordered(Struct, frozen=True):
     changed: bool
 
 
-class Due(Struct, frozen=True):
-    """Something whose time has come: `announce`, `open`, `window` (the fair one ends), `close` of a drop."""
+DueWhat: TypeAlias = Literal["announce", "open", "window", "close", "settle", "tell", "selling"]
 
-    what: Literal["announce", "open", "window", "close"]
+
+class Due(Struct, frozen=True):
+    """Something whose time has come: `announce`, `open`, `window` (the fair one ends and is drawn), `close` of a drop; `settle`
+    where it is closed and not settled; `tell` where winners were drawn who may not have been told; `selling` while it is open,
+    for whoever begins and knows of no room.
+    """
+
+    what: DueWhat
     room: str
     drop: str
     at: int
@@ -292,10 +300,13 @@ def due_of(drop: Drop) -> list[Due]:
     """The steps that are to come in the drop's state, at their times."""
     terms = drop.terms
     window_at = None if drop.opened_at is None else drop.opened_at + terms.fair_window_ms
-    times: list[tuple[Literal["announce", "open", "window", "close"], int | None, bool]] = [
+    undrawn = drop.pot in {"open", "frozen"} and terms.kind == "coupon" and drop.state != "cancelled"
+    times: list[tuple[DueWhat, int | None, bool]] = [
         ("announce", terms.announce_at, drop.state == "draft"),
         ("open", terms.opens_at, drop.state in BEFORE_OPENING),
-        ("window", window_at, drop.pot == "open" and terms.kind == "coupon" and drop.state != "cancelled"),
+        ("window", window_at, undrawn),
         ("close", terms.closes_at, drop.state in {"open", "sold_out", "paused"}),
+        ("settle", drop.closed_at, drop.state == "closed"),
+        ("selling", drop.opened_at, drop.state in {"open", "sold_out", "paused"}),
     ]
     return [Due(what, drop.room, drop.id, at) for what, at, fits in times if fits and at is not None]

@@ -15,7 +15,7 @@ from msgspec import Struct, field
 from livecast.core.errors import Refusal
 from livecast.core.events import Answer, Ask, Command, Done
 from livecast.edge.callers import Caller, room_now
-from livecast.edge.conditions import check_match, etag
+from livecast.edge.conditions import check_match, etag, names_tag
 from livecast.edge.money import Money
 from livecast.edge.node import Node
 from livecast.edge.problems import ProblemError
@@ -115,7 +115,8 @@ async def change(call: Call, name: str, args: Struct, *, if_rev: int | None = No
     if "If-Match" in call.request.headers:
         room = await room_now(call.node, call.caller, call.room)
         check_match(call.request, None if room is None else etag(room["rev"]))
-        if_rev = room["rev"] if room is not None else 0
+        if room is not None and names_tag(call.request):
+            if_rev = room["rev"]
     person = call.caller.person
     answer = await call.node.ask(call.room, lambda origin: Command(origin, person, name, args, if_rev=if_rev))
     return done(answer)

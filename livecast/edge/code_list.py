@@ -23,6 +23,8 @@ LINES_PER_CALL: Final = 2_000
 """Lines handed to the ledger at once: some 2 ms of its time, so that the claims of other drops do not wait for an upload."""
 SILENCE_S: Final = 30
 """How long the next piece of an upload may take."""
+UPLOAD_S: Final = 900
+"""For the whole of it: 64 MiB over a line of 600 kbit/s. A body that comes byte by byte holds nobody's connection for longer."""
 FAULTS_MAX: Final = 100
 """Wrong lines that are told. Whoever has more has uploaded the wrong file."""
 #: What such a text is sent as; the last is what curl says of `--data-binary` unless told otherwise.
@@ -32,8 +34,8 @@ CONTENT_TYPES: Final = frozenset({"text/plain", "text/csv", "application/octet-s
 async def read_codes(request: web.Request, ledger: Ledger, drop: Drop, upload: str) -> int:
     """Bring the body's lines into the ledger under the id `upload`, and say how many there were.
 
-    Raises `ProblemError`: `conflict` (the drop takes no list now), `too_large`, `invalid` with the numbers of wrong lines and
-    of those that repeat an earlier one; and `StoreError`.
+    Raises `ProblemError`: `conflict` (the drop takes no list now), `too_large`, `timeout`, `invalid` with the numbers of wrong
+    lines and of those that repeat an earlier one; and `StoreError`.
     """
     _check_drop(drop)
     _check_head(request)
@@ -107,7 +109,8 @@ async def _codes(request: web.Request) -> AsyncIterator[str]:
 async def _lines(request: web.Request) -> AsyncIterator[bytes]:
     """The lines without their LF. A line without end is refused as soon as it is too long, so little is held."""
     held, size, number = b"", 0, 0
-    while piece := await _next_piece(request):
+    until = asyncio.get_running_loop().time() + UPLOAD_S
+    while piece := await _next_piece(request, until):
         size += len(piece)
         if size > LIST_BYTES_MAX:
             raise _too_large()
@@ -121,12 +124,15 @@ async def _lines(request: web.Request) -> AsyncIterator[bytes]:
         yield held
 
 
-async def _next_piece(request: web.Request) -> bytes:
+async def _next_piece(request: web.Request, until: float) -> bytes:
+    """What came next, empty at the end. `until`: when it is too late for any, by the loop's clock."""
+    silence_ends = asyncio.get_running_loop().time() + SILENCE_S
     try:
-        async with asyncio.timeout(SILENCE_S):
+        async with asyncio.timeout_at(min(until, silence_ends)):
             return await request.content.readany()
     except TimeoutError:
-        raise _refused("bad_message", f"Nothing came for {SILENCE_S} s: nothing was taken over.") from None
+        said = f"Nothing came for {SILENCE_S} s" if silence_ends < until else f"The list did not come within {UPLOAD_S} s"
+        raise _refused("timeout", f"{said}: nothing was taken over.") from None
 
 
 def _wrong(line: int, what: str) -> ProblemError:

@@ -35,6 +35,12 @@ def wants_match(request: web.Request) -> frozenset[str] | None:
     return frozenset(opaque for weak, opaque in _TAGS.findall(header) if not weak)
 
 
+def names_tag(request: web.Request) -> bool:
+    """Whether `If-Match` names tags: then only the very revision that was looked at may be changed. Not so `*`, or nothing."""
+    wanted = wants_match(request)
+    return wanted is not None and "*" not in wanted
+
+
 def check_match(request: web.Request, tag: str | None) -> None:
     """Raise 412 unless `If-Match` is absent or names `tag`. None: there is no such object yet, so nothing matches."""
     wanted = wants_match(request)

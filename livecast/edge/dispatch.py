@@ -57,7 +57,7 @@ def endpoint(node: Node, store: IdempotencyStore, route: Route) -> Callable[[web
             except ProblemError as problem:
                 return problem_response(problem, call.request_id)
 
-        if route.method == "POST" and (key := key_of(request, caller.account)):
+        if route.method in {"POST", "PATCH"} and (key := key_of(request, caller.account)):
             return await once(store, node.observer, key, body, answer)
         return await answer()
 

@@ -7,6 +7,7 @@ giver's shard finds it and brings it there.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 from zlib import crc32
 
@@ -91,17 +92,23 @@ class Giving:
 
     async def give_elsewhere(self, hub: RoomHub, tx: str, person: Person, *, gift: str, n: int, to: str) -> GiftRecord | Refusal:
         """A gift that was paid for elsewhere. Raises `StoreError`."""
+        content = msgspec.json.encode((hub.room, person.id, gift, n, to))
+        body, digest = crc32(content), sha256(content).hexdigest()
+        # Its room's shard cannot know of a gift with the same id in another room: the id's own shard does.
+        bound = await self._ledger.bind_tx(tx, digest, self._node.clock())
+        if bound == "other":
+            return Refusal("conflict")
         kind = self._catalogue.get(gift)
-        if kind is None:
-            return UNKNOWN_GIFT
-        body = crc32(msgspec.json.encode((hub.room, person.id, gift, n, to)))
+        objection = UNKNOWN_GIFT if kind is None else self._objection(hub, kind, to)
+        if kind is None or objection is not None:
+            known = await self._ledger.find_gift(tx, hub.room)
+            if known is None and bound == "new":
+                await self._ledger.unbind_tx(tx, digest, self._node.clock())
+            return known or objection or UNKNOWN_GIFT
         about = about_of(person, kind.tier)
         asked = Gift(tx, person.id, hub.room, _broadcast(hub), gift, n, kind.price * n, body, to, "elsewhere", about)
-        known = await self._ledger.find_gift(asked.tx)
-        if known is None and (objection := self._objection(hub, kind, to)) is not None:
-            return objection
-        record = known or await self._ledger.commit_gift(asked, self._node.clock())
-        if record.gift.body != body:
+        record = await self._ledger.commit_gift(asked, self._node.clock())
+        if record.gift.body != body:  # an id of months ago: the gift is kept for longer than what its id is bound to
             return Refusal("conflict")
         self._ring(hub.room)
         return record

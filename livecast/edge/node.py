@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Final, Protocol
 
 from livecast.core.errors import Refusal
-from livecast.core.events import Answer, Ask, Done, Event, Notice, Origin, Reply
+from livecast.core.events import Answer, Ask, Done, Event, Origin, Reply
 from livecast.core.rules import RoomRules
 from livecast.edge.admission import Admission
 from livecast.edge.answers import Answers
@@ -24,6 +24,7 @@ from livecast.edge.identity import Identity
 from livecast.edge.keys import KeyRing
 from livecast.edge.mailbox import Mailbox
 from livecast.edge.money import Money
+from livecast.edge.notices import Notices
 from livecast.edge.presence import Reports
 from livecast.edge.pulse import Pulse
 from livecast.edge.rules import EdgeRules
@@ -102,7 +103,7 @@ class Node:
 
     async def start(self) -> None:
         """Be reachable on the bus and begin to keep deadlines."""
-        await self.bus.attach(self.id, self._replies, self._notice)
+        await self.bus.attach(self.id, self._replies, Notices(self).deliver)
         self._wind_up()
 
     async def drain(self, spread_ms: int = 10_000) -> None:
@@ -219,13 +220,6 @@ class Node:
                     waiter.set_result(answer)
             elif came((asker, cid)) and (viewer := sockets.get(asker)):
                 viewer.answer(cid, answer)
-
-    def _notice(self, room: str, user: str, notice: Notice) -> None:
-        if notice.kind == "wallet" and self.money is not None:
-            self.money.heard(user, notice)
-        hub = self.views.peek(room) if room else None
-        for one in [hub] if hub is not None else [] if room else self.views.hubs():
-            one.notify(user, notice)
 
     def flush_soon(self, viewer: ViewerSocket) -> None:
         """Have this socket's acks written at the end of this turn of the loop."""

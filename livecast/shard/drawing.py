@@ -22,24 +22,23 @@ AT_ONCE_MAX: Final = 1_000
 T = TypeVar("T")
 
 
-async def draw(ledger: Ledger, drop: Drop, clock: Clock) -> tuple[Drop | Refusal, list[tuple[str, int]]]:
+async def draw(ledger: Ledger, drop: Drop, clock: Clock) -> Drop | Refusal:
     """Freeze the pot of `drop`, award its units by the committed seed, and publish the result.
 
-    The drop behind it, or what was in the way (`conflict` with `retry_after_ms`: too early), and (user, serial) of the winners.
-    Raises `StoreError`; then begin again.
+    The drop behind it, or what was in the way (`conflict` with `retry_after_ms`: too early). Raises `StoreError`; then begin again.
     """
     frozen = await ledger.freeze_pot(drop.room, drop.id, clock())
     if isinstance(frozen, Refusal) or frozen.pot == "drawn":
-        return frozen, []
+        return frozen
     entrants = await all_entrants(ledger, drop)
     seed = seed_of(await ledger.secret(drop.room, drop.id) or b"")
     order = await _beside(drawn, seed, entrants)
     winners = await _award(ledger, frozen, [entrant.user for entrant in order], clock)
     if isinstance(winners, Refusal):
-        return winners, []
+        return winners
     file = await _beside(file_of, drop.room, drop.id, frozen.terms.stock, seed, entrants, [user for user, _ in winners])
     result = msgspec.json.encode(result_of(file))
-    return await ledger.draw_pot(drop.room, drop.id, result, clock()), winners
+    return await ledger.draw_pot(drop.room, drop.id, result, clock())
 
 
 async def _beside(work: Callable[..., T], *args: Any) -> T:

@@ -10,14 +10,19 @@ from __future__ import annotations
 import asyncio
 import heapq
 import traceback
-from collections.abc import Callable, Coroutine, Iterable
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
+import msgspec
+
 from livecast.core.bookkeeping import BookEntry, DropChanged, UnitsChanged, UnitsGranted
+from livecast.core.draw import DrawResult
 from livecast.core.errors import Refusal
 from livecast.core.events import Notice
 from livecast.core.placement import SHARDS, shard_of
-from livecast.core.units import Drop, Due, Step, due_of
+from livecast.core.units import Drop, Due, Step, Unit, UnitState, due_of
 from livecast.ledger import Ledger
 from livecast.ports import Bus, Clock, Observer, StoreError, Trouble
 from livecast.shard.drawing import draw
@@ -40,8 +45,15 @@ RETRY_MS: Final = 1_000
 REMIND_MS: Final = 60_000
 REMIND_SHARE: Final = 0.25
 """A reservation's holder is reminded a minute before it ends, or for the last quarter of it if that is shorter."""
+RETURN_MS: Final = 5_000
+"""People come back within some seconds after their server died. What is to be told to them at a start waits for that long."""
+UNITS_MAX: Final = 500
+"""Units read at once."""
 DROPS_MAX: Final = 50
 """Newest drops of a room that are closed when its broadcast ends."""
+
+HELD: Final[frozenset[UnitState]] = frozenset({"granted", "reserved", "confirmed"})
+"""States of units that still are their winner's."""
 
 Key: TypeAlias = tuple[str, str, str]
 """What, room, drop."""
@@ -51,15 +63,28 @@ _STEPS: Final[dict[str, Step]] = {"announce": "announce", "open": "open", "close
 class DropClock:
     """Takes the drops of this process's shards through their times."""
 
-    def __init__(self, *, ledger: Ledger, bus: Bus, clock: Clock, observer: Observer, ring: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        bus: Bus,
+        clock: Clock,
+        observer: Observer,
+        ring: Callable[[str], None],
+        wake: Callable[[str], None],
+    ) -> None:
         self._ledger = ledger
         self._bus = bus
         self._clock = clock
         self._observer = observer
         self._ring = ring
+        self._wake = wake
         self._at: dict[Key, int] = {}
         self._heap: list[tuple[int, Key]] = []
-        self._reminders: list[tuple[int, str, str, int, tuple[tuple[str, int], ...]]] = []
+        self._reminders: list[tuple[int, str, str, tuple[int, ...]]] = []
+        self._recalled: set[int] = set()
+        """Shards whose reservations from before the start are known."""
+        self._heard_from = 0
         self._reserving: set[int] = set()
         self._under_way: dict[tuple[str, str], bool] = {}
         """Drops that are being drawn and settled -> whether they are to be looked at once more."""
@@ -69,6 +94,7 @@ class DropClock:
     def start(self, shards: Iterable[int] = range(SHARDS)) -> None:
         """Begin, with what is due by now."""
         shards = list(shards)
+        self._heard_from = self._clock() + RETURN_MS
         self._spawn(self._tick())
         self._spawn(self._look(shards))
         self._spawn(self._give_back())
@@ -81,26 +107,26 @@ class DropClock:
     def hear(self, entry: BookEntry) -> None:
         """A new entry of a ledger."""
         match entry.fact:
-            case DropChanged(drop=drop):
+            case DropChanged(step=step, drop=drop):
                 self.look_at(drop)
+                if step == "draw":
+                    self._schedule(Due("tell", drop.room, drop.id, self._clock()))
             case UnitsGranted(expires_at=int(expires_at)) as granted:
                 self._reserving.add(shard_of(granted.room))
-                before_ms = min(REMIND_MS, int((expires_at - entry.at) * REMIND_SHARE))
-                holders = tuple((grant.user, grant.serial) for grant in granted.grants)
-                heapq.heappush(self._reminders, (expires_at - before_ms, granted.room, granted.drop, expires_at, holders))
+                serials = tuple(grant.serial for grant in granted.grants)
+                heapq.heappush(self._reminders, (_remind_at(entry.at, expires_at), granted.room, granted.drop, serials))
             case UnitsChanged(state="closed") as changed:
                 self._spawn(self._finish(changed.room, changed.drop))
 
     def look_at(self, drop: Drop) -> None:
         """A drop as it is now: what comes next for it?"""
-        for what in ("announce", "open", "window", "close"):
+        for what in ("announce", "open", "window", "close", "settle"):
             self._at.pop((what, drop.room, drop.id), None)
         for due in due_of(drop):
-            self._schedule(due)
+            if due.what != "selling":
+                self._schedule(due)
         if drop.reserved:
             self._reserving.add(shard_of(drop.room))
-        if drop.state == "closed":
-            self._spawn(self._finish(drop.room, drop.id))
 
     def ended(self, room: str) -> None:
         """The room's broadcast is over: its drops are too."""
@@ -122,30 +148,46 @@ class DropClock:
                     del self._at[key]
                     self._spawn(self._step(*key))
             while self._reminders and self._reminders[0][0] <= now:
-                self._remind(*heapq.heappop(self._reminders)[1:], now)
+                self._spawn(self._remind(*heapq.heappop(self._reminders)[1:]))
             await asyncio.sleep(TICK_S)
 
     async def _look(self, shards: list[int]) -> None:
-        """Ask the ledger what is due: all shards at the start, then one after the other for good."""
-        first = True
+        """Ask the ledger what is due: all shards at the start, as often as it takes; then one after the other for good."""
+        waiting = shards
+        while True:
+            waiting = [shard for shard in waiting if not await self._look_at(shard)]
+            if not waiting:
+                break
+            await asyncio.sleep(RETRY_MS / 1000)
         while True:
             for shard in shards:
-                if not first:
-                    await asyncio.sleep(LOOK_S / len(shards))
-                try:
-                    for due in await self._ledger.due(shard, FAR, DUE_MAX):
-                        self._schedule(due)
-                    if await self._ledger.lapsed(shard, FAR, 1):
-                        self._reserving.add(shard)
-                except StoreError:
-                    await asyncio.sleep(RETRY_MS / 1000)  # others say that it does not answer; this one's turn comes again
-            first = False
+                await asyncio.sleep(LOOK_S / len(shards))
+                await self._look_at(shard)
+
+    async def _look_at(self, shard: int) -> bool:
+        """Ask what is due in a shard; False: it does not say. (That the ledger does not answer, others report.)"""
+        try:
+            for due in await self._ledger.due(shard, FAR, DUE_MAX):
+                if due.what != "selling":
+                    self._schedule(due)
+                elif shard not in self._recalled:
+                    self._wake(due.room)  # should its broadcast have ended and nobody have closed the drop, it says so
+            if shard not in self._recalled:
+                await self._recall(shard)
+            elif await self._ledger.lapsed(shard, FAR, 1):
+                self._reserving.add(shard)
+        except StoreError:
+            return False
+        return True
 
     async def _step(self, what: str, room: str, id_: str) -> None:
         """A time has come, by our clock."""
         try:
-            if what == "window":
+            if what in {"window", "settle"}:
                 await self._finish(room, id_)
+                return
+            if what == "tell":
+                await self._tell_winners(room, id_)
                 return
             answer = await self._ledger.step_drop(room, id_, _STEPS[what], self._clock(), timed=True)
         except StoreError:
@@ -201,11 +243,10 @@ class DropClock:
             if drop is None or drop.state == "cancelled":
                 return True
             if drop.pot in {"open", "frozen"}:
-                answer, winners = await draw(ledger, drop, self._clock)
+                answer = await draw(ledger, drop, self._clock)
                 if isinstance(answer, Refusal):
                     return answer.retry_after_ms is None  # a window that is still open by the ledger's clock
                 self._ring(room)
-                self._tell_winners(answer, winners)
                 drop = answer
             if drop.state == "closed" and not drop.reserved:
                 await ledger.step_drop(room, id_, "settle", self._clock())
@@ -214,18 +255,55 @@ class DropClock:
             return False
         return True
 
-    def _tell_winners(self, drop: Drop, winners: Iterable[tuple[str, int]]) -> None:
-        now = self._clock()
-        for user, serial in winners:
-            data = {"room": drop.room, "drop": drop.id, "serial": serial}
-            self._bus.notify(drop.room, user, Notice(f"{drop.id}-{serial}", "draw.won", now, data))
+    async def _tell_winners(self, room: str, id_: str) -> None:
+        """Tell who won, then that they were told. Who dies in between leaves it to the next owner, and it is told again: nodes
+        know a notice by its id. Raises `StoreError`.
+        """
+        if (wait_ms := self._heard_from - self._clock()) > 0:
+            self._put_off("tell", room, id_, wait_ms)
+            return
+        drop = await self._ledger.drop(room, id_)
+        if drop is not None and drop.result:
+            # Units of a pot are granted before any other: its winners have the first serials.
+            winners = msgspec.json.decode(drop.result, type=DrawResult).winners
+            async for unit in self._units(room, id_, range(1, winners + 1)):
+                if unit.state in HELD:
+                    data = {"room": room, "drop": id_, "serial": unit.serial}
+                    self._bus.notify(room, unit.user, Notice(f"{id_}-{unit.serial}", "draw.won", self._clock(), data))
+        await self._ledger.told(room, id_, self._clock())
 
     # --- Reservations -------------------------------------------------------------------------------------------------
-    def _remind(self, room: str, drop: str, expires_at: int, holders: Iterable[tuple[str, int]], now: int) -> None:
-        """At most once, and also those who have confirmed meanwhile hear it: they know better."""
-        for user, serial in holders:
-            data = {"room": room, "drop": drop, "serial": serial, "expires_at": expires_at}
-            self._bus.notify(room, user, Notice(f"{drop}-{serial}-x", "reservation.expiring", now, data))
+    async def _recall(self, shard: int) -> None:
+        """Reservations from before the start: whom to remind, and when. Raises `StoreError`."""
+        for lapsing in await self._ledger.lapsed(shard, FAR, DUE_MAX):
+            self._reserving.add(shard)
+            by_time: dict[int, list[int]] = {}
+            async for unit in self._units(lapsing.room, lapsing.drop, lapsing.serials):
+                if unit.expires_at is not None:
+                    by_time.setdefault(_remind_at(unit.at, unit.expires_at), []).append(unit.serial)
+            for at, serials in by_time.items():
+                reminder = (max(at, self._heard_from), lapsing.room, lapsing.drop, tuple(serials))
+                heapq.heappush(self._reminders, reminder)
+        self._recalled.add(shard)
+
+    async def _remind(self, room: str, drop: str, serials: Sequence[int]) -> None:
+        """Tell those who have not ordered yet; at most once, so a ledger that does not answer takes the reminder with it."""
+        with suppress(StoreError):
+            async for unit in self._units(room, drop, serials):
+                if unit.state == "reserved" and unit.expires_at is not None and unit.expires_at > self._clock():
+                    data = {"room": room, "drop": drop, "serial": unit.serial, "expires_at": unit.expires_at}
+                    notice = Notice(f"{drop}-{unit.serial}-x", "reservation.expiring", self._clock(), data)
+                    self._bus.notify(room, unit.user, notice)
+
+    async def _units(self, room: str, drop: str, serials: Sequence[int]) -> AsyncIterator[Unit]:
+        """Units of these serials, which rise. Raises `StoreError`."""
+        wanted = deque(serials)
+        while wanted:
+            first = wanted[0]
+            some = {unit.serial: unit for unit in await self._ledger.units(room, drop, first - 1, UNITS_MAX)}
+            while wanted and wanted[0] < first + UNITS_MAX:
+                if (unit := some.get(wanted.popleft())) is not None:
+                    yield unit
 
     async def _give_back(self) -> None:
         while True:
@@ -250,3 +328,8 @@ class DropClock:
         if not task.cancelled() and (fault := task.exception()) is not None:
             where = "".join(traceback.format_exception(fault))
             self._observer.observe(Trouble("the clock of the drops failed", "shards", f"please report this:\n{where}", "error"))
+
+
+def _remind_at(granted_at: int, expires_at: int) -> int:
+    """When to remind of a reservation."""
+    return expires_at - min(REMIND_MS, int((expires_at - granted_at) * REMIND_SHARE))

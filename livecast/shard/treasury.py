@@ -22,7 +22,7 @@ class Treasury:
         self, *, ledger: Ledger, shards: Shards, bus: Bus, clock: Clock, observer: Observer, catalogue_rev: int = 0
     ) -> None:
         self._feed = LedgerFeed(ledger=ledger, rooms=shards, bus=bus, clock=clock, observer=observer)
-        self._clock = DropClock(ledger=ledger, bus=bus, clock=clock, observer=observer, ring=self.ring)
+        self._clock = DropClock(ledger=ledger, bus=bus, clock=clock, observer=observer, ring=self.ring, wake=shards.wake)
         self._sweeper = GiftSweeper(
             ledger=ledger, clock=clock, observer=observer, ring=self.ring, entries=lambda: self._feed.entries
         )

@@ -97,6 +97,20 @@ async def test_all_of_a_drop_can_be_changed_before_it_opens(ledger: Ledger) -> N
     assert await ledger.change_drop(ROOM, "d2", DropChange("t3"), NOW) == Refusal("unknown_drop")
 
 
+async def test_a_change_can_be_for_one_picture_of_the_drop_alone(ledger: Ledger) -> None:
+    """Of two who saw the same one changes it; who repeats their own change gets the drop again."""
+    drop = await make(ledger, codes="list")
+    first, second = (DropChange(tx, about=tx.encode(), if_changed=drop.changed) for tx in ("t1", "t2"))
+    changed = await ledger.change_drop(ROOM, "d1", first, NOW)
+    assert isinstance(changed, Drop)
+    assert await ledger.change_drop(ROOM, "d1", second, NOW) == Refusal("precondition_failed")
+    assert await ledger.change_drop(ROOM, "d1", first, NOW) == changed
+    assert changed.about == b"t1"
+    await ledger.put_codes(ROOM, "d1", "up", 0, ["A", "B", "C"])
+    assert await ledger.finish_codes(ROOM, "d1", "up", NOW, if_changed=drop.changed) == Refusal("precondition_failed")
+    assert isinstance(await ledger.finish_codes(ROOM, "d1", "up", NOW, if_changed=changed.changed), Drop)
+
+
 async def test_a_repeated_change_is_made_once(ledger: Ledger) -> None:
     """A delta counts once for its tx; another change under it is a conflict."""
     await opened(ledger)
@@ -226,15 +240,28 @@ async def test_what_is_due(ledger: Ledger) -> None:
     await step(ledger, "announce")
     assert await ledger.due(shard, NOW + 99, 10) == [opening, other]
     await step(ledger, "open", now=NOW + 2)
-    window, closing = Due("window", ROOM, "d1", NOW + 7), Due("close", ROOM, "d1", NOW + 9)
-    assert await ledger.due(shard, NOW + 99, 10) == [other, window, closing]
+    selling, window, closing = (
+        Due("selling", ROOM, "d1", NOW + 2),
+        Due("window", ROOM, "d1", NOW + 7),
+        Due("close", ROOM, "d1", NOW + 9),
+    )
+    assert await ledger.due(shard, NOW + 99, 10) == [selling, other, window, closing]
     await ledger.change_drop(ROOM, "d1", DropChange("t", closes_at=NOW + 4), NOW)
-    assert await ledger.due(shard, NOW + 99, 10) == [other, Due("close", ROOM, "d1", NOW + 4), window]
+    assert await ledger.due(shard, NOW + 99, 10) == [selling, other, Due("close", ROOM, "d1", NOW + 4), window]
     await step(ledger, "close")
     await step(ledger, "cancel", "d2")
-    assert await ledger.due(shard, NOW + 99, 10) == [window]
+    settling = Due("settle", ROOM, "d1", NOW)
+    assert await ledger.due(shard, NOW + 99, 10) == [settling, window]
     await ledger.freeze_pot(ROOM, "d1", NOW)
-    assert await ledger.due(shard, NOW + 99, 10) == []
+    assert await ledger.due(shard, NOW + 99, 10) == [settling, window]
+    await ledger.draw_pot(ROOM, "d1", b"result", NOW + 8)
+    telling = Due("tell", ROOM, "d1", NOW + 8)
+    assert await ledger.due(shard, NOW + 99, 10) == [settling, telling]
+    await step(ledger, "settle")
+    assert await ledger.due(shard, NOW + 99, 10) == [telling]
+    for _ in range(2):
+        await ledger.told(ROOM, "d1", NOW)
+        assert await ledger.due(shard, NOW + 99, 10) == []
 
 
 # --- Codes ------------------------------------------------------------------------------------------------------------

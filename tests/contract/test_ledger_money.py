@@ -300,3 +300,26 @@ async def test_earnings_are_counted_by_host(ledger: Ledger, host: str) -> None:
     await ledger.commit_gift(gift("c1", to=host), NOW)
     await ledger.commit_gift(gift("c2", to="another"), NOW)
     assert await ledger.takings("demo", "b1") == Takings(2, 20, {host: 10, "another": 10})
+
+
+async def test_an_id_of_a_service_is_bound_to_one_content(ledger: Ledger, ledgers: Any) -> None:
+    """For all processes; who let go of what came to nothing may bind it anew, and nobody lets go of another's."""
+    assert await ledger.bind_tx("/shop/t1", "one", NOW) == "new"
+    other = ledgers()
+    assert await other.bind_tx("/shop/t1", "one", NOW) == "same"
+    assert await other.bind_tx("/shop/t1", "two", NOW) == "other"
+    assert await other.bind_tx("/till/t1", "two", NOW) == "new"
+    await other.unbind_tx("/shop/t1", "two", NOW)
+    assert await ledger.bind_tx("/shop/t1", "two", NOW) == "other"
+    await other.unbind_tx("/shop/t1", "one", NOW)
+    assert await ledger.bind_tx("/shop/t1", "two", NOW) == "new"
+
+
+async def test_a_gift_is_found_in_its_room_alone_if_that_is_asked(ledger: Ledger) -> None:
+    """One shard is asked."""
+    a_gift = gift()
+    assert await ledger.find_gift(a_gift.tx, a_gift.room) is None
+    record = await ledger.commit_gift(a_gift, NOW)
+    assert await ledger.find_gift(a_gift.tx, a_gift.room) == record
+    elsewhere = next(f"room{n}" for n in range(99) if shard_of(f"room{n}") != shard_of(a_gift.room))
+    assert await ledger.find_gift(a_gift.tx, elsewhere) is None

@@ -10,9 +10,11 @@ import pytest
 
 from livecast.adapters.memory_ledger import MemoryLedger
 from livecast.core.draw import DrawResult, commitment_of, drawn, seed_of
-from livecast.core.units import Confirm, Drop, Unit
+from livecast.core.placement import shard_of
+from livecast.core.units import Confirm, Drop, Due, Unit
 from livecast.ledger import DropAnswer
 from livecast.ports import Unavailable
+from livecast.shard.drop_clock import FAR
 from support.vault import ROOM, Vault
 from support.virtual import VirtualLoop, run_virtual
 
@@ -91,8 +93,7 @@ def test_a_restart_in_between_makes_it_late_and_nothing_else(between: str):
             await vault.until(lambda: vault.shown() == ("open", 3), "open drop")
         vault.die()
         await asyncio.sleep(15 if between == "open" else 60)
-        await vault.take_over()
-        vault.shards.wake(ROOM)
+        await vault.take_over()  # and nobody comes to the room
         wanted = "open" if between == "open" else "settled"
         await vault.until(lambda: (vault.shown() or ("", 0))[0] == wanted, wanted, within_s=3)
 
@@ -118,9 +119,75 @@ def test_a_draw_gives_its_units_by_the_seed_whatever_is_lost_on_the_way(lost: st
         result = msgspec.convert(vault.state()["drops"]["d"]["result"], DrawResult)
         assert (result.seed, result.commitment) == (seed.hex(), commitment_of(seed))
         assert (result.entrants, result.winners) == (5, 2)
-        if lost != "draw_pot":  # who draws again after that hears that it is done, and not who won: `…/me` knows
-            told = [user for user, notice in vault.notices if notice.kind == "draw.won"]
-            assert told == winners
+        told = await vault.until(lambda: [user for user, notice in vault.notices if notice.kind == "draw.won"], "notices")
+        assert told == winners
+        await asyncio.sleep(600)  # longer than until the ledger is asked again what is due
+        assert len([notice for _, notice in vault.notices if notice.kind == "draw.won"]) == 2
+
+    run_virtual(main)
+
+
+class Deadly(MemoryLedger):
+    """The memory ledger behind which the process dies, once, at a call of that name: done or (`before`) not."""
+
+    dies_at = ""
+    die: Any = None
+
+    async def _die(self, name: str) -> None:
+        if self.dies_at == name:
+            self.dies_at = ""
+            self.die()
+            await asyncio.sleep(FOREVER_S)
+
+    async def draw_pot(self, room: str, drop: str, result: bytes, now: int) -> DropAnswer:
+        answer = await super().draw_pot(room, drop, result, now)
+        await self._die("draw_pot")
+        return answer
+
+    async def told(self, room: str, drop: str, now: int) -> None:
+        await self._die("told")
+        await super().told(room, drop, now)
+
+    async def freeze_pot(self, room: str, drop: str, now: int) -> DropAnswer:
+        await self._die("freeze_pot")
+        return await super().freeze_pot(room, drop, now)
+
+    async def award(self, room: str, drop: str, offset: int, users: Any, now: int) -> Any:
+        await self._die("award")
+        return await super().award(room, drop, offset, users, now)
+
+
+FOREVER_S = 10_000_000
+
+
+@pytest.mark.parametrize("config", [{"kind": "draw"}, {"fair_window_ms": 2_000}])
+@pytest.mark.parametrize("dies_at", ["freeze_pot", "award", "draw_pot", "told"])
+def test_winners_hear_of_it_whoever_dies_in_between(dies_at: str, config: dict[str, Any]):
+    """The next owner draws what is not drawn and tells what may not be told, in a room that nobody has touched since."""
+
+    async def main(loop: VirtualLoop) -> None:
+        ledger = Deadly(loop.unix_ms)
+        vault = await Vault(loop, ledger).begin()
+        ledger.dies_at, ledger.die = dies_at, vault.die
+        await vault.drop(stock=2, **config)
+        await vault.step("open")
+        await vault.claim("ann", "bob", "cyn")
+        if "kind" in config:
+            await vault.step("close")
+        await asyncio.sleep(10)
+        assert not ledger.dies_at
+        before = [notice.id for _, notice in vault.notices if notice.kind == "draw.won"]
+        assert len(before) == (2 if dies_at == "told" else 0)
+        vault.notices.clear()
+        began = loop.unix_ms()
+        await vault.take_over()
+        told = await vault.until(lambda: [(u, n.id) for u, n in vault.notices if n.kind == "draw.won"], "notices", within_s=8)
+        assert loop.unix_ms() - began >= 5_000, "nobody was back by then"
+        units = await ledger.units(ROOM, "d", 0, 9)
+        assert [user for user, _ in told] == [unit.user for unit in units]
+        assert len(units) == 2
+        assert before in ([], [id_ for _, id_ in told])  # the same ids: who heard it knows
+        assert not [due for due in await ledger.due(shard_of(ROOM), FAR, 9) if due.what in {"tell", "window"}]
 
     run_virtual(main)
 
@@ -161,6 +228,85 @@ def test_a_reservation_that_runs_out_goes_back_and_its_holder_was_reminded():
         assert [unit.state for unit in await vault.ledger.units(ROOM, "d", 0, 9)] == ["confirmed", "expired"]
 
     run_virtual(main)
+
+
+def test_reservations_are_reminded_of_and_drops_settled_after_a_restart_without_any_viewer():
+    """What the former owner knew is read again from the ledger: each reservation's time, and that a drop is closed."""
+
+    async def main(loop: VirtualLoop) -> None:
+        vault = await Vault(loop).begin()
+        await vault.drop(stock=3, reserve_ms=100_000)
+        await vault.step("open")
+        began = loop.unix_ms()
+        await vault.claim("ann", "bob", "cyn")
+        assert isinstance(await vault.ledger.step_unit(ROOM, "d", 1, Confirm("o1"), loop.unix_ms()), Unit)
+        await vault.step("close")
+        await asyncio.sleep(1)
+        vault.die()
+        await asyncio.sleep(20)
+        await vault.take_over()
+        await vault.until(lambda: vault.notices, "reminder")
+        assert 75_000 <= loop.unix_ms() - began <= 76_000
+        assert [(user, notice.kind) for user, notice in vault.notices] == [
+            (user, "reservation.expiring") for user in ("bob", "cyn")
+        ]
+        await asyncio.sleep(20)  # until 95 s
+        assert (await kept(vault)).state == "closed"
+        await vault.until(lambda: (vault.shown() or ("", 0))[0] == "settled", "settled drop")
+        assert 100_000 <= loop.unix_ms() - began <= 103_000
+
+    run_virtual(main)
+
+
+def test_what_is_due_is_found_although_the_ledger_is_away_at_the_start():
+    """It is asked until it answers, not five minutes later."""
+
+    async def main(loop: VirtualLoop) -> None:
+        vault = await Vault(loop, Away(loop.unix_ms)).begin()
+        await vault.drop(opens_at=loop.unix_ms() + 5_000)
+        vault.die()
+        vault.ledger.away = True
+        await vault.take_over()
+        await asyncio.sleep(20)
+        vault.ledger.away = False
+        await vault.until(lambda: vault.shown() == ("open", 3), "open drop", within_s=3)
+
+    run_virtual(main)
+
+
+def test_a_death_between_the_end_of_a_broadcast_and_that_of_its_drops_leaves_none_open():
+    """Nobody comes to the room any more: its next owner looks at it, because a drop is open there."""
+
+    async def main(loop: VirtualLoop) -> None:
+        ledger = Away(loop.unix_ms)
+        vault = await Vault(loop, ledger).begin()
+        await vault.drop()
+        await vault.step("open")
+        ledger.away = True
+        await vault.end()
+        await asyncio.sleep(1)
+        vault.die()
+        ledger.away = False
+        await vault.take_over()
+        await vault.until(lambda: (vault.shown() or ("", 0))[0] == "settled", "settled drop", within_s=3)
+
+    run_virtual(main)
+
+
+class Away(MemoryLedger):
+    """The memory ledger, which can be out of reach for the clock of the drops."""
+
+    away = False
+
+    async def due(self, shard: int, until: int, limit: int) -> list[Due]:
+        if self.away:
+            raise Unavailable("it is away")
+        return await super().due(shard, until, limit)
+
+    async def step_drop(self, *args: Any, **more: Any) -> DropAnswer:
+        if self.away:
+            raise Unavailable("it is away")
+        return await super().step_drop(*args, **more)
 
 
 def test_the_end_of_a_broadcast_closes_its_drops_and_draws_its_draws():

@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 from livecast.core.commands import Reason
 from livecast.core.errors import Refusal
 from livecast.core.money import AMOUNT_MAX
+from livecast.core.rules import UserId
 from livecast.core.units import Confirm, Drop, Release, Revoke, Unit, UnitState, UnitStep
 from livecast.edge import cursors
 from livecast.edge.api.drops import found
@@ -20,8 +21,10 @@ from livecast.edge.money import CodeOf
 from livecast.edge.problems import ProblemError
 from livecast.ledger import Ledger
 
-CSV_UNITS: Final = 1_000
-"""Units read at once for a CSV: some 100 KB of it."""
+UNITS_AT_ONCE: Final = 1_000
+"""Units read at once, some 100 KB of a CSV."""
+SCANNED_MAX: Final = 10_000
+"""Units looked at for one page of a list that asks for one state: some 50 ms of the ledger's time in ten pieces."""
 OrderId = Annotated[str, Meta(min_length=1, max_length=128)]
 Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")]
 Money = Annotated[int, Meta(ge=0, le=AMOUNT_MAX)]  # in the currency's smallest unit
@@ -51,8 +54,15 @@ class ClaimPage(Struct):
     next_cursor: str | None
 
 
-class ListClaims(Struct, frozen=True):
-    """Which page."""
+class WhichClaims(Struct, frozen=True):
+    """Only those in this state, or of this user."""
+
+    state: UnitState | None = None
+    user: UserId | None = None
+
+
+class ListClaims(WhichClaims, frozen=True):
+    """Which page, and of which claims."""
 
     limit: Annotated[int, Meta(ge=1, le=200)] = 50
     cursor: cursors.Cursor = ""
@@ -74,23 +84,35 @@ class RevokeClaim(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 async def list_claims(call: Call) -> Outcome:
-    """The cursor is the page's last serial: a page that was full once is the same for good, but for what became of its units."""
+    """The cursor is the last serial that was looked at: a page that was full once is the same for good, but for what became of
+    its units. A page of one state may be short or empty although there are more: `next_cursor` says whether.
+    """
     wanted: ListClaims = call.query
     drop, code_of = await _drop(call)
     after = cursors.read_number(wanted.cursor, 0)
-    units = await call.money.ledger.units(call.room, drop.id, after, wanted.limit)
-    more = len(units) == wanted.limit and units[-1].serial < drop.granted
-    lines = [_as_told(unit, drop, code_of) for unit in units]
-    return Outcome(ClaimPage(lines, cursors.make(str(units[-1].serial)) if more else None))
+    found: list[Unit] = []
+    looked_at = 0
+    async for units in _pages(call.money.ledger, drop, wanted, after, wanted.limit if wanted.state is None else UNITS_AT_ONCE):
+        fitting = [unit for unit in units if wanted.state in {None, unit.state}]
+        looked_at += len(units)
+        # Where the page is full the next one goes on behind its last unit, else behind the last that was looked at.
+        is_full = len(found) + len(fitting) >= wanted.limit
+        found += fitting[: wanted.limit - len(found)]
+        after = found[-1].serial if is_full else units[-1].serial
+        if is_full or looked_at >= SCANNED_MAX:
+            break
+    last = await _last_serial(call.money.ledger, drop, wanted)
+    return Outcome(ClaimPage([_as_told(unit, drop, code_of) for unit in found], cursors.make(str(after)) if after < last else None))
 
 
 async def claims_csv(call: Call) -> Outcome:
     """All of them as of now, in the order of their serials; read and sent piece by piece."""
+    wanted: WhichClaims = call.query
     drop, code_of = await _drop(call)
     ledger = call.money.ledger
-    first = await ledger.units(call.room, drop.id, 0, CSV_UNITS)
+    await ledger.units(call.room, drop.id, 0, 1)  # a ledger that does not answer is 503, not the head of a file
     headers = {"Content-Disposition": f'attachment; filename="claims-{call.room}-{drop.id}.csv"'}
-    return Outcome(headers=headers, stream=_csv(ledger, drop, code_of, first))
+    return Outcome(headers=headers, stream=_csv(ledger, drop, code_of, wanted))
 
 
 async def confirm_claim(call: Call) -> Outcome:
@@ -143,14 +165,33 @@ def _as_told(unit: Unit, drop: Drop, code_of: CodeOf) -> ClaimLine:
     )
 
 
-async def _csv(ledger: Ledger, drop: Drop, code_of: CodeOf, units: Sequence[Unit]) -> AsyncIterator[bytes]:
+async def _pages(ledger: Ledger, drop: Drop, wanted: WhichClaims, after: int, size: int) -> AsyncIterator[Sequence[Unit]]:
+    """Units above the serial `after` in their order, `size` at a time; of one user if that is asked for, of any state."""
+    if wanted.user is not None:
+        of_user = [unit for unit in await ledger.units_of(drop.room, drop.id, wanted.user) if unit.serial > after]
+        for first in range(0, len(of_user), size):
+            yield of_user[first : first + size]
+        return
+    while units := await ledger.units(drop.room, drop.id, after, size):
+        yield units
+        after = units[-1].serial
+
+
+async def _last_serial(ledger: Ledger, drop: Drop, wanted: WhichClaims) -> int:
+    """The serial behind which there is nothing to list."""
+    if wanted.user is None:
+        return drop.granted
+    return max((unit.serial for unit in await ledger.units_of(drop.room, drop.id, wanted.user)), default=0)
+
+
+async def _csv(ledger: Ledger, drop: Drop, code_of: CodeOf, wanted: WhichClaims) -> AsyncIterator[bytes]:
     """Lines as RFC 4180 has them, the first with the columns' names. Times are Unix ms; what is not there is empty."""
     columns = ClaimLine.__struct_fields__
     yield _lines([columns])
-    while units:
-        lines = [_as_told(unit, drop, code_of) for unit in units]
-        yield _lines([[_cell(getattr(line, column)) for column in columns] for line in lines])
-        units = await ledger.units(drop.room, drop.id, units[-1].serial, CSV_UNITS)
+    async for units in _pages(ledger, drop, wanted, 0, UNITS_AT_ONCE):
+        lines = [_as_told(unit, drop, code_of) for unit in units if wanted.state in {None, unit.state}]
+        if lines:
+            yield _lines([[_cell(getattr(line, column)) for column in columns] for line in lines])
 
 
 def _lines(rows: Sequence[Sequence[str]]) -> bytes:
@@ -169,7 +210,8 @@ _SETTLE: Final = ("claims:settle",)
 ROUTES: Final = (
     Route("GET", _CLAIMS, list_claims, _SETTLE, "List a drop's claims, in the order of their serials.",
           query=ListClaims, answer=ClaimPage),
-    Route("GET", f"{_CLAIMS}.csv", claims_csv, _SETTLE, "All claims of a drop as CSV.", content_type="text/csv"),
+    Route("GET", f"{_CLAIMS}.csv", claims_csv, _SETTLE, "All claims of a drop as CSV.",
+          query=WhichClaims, content_type="text/csv"),
     Route("POST", f"{_CLAIM}/confirm", confirm_claim, _SETTLE, "A claim was bought.", body=ConfirmClaim, answer=ClaimLine),
     Route("POST", f"{_CLAIM}/release", release_claim, _SETTLE, "A reserved claim is not wanted: back to stock.",
           answer=ClaimLine),

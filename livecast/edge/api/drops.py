@@ -17,7 +17,7 @@ from livecast.edge.bodies import convert
 from livecast.edge.callers import room_now
 from livecast.edge.calls import Call, Outcome, Route
 from livecast.edge.code_list import read_codes
-from livecast.edge.conditions import check_match, etag
+from livecast.edge.conditions import check_match, etag, names_tag
 from livecast.edge.idempotency import key_of
 from livecast.edge.money import Money
 from livecast.edge.problems import ProblemError
@@ -122,6 +122,7 @@ async def patch_drop(call: Call) -> Outcome:
         change = await _with_commitment(money, drop, change_of(drop, body, tx, now))
     except InvalidChange as fault:
         raise ProblemError.of(fault.refusal) from None
+    change = msgspec.structs.replace(change, if_changed=_if_changed(call, drop))
     return _changed(call, await money.ledger.change_drop(call.room, drop.id, change, now))
 
 
@@ -129,8 +130,10 @@ async def put_codes(call: Call) -> Outcome:
     """The list in place of an earlier one; all of it or nothing."""
     money = call.money
     drop = await found(call)
+    check_match(call.request, etag(drop.changed))
     await read_codes(call.request, money.ledger, drop, upload := money.new_secret().hex())
-    return _changed(call, await money.ledger.finish_codes(call.room, drop.id, upload, call.node.clock()))
+    answer = await money.ledger.finish_codes(call.room, drop.id, upload, call.node.clock(), if_changed=_if_changed(call, drop))
+    return _changed(call, answer)
 
 
 async def announce_drop(call: Call) -> Outcome:
@@ -196,6 +199,11 @@ def as_told(drop: Drop) -> DropNow:
         result=msgspec.json.decode(drop.result) if drop.result else None,
         **msgspec.structs.asdict(config),
     )
+
+
+def _if_changed(call: Call, drop: Drop) -> int | None:
+    """The ledger compares again, in the step that changes it: a claim, or somebody else's change, may come between."""
+    return drop.changed if names_tag(call.request) else None
 
 
 def _checked(config: DropConfig, now: int) -> DropConfig:

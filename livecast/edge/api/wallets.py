@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from livecast.core.errors import Refusal
-from livecast.core.money import AMOUNT_MAX, Moved, Movement, Wallet
+from livecast.core.money import AMOUNT_MAX, Booking, Movement, Wallet, service_tx
 from livecast.edge import cursors
 from livecast.edge.calls import Call, Outcome, Route
 from livecast.edge.problems import ProblemError
@@ -20,7 +20,9 @@ Memo = Annotated[str, Meta(max_length=200)]
 
 
 class MoveCoins(Struct, frozen=True, forbid_unknown_fields=True):
-    """Coins for a wallet, or out of it. The same `tx` again changes nothing and gets the first answer again."""
+    """Coins for a wallet, or out of it. The same `tx` of the same key for the same wallet changes nothing and gets the first
+    answer again; with anything else in it, it is a conflict.
+    """
 
     tx: Tx
     amount: Amount
@@ -84,16 +86,25 @@ async def post_debit(call: Call) -> Outcome:
 async def _move(call: Call, sign: int) -> Outcome:
     body: MoveCoins = call.body
     money, user = call.money, call.path("user")
-    movement = Movement(user, body.tx, sign * body.amount, f"key:{call.caller.id}", body.memo)
+    movement = Movement(user, service_tx(call.caller.id, body.tx), sign * body.amount, _account(call.caller.id), body.memo)
     answer = await money.ledger.move(movement, call.node.clock())
     if isinstance(answer, Refusal):
         raise ProblemError.of(answer)
     money.ring(user)
-    return Outcome(_as_told(user, answer), 201)
+    return Outcome(CoinsMoved(body.tx, user, answer.balance, answer.number, answer.at), 201)
 
 
-def _as_told(user: str, moved: Moved) -> CoinsMoved:
-    return CoinsMoved(moved.tx, user, moved.balance, moved.number, moved.at)
+def _account(key: str) -> str:
+    """The other side of a key's movements."""
+    return f"key:{key}"
+
+
+def _as_told(line: Booking) -> WalletEntry:
+    """A service's `tx` as it chose it: whose it is, `counter` says."""
+    told = WalletEntry(**msgspec.structs.asdict(line))
+    if line.counter.startswith(_account("")):
+        told.tx = line.tx.removeprefix(service_tx(line.counter.removeprefix(_account("")), ""))
+    return told
 
 
 async def get_wallet(call: Call) -> Outcome:
@@ -110,7 +121,7 @@ async def get_entries(call: Call) -> Outcome:
     more = len(lines) == wanted.limit and lines[-1].number > 1
     return Outcome(
         EntryPage(
-            [WalletEntry(**msgspec.structs.asdict(line)) for line in lines],
+            [_as_told(line) for line in lines],
             cursors.make(str(lines[-1].number)) if more else None,
         )
     )

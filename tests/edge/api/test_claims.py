@@ -59,9 +59,50 @@ async def test_the_list_goes_page_by_page(shop: Shop) -> None:
     assert (await shop.call("GET", f"{DROPS}/{drop}/claims?cursor=ff")).json == {"data": [], "next_cursor": None}
 
 
+async def pages(shop: Shop, drop: str, query: str) -> list[list[int]]:
+    """The serials of a list, page by page."""
+    seen: list[list[int]] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = (await shop.call("GET", f"{DROPS}/{drop}/claims?{query}&cursor={cursor}")).json
+        seen.append([line["serial"] for line in page["data"]])
+        cursor = page["next_cursor"]
+    return seen
+
+
+async def test_the_list_can_be_of_one_state(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the order of serials, each once. Where few fit, a page is short and its cursor goes on, so that no call looks at all."""
+    monkeypatch.setattr(claims, "UNITS_AT_ONCE", 2)
+    monkeypatch.setattr(claims, "SCANNED_MAX", 4)
+    drop = await opened(shop, stock=12)
+    await won(shop, drop, *(f"u{k}" for k in range(12)))
+    for serial in (2, 3, 11):
+        assert (await shop.call("POST", f"{DROPS}/{drop}/claims/{serial}/revoke")).status == 200
+    assert await pages(shop, drop, "state=revoked&limit=5") == [[2, 3], [], [11]]
+    assert await pages(shop, drop, "state=revoked&limit=1") == [[2], [3], [], [11], []]
+    granted = await pages(shop, drop, "state=granted&limit=3")
+    assert [serial for page in granted for serial in page] == [1, 4, 5, 6, 7, 8, 9, 10, 12]
+    assert all(len(page) <= 3 for page in granted)
+    assert (await shop.call("GET", f"{DROPS}/{drop}/claims?state=lost")).json["errors"][0]["pointer"] == "?state"
+
+
+async def test_the_list_can_be_of_one_user(shop: Shop) -> None:
+    """All that somebody ever had of the drop, whatever became of it."""
+    drop = await opened(shop, stock=5, per_user=3, reserve_s=60)
+    await won(shop, drop, "ann", "bob")
+    await shop.call("POST", f"{DROPS}/{drop}/claims/1/release")
+    for cid in ("c2", "c3", "c4"):
+        await shop.ledger.claim("r1", drop, "b1", [Claim("ann", cid)], shop.clock())
+    assert await pages(shop, drop, "user=ann&limit=3") == [[1, 3, 4], [5]]
+    assert await pages(shop, drop, "user=ann&state=released") == [[1]]
+    assert await pages(shop, drop, "user=nobody") == [[]]
+    rows = list(csv.DictReader(io.StringIO((await shop.call("GET", f"{DROPS}/{drop}/claims.csv?user=ann")).body.decode())))
+    assert [row["serial"] for row in rows] == ["1", "3", "4", "5"]
+
+
 async def test_the_csv_has_every_claim(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """One line each beside the columns' names, read in several pieces, with the codes of the list; quoted where needed."""
-    monkeypatch.setattr(claims, "CSV_UNITS", 3)
+    monkeypatch.setattr(claims, "UNITS_AT_ONCE", 3)
     drop = await opened(shop, stock=8)
     await won(shop, drop, 'a"b,c', *(f"u{k}" for k in range(7)))
     answer = await shop.call("GET", f"{DROPS}/{drop}/claims.csv")

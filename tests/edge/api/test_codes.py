@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import io
 from collections.abc import AsyncIterator
@@ -105,3 +106,26 @@ async def test_a_large_list_goes_through(shop: Shop) -> None:
     assert (taken.status, taken.json["codes_held"]) == (200, 100_000)
     codes = shop.ledger._drops["r1"][path.rpartition("/")[2]].codes
     assert (codes[0], codes[99_999]) == ("code-000000", "code-099999")
+
+
+@pytest.mark.parametrize(("bound", "said"), [("SILENCE_S", "Nothing came"), ("UPLOAD_S", "did not come within")])
+async def test_a_list_that_does_not_come_is_given_up(shop: Shop, monkeypatch: pytest.MonkeyPatch, bound: str, said: str) -> None:
+    """A body that stops, and one of which a little comes again and again: 408, and the connection is closed."""
+    monkeypatch.setattr(code_list, bound, 0.5)
+    path = await listed(shop)
+    reader, writer = await asyncio.open_connection("127.0.0.1", shop.port)
+    head = f"PUT {path}/codes HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {shop.key}\r\nContent-Length: 1000000\r\n\r\n"
+    writer.write(head.encode())
+
+    async def drip() -> None:
+        while bound == "UPLOAD_S":
+            writer.write(b"A")
+            await asyncio.sleep(0.1)
+
+    dripping = asyncio.create_task(drip())
+    async with asyncio.timeout(10):
+        answer = await reader.read()
+    dripping.cancel()
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert said.encode() in answer

@@ -113,6 +113,35 @@ async def test_a_repeated_change_of_stock_counts_once(shop: Shop) -> None:
     assert (stale.status, stale.code) == (412, "precondition_failed")
 
 
+async def test_of_two_who_change_the_same_drop_one_wins(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both read it and both send its tag: the ledger itself compares, so that nothing comes between looking and changing."""
+    drop = await made(shop, codes="list")
+    path = f"{DROPS}/{drop['id']}"
+    tag = {"If-Match": (await shop.call("GET", path)).headers["ETag"]}
+    late = shop.ledger.change_drop
+
+    async def raced(*args: Any) -> Any:
+        monkeypatch.setattr(shop.ledger, "change_drop", late)
+        assert (await shop.call("PATCH", path, json={"title": "first"}, headers=tag)).status == 200
+        return await late(*args)
+
+    monkeypatch.setattr(shop.ledger, "change_drop", raced)
+    second = await shop.call("PATCH", path, json={"title": "second"}, headers=tag)
+    assert (second.status, second.code) == (412, "precondition_failed")
+    assert (await shop.call("GET", path)).json["title"] == "first"
+    stale = await shop.call("PUT", f"{path}/codes", data=b"A\nB\nC", headers={**tag, "Content-Type": "text/plain"})
+    assert stale.status == 412
+    assert (await shop.call("PATCH", path, json={"title": "third"}, headers={"If-Match": "*"})).status == 200
+
+
+async def test_a_repeated_change_of_a_draft_is_answered_again(shop: Shop) -> None:
+    """`stock_delta` of a draft counts once as well."""
+    path = f"{DROPS}/{(await made(shop))['id']}"
+    for _ in range(2):
+        more = await shop.call("PATCH", path, json={"stock_delta": 2}, headers={"Idempotency-Key": "more-1"})
+        assert (more.status, more.json["stock"]) == (200, 5)
+
+
 async def test_a_drop_asked_for_twice_is_one(shop: Shop) -> None:
     """Its id follows from the Idempotency-Key, also where what remembers first answers has forgotten it."""
     await shop.live_room("r1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -15,10 +16,14 @@ GIFTS = "/v1/rooms/r1/gifts"
 async def live(shop: Shop, **about: Any) -> None:
     """A live room `r1` with a host."""
     await shop.live_room("r1", hosts=[{"id": "mei", "name": "Mei"}], **about)
+    await until_status(shop, "r1", "live")
 
-    hub = await shop.node.views.get("r1")
+
+async def until_status(shop: Shop, room: str, status: str) -> None:
+    """The node knows that the room has come so far."""
+    hub = await shop.node.views.get(room)
     assert hub is not None
-    await until(lambda: hub.view.state["status"] == "live", "broadcast")
+    await until(lambda: hub.view.state["status"] == status, status)
 
 
 async def give(shop: Shop, user: str, cid: str, gift: str = "rose", n: int = 1) -> Answer:
@@ -64,6 +69,34 @@ async def test_a_gift_paid_elsewhere_is_booked_once(shop: Shop) -> None:
     assert await board(shop) == [(1, "ada", 60)]
     assert (await shop.call("GET", "/v1/wallets/ada")).json["entries"] == 0
     assert shop.rung.count("r1") >= 2
+
+
+async def test_a_tx_is_one_gift_in_one_room(shop: Shop) -> None:
+    """In another room, whose shard knows nothing of it, the same tx is a conflict; also of two at the same moment one is."""
+    await live(shop)
+    others = [f"room{n}" for n in range(3)]
+    for room in others:
+        await shop.live_room(room)
+        await until_status(shop, room, "live")
+    body = {"tx": "t1", "user": "ada", "gift": "rose"}
+    answers = await asyncio.gather(*(shop.call("POST", f"/v1/rooms/{room}/gifts", json=body) for room in ("r1", *others)))
+    assert sorted(answer.status for answer in answers) == [201, 409, 409, 409]
+    won = next(room for room, answer in zip(("r1", *others), answers, strict=True) if answer.status == 201)
+    assert (await shop.call("POST", f"/v1/rooms/{won}/gifts", json=body)).status == 201
+    assert (await shop.call("POST", f"/v1/rooms/{won}/gifts", json={**body, "user": "bob"})).code == "conflict"
+
+
+async def test_a_tx_without_a_gift_is_free(shop: Shop) -> None:
+    """What was refused is not remembered; what was booked is answered again, also when the broadcast is over."""
+    await live(shop)
+    body = {"tx": "t1", "user": "ada", "gift": "castle"}
+    assert (await shop.call("POST", GIFTS, json=body)).code == "unknown_gift"
+    booked = await shop.call("POST", GIFTS, json={**body, "gift": "rose"})
+    assert booked.status == 201
+    await shop.call("POST", "/v1/rooms/r1/end")
+    await until_status(shop, "r1", "ended")
+    assert (await shop.call("POST", GIFTS, json={**body, "gift": "rose"})).json == booked.json
+    assert (await shop.call("POST", GIFTS, json={**body, "tx": "t2", "gift": "rose"})).code == "room_not_live"
 
 
 @pytest.mark.parametrize(

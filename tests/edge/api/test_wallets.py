@@ -79,6 +79,30 @@ async def test_a_balance_stays_within_53_bits(shop: Shop) -> None:
     assert (over.status, over.json["errors"][0]["pointer"]) == (422, "/amount")
 
 
+async def test_a_tx_belongs_to_its_key(shop: Shop) -> None:
+    """The same of another key is another movement; of the same key with another amount, way or memo a conflict."""
+    body = {"tx": "t1", "amount": 50}
+    assert (await shop.call("POST", f"{ADA}/credits", json=body)).json.items() >= {"tx": "t1", "balance": 50}.items()
+    till = shop.made_key("till", "wallets:write")
+    assert (await shop.call("POST", f"{ADA}/credits", json=body, auth=till)).json["balance"] == 100
+    for path, other in (
+        (f"{ADA}/credits", {**body, "amount": 51}),
+        (f"{ADA}/debits", body),
+        (f"{ADA}/credits", {**body, "memo": "bonus"}),
+    ):
+        assert (await shop.call("POST", path, json=other)).code == "conflict", path
+    assert (await shop.call("POST", f"{ADA}/credits", json=body)).json["balance"] == 50
+    told = (await shop.call("GET", f"{ADA}/entries")).json["data"]
+    assert [(line["tx"], line["counter"]) for line in told] == [("t1", "key:till"), ("t1", "key:all")]
+
+
+async def test_what_was_refused_is_not_remembered(shop: Shop) -> None:
+    """A debit that the wallet did not cover may be tried again, also as another one."""
+    assert (await shop.call("POST", f"{ADA}/debits", json={"tx": "t1", "amount": 50})).status == 402
+    await shop.call("POST", f"{ADA}/credits", json={"tx": "t2", "amount": 20})
+    assert (await shop.call("POST", f"{ADA}/debits", json={"tx": "t1", "amount": 15})).json["balance"] == 5
+
+
 async def test_coins_are_for_keys_with_the_scope(shop: Shop) -> None:
     """401 without a key, 403 for tokens of whatever role and for keys that may only read; those read."""
     assert (await shop.call("GET", ADA, auth=None)).status == 401

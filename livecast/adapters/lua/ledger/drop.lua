@@ -3,7 +3,7 @@
 -- Besides FIELDS it has room, id, about and result (public), and secret, made and upload (never in the ledger's stream).
 --
 --   drops:<room> (zset)   drop ids by the position at which they were made
---   due:all (zset)        "<what> <room>/<id>" by time: steps to come
+--   due:all (zset)        "<what> <room>/<id>" by time: steps to come, and "tell" where winners are to be told (pot.lua)
 
 local NUMBERS = {
   'stock', 'per_user', 'announce_at', 'opens_at', 'closes_at', 'reserve_ms', 'fair_window_ms', 'left', 'granted', 'returned',
@@ -74,12 +74,14 @@ local function schedule(drop)
   local due = key('due', 'all')
   local early = drop.state == 'draft' or drop.state == 'announced'
   local selling = drop.state == 'open' or drop.state == 'sold_out' or drop.state == 'paused'
-  local in_window = drop.pot == 'open' and drop.kind == 'coupon' and drop.state ~= 'cancelled'
+  local undrawn = (drop.pot == 'open' or drop.pot == 'frozen') and drop.kind == 'coupon' and drop.state ~= 'cancelled'
   for what, at in pairs({
     announce = drop.state == 'draft' and drop.announce_at or false,
     open = early and drop.opens_at or false,
-    window = in_window and drop.opened_at + drop.fair_window_ms or false,
+    window = undrawn and drop.opened_at + drop.fair_window_ms or false,
     close = selling and drop.closes_at or false,
+    settle = drop.state == 'closed' and drop.closed_at or false,
+    selling = selling and drop.opened_at or false,
   }) do
     if at then
       redis.call('ZADD', due, at, what .. ' ' .. drop.name)

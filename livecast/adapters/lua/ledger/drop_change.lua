@@ -3,7 +3,7 @@
 --   change:<room>/<id>/<tx> (string)   the digest of a change that was made, kept for keep_ms
 --
 -- ARGV  4 name  5 tx  6 digest  7 keep_ms  8 stock_max  9 stock_delta  10 closes_at ("" as it is)
---      11 "1" with about  12 about  13 field  14 value … of whole new terms
+--      11 "1" with about  12 about  13 if_changed ("" whatever it is)  14 field  15 value … of whole new terms
 -- Answer  {position, "OK", drop}        changed now or before
 --         {position, "REFUSED", code, field or sentence}
 -- Idempotent by (drop, tx).
@@ -19,15 +19,17 @@ if known then
     return {position, 'REFUSED', 'conflict', ''}
   end
   return show_drop(drop)
+elseif ARGV[13] ~= '' and tonumber(ARGV[13]) ~= drop.changed then
+  return {position, 'REFUSED', 'precondition_failed', ''}
 end
 
 local early = drop.state == 'draft' or drop.state == 'announced'
 local selling = drop.state == 'open' or drop.state == 'sold_out' or drop.state == 'paused'
-local whole = ARGV[11] == '1' or #ARGV > 12
+local whole = ARGV[11] == '1' or #ARGV > 13
 if (whole and not early) or (not early and not selling) then
   return {position, 'REFUSED', 'conflict', ''}
 end
-set_terms(drop, 13)
+set_terms(drop, 14)
 drop.stock = drop.stock + tonumber(ARGV[9])
 drop.closes_at = tonumber(ARGV[10]) or drop.closes_at
 if drop.stock < math.max(1, drop.granted - drop.returned) or drop.stock > tonumber(ARGV[8]) then

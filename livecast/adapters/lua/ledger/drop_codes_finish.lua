@@ -2,7 +2,7 @@
 --
 --   codes:<room>/<id> (list)   the code of serial n is its n-th
 --
--- ARGV  4 name  5 upload
+-- ARGV  4 name  5 upload  6 if_changed ("" whatever it is)
 -- Answer  {position, "OK", drop}        now or before
 --         {position, "REFUSED", code, ""}
 -- Idempotent by (drop, upload).
@@ -12,6 +12,8 @@ if not drop then
   return {position, 'REFUSED', 'unknown_drop', ''}
 elseif redis.call('HGET', key('drop', drop.name), 'upload') == ARGV[5] then
   return show_drop(drop)
+elseif ARGV[6] ~= '' and tonumber(ARGV[6]) ~= drop.changed then
+  return {position, 'REFUSED', 'precondition_failed', ''}
 end
 local name = ARGV[4] .. '/' .. ARGV[5]
 local lines, uploaded, repeated = key('upload', name), key('uploaded', name), key('repeated', name)

@@ -1,6 +1,6 @@
 -- Credit or debit a wallet.
 --
---   tx:<user>/<tx> (string)   the answer, kept for keep_ms: amount, counter, balance, number, at
+--   tx:<user>/<tx> (string)   the answer, kept for keep_ms: amount, counter, balance, number, at, memo
 --
 -- ARGV  4 user  5 tx  6 amount  7 counter  8 memo  9 opening  10 keep_ms  11 amount_max
 -- Answer  {position, "OK", balance, number, at}      done now or before
@@ -13,7 +13,7 @@ local tx_key = key('tx', user .. '/' .. tx)
 local known = redis.call('GET', tx_key)
 if known then
   local first = cmsgpack.unpack(known)
-  if first[1] ~= amount or first[2] ~= counter then
+  if first[1] ~= amount or first[2] ~= counter or first[6] ~= memo then
     return {position, 'REFUSED', 'conflict', ''}
   end
   return {position, 'OK', first[3], first[4], first[5]}
@@ -27,5 +27,5 @@ elseif amount == 0 or wallet.balance + amount > tonumber(ARGV[11]) then
 end
 append_booking(wallet, amount, counter, tx, memo)
 save_wallet(wallet)
-redis.call('SET', tx_key, cmsgpack.pack({amount, counter, wallet.balance, wallet.n, now}), 'PX', ARGV[10])
+redis.call('SET', tx_key, cmsgpack.pack({amount, counter, wallet.balance, wallet.n, now, memo}), 'PX', ARGV[10])
 return {position, 'OK', wallet.balance, wallet.n, now}
