@@ -20,7 +20,7 @@ from livecast.core.patch import check_plain, diff, merge
 from livecast.core.policies import policy_dict, policy_from
 from livecast.core.rules import Policy, RoomRules
 from livecast.core.state import DEFAULTS, overlay_of, whole
-from livecast.core.text import clean
+from livecast.core.text import clean, clean_name
 
 
 class Control:
@@ -72,7 +72,7 @@ class Control:
         """Replace what the room says about itself."""
         policy = policy_from(args.policy, {}, self._rules.policy, "policy")
         custom = self._custom_from(args.custom, {}, "custom")
-        self._set(title=clean(args.title), hosts=list(msgspec.to_builtins(args.hosts)), custom=custom)
+        self._set(title=clean(args.title), hosts=_hosts_as_shown(args.hosts), custom=custom)
         self.merchant = args.merchant
         self.policy = policy
         self._schedule(args.starts_at, now)
@@ -91,7 +91,7 @@ class Control:
         if args.title is not msgspec.UNSET:
             self._set(title=clean(args.title or ""))
         if args.hosts is not msgspec.UNSET:
-            self._set(hosts=list(msgspec.to_builtins(args.hosts or ())))
+            self._set(hosts=_hosts_as_shown(args.hosts or ()))
         if args.merchant is not msgspec.UNSET:
             self.merchant = args.merchant or ""
         if args.starts_at is not msgspec.UNSET:
@@ -316,6 +316,12 @@ class Control:
         custom: dict[str, Json] = merge(current, patch)
         check_size(custom, field or "custom", self._rules.custom_bytes_max)
         return custom
+
+
+def _hosts_as_shown(hosts: tuple[c.Host, ...]) -> list[Json]:
+    """Hosts as viewers see everybody: with a name, their id if they have none, and nothing in it that screens should not do."""
+    shown = ((host.id, clean_name(host.name) or host.id, clean(host.avatar)) for host in hosts)
+    return [{"id": id_, "name": name, "avatar": avatar} if avatar else {"id": id_, "name": name} for id_, name, avatar in shown]
 
 
 CHANGES: Final[dict[str, Callable[[Control, Any, int], None]]] = {

@@ -14,6 +14,8 @@ from unicodedata import category, normalize
 
 MARKS_MAX: Final = 3
 """Combining marks on one letter. Written languages stack two or three; text that climbs out of its line stacks dozens."""
+NAME_CHARS_MAX: Final = 64
+"""A longer name is cut: it stands beside every comment of its bearer."""
 CACHED_CHARS_MAX: Final = 32
 """Longer texts are hardly ever repeated word for word, and would make the memory of them large."""
 CACHED_TEXTS: Final = 4096
@@ -69,6 +71,12 @@ def clean(text: str) -> str:
     if text.isprintable() and (text.isascii() or _SUSPECT.search(text) is None):
         return text.strip()
     return _clean_slowly(text)
+
+
+def clean_name(text: str) -> str:
+    """What somebody is called, on one line beside every comment of theirs: `clean`, and at most `NAME_CHARS_MAX` code points."""
+    name = clean(text)
+    return name if len(name) <= NAME_CHARS_MAX else clean(name[:NAME_CHARS_MAX])
 
 
 def merge_key(text: str) -> str:

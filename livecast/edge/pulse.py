@@ -67,6 +67,9 @@ class Pulse:
         if viewer.silent >= self._rules.pings_unanswered_max:
             viewer.transport.abort()
             return
+        viewer.check_message()
+        if viewer.closing:
+            return
         viewer.silent += 1
         if viewer.lag is None:  # one who lags has enough to answer to
             viewer.send(SERVER_PING)

@@ -62,7 +62,8 @@ class EdgeRules(Struct, frozen=True, forbid_unknown_fields=True):
 
     # --- Keeping in touch
     ping_ms: Ms = 25_000
-    """The server pings this often. Below the 60 s after which common proxies cut a quiet connection."""
+    """The server pings this often. Below the 60 s after which common proxies cut a quiet connection. A message that is under way
+    at two pings in a row, and the same one, is given up (4008): its 64 KiB are not held for whoever only says ping."""
     pings_unanswered_max: Annotated[int, Meta(ge=1)] = 2
     """After so many pings without hearing anything the peer is dead and its connection dropped."""
     close_deadline_ms: Ms = 2_000

@@ -17,11 +17,9 @@ from msgspec import Meta, Struct
 
 from livecast.core.events import STAFF_ROLES, Person
 from livecast.core.rules import UserId
-from livecast.core.text import clean
+from livecast.core.text import clean, clean_name
 from livecast.edge.identity import CAN_ALL, EVERY_ROOM, AuthError, Identity
 
-NAME_CHARS_MAX: Final = 64
-"""A longer name is cut: it stands beside every comment of its bearer."""
 FACTS_BYTES_MAX: Final = 1024
 """Facts as JSON; they are handed to the store with every claim."""
 
@@ -78,14 +76,13 @@ def identity_of(claims: Claims, expires_at_ms: int) -> Identity:
         raise AuthError("unauthorized", "A staff token must name its `rooms`.")
     if claims.facts is not None and len(msgspec.json.encode(claims.facts)) > FACTS_BYTES_MAX:
         raise AuthError("unauthorized", "The token's claim `facts` is too large.")
-    name = clean(claims.name)[:NAME_CHARS_MAX].rstrip() if claims.name else ""
     person = Person(
         claims.sub,
-        name or claims.sub,
+        (clean_name(claims.name) if claims.name else "") or claims.sub,
         role,
         claims.level or 0,
-        claims.badges or (),
-        claims.avatar or "",
+        tuple(filter(None, map(clean, claims.badges))) if claims.badges else (),
+        clean(claims.avatar) if claims.avatar else "",
     )
     can = CAN_ALL if claims.can is None else tuple(one for one in CAN_ALL if one in claims.can)
     return Identity(person, _share(claims.rooms), can, expires_at_ms, claims.facts, claims.merchant or "")

@@ -429,6 +429,11 @@ class ViewerSocket(asyncio.Protocol):
         self.node.make_room(self.transport)
         self.bye(Bye(4008, "Too slow.", reconnect=True, retry_after_ms=self.node.jitter_ms()))
 
+    def check_message(self) -> None:
+        """The pulse looks at every socket once per `ping_ms`: a message that was under way at two looks in a row is given up."""
+        if self._parser.stalled():
+            self.bye(Bye(4008, "A message did not come to its end.", reconnect=True, retry_after_ms=self.node.jitter_ms()))
+
     # --- Close --------------------------------------------------------------------------------------------------------
 
     def bye(self, bye: Bye) -> None:

@@ -86,6 +86,13 @@ class FrameParser:
             raise
         return messages
 
+    def stalled(self) -> bool:
+        """Whether a message or frame is under way that was under way already when this was last asked."""
+        if self._pending is None:
+            return False
+        seen, self._pending.seen = self._pending.seen, True
+        return seen
+
     def _take_whole(self, data: bytes, messages: list[tuple[int, bytes]]) -> int:
         """The usual: small data frames that lie in `data` whole. Returns where something else begins."""
         at, end = 0, len(data)
@@ -217,7 +224,7 @@ class FrameParser:
 class _Pending:
     """What is there of an unfinished frame and of the message it belongs to."""
 
-    __slots__ = ("compressed", "control", "head", "length", "mask", "opcode", "payload", "unread", "utf8")
+    __slots__ = ("compressed", "control", "head", "length", "mask", "opcode", "payload", "seen", "unread", "utf8")
 
     def __init__(self) -> None:
         self.head = bytearray()
@@ -231,6 +238,8 @@ class _Pending:
         self.compressed = False
         self.payload = bytearray()
         self.utf8: codecs.IncrementalDecoder | None = None
+        self.seen = False
+        """`FrameParser.stalled` was asked since what is under way began."""
 
     def begin_payload(self, mask: bytes) -> None:
         """The header is complete."""
@@ -261,13 +270,15 @@ class _Pending:
         """Ready for the next header."""
         self.head.clear()
         self.unread = -1
+        if self.opcode is None:  # a control frame between messages; within one, the message goes on
+            self.seen = False
 
     def end_message(self) -> tuple[int, bytes]:
         """Hand over what was assembled."""
         opcode, payload = self.opcode or 0, bytes(self.payload)
         if self.utf8 is not None and self.utf8.getstate()[0]:
             _fail(1007, "text ends within a character")
-        self.opcode, self.utf8 = None, None
+        self.opcode, self.utf8, self.seen = None, None, False
         self.payload.clear()
         return opcode, payload
 

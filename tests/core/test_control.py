@@ -37,18 +37,19 @@ def test_a_room_is_made_by_its_first_put() -> None:
             "put_room",
             title=" My \u202eshow ",
             merchant="m1",
-            hosts=[{"id": "h", "name": "Hana"}],
+            hosts=[{"id": "h", "name": "Ha\u202ena", "avatar": "https://x/\u200by"}, {"id": "g"}],
             custom={"a": {"b": None, "c": 1}},
         ),
     )
     [(_, done)] = room.answers
     assert isinstance(done, Done)
     assert done.created
+    hosts = [{"id": "h", "name": "Hana", "avatar": "https://x/y"}, {"id": "g", "name": "g"}]
     assert done.value == {
         "id": "room",
         "title": "My show",
         "merchant": "m1",
-        "hosts": [{"id": "h", "name": "Hana"}],
+        "hosts": hosts,
         "status": "scheduled",
         "broadcast": "",
         "starts_at": None,
@@ -62,7 +63,7 @@ def test_a_room_is_made_by_its_first_put() -> None:
     }
     assert room.frames == []
     state = room.room.snapshot().state
-    assert (state["title"], state["hosts"], state["custom"]) == ("My show", [{"id": "h", "name": "Hana"}], {"a": {"c": 1}})
+    assert (state["title"], state["hosts"], state["custom"]) == ("My show", hosts, {"a": {"c": 1}})
     assert "merchant" not in state
     room.feed(2000, told("put_room", title="New"))
     assert room.answer("put_room").created is False

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from livecast.core.text import MARKS_MAX, _clean_slowly, clean, merge_key, read
+from livecast.core.text import MARKS_MAX, NAME_CHARS_MAX, _clean_slowly, clean, clean_name, merge_key, read
 
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
 FLAG_OF_WALES = "\U0001f3f4\U000e0067\U000e0062\U000e0077\U000e006c\U000e0073\U000e007f"
@@ -42,6 +42,15 @@ BURNING_HEART = "\u2764\ufe0f\u200d\U0001f525"
 def test_what_screens_should_not_be_made_to_do_is_taken_out(typed: str, shown: str) -> None:
     """Controls, bidi overrides, zero-width characters and piles of marks go; emoji and written languages stay whole."""
     assert clean(typed) == shown
+
+
+@given(st.text("a \u0301\u200d\ufe0f\U0001f468\u2764", min_size=60, max_size=80))
+def test_names_are_clean_and_short(typed: str) -> None:
+    """However a name is cut, what is left of it is clean: no joiner without a second half, no blank end."""
+    name = clean_name(typed)
+    assert len(name) <= NAME_CHARS_MAX
+    assert clean(name) == name == clean_name(name)
+    assert clean(typed).startswith(name)
 
 
 @given(

@@ -156,6 +156,14 @@ def test_names_are_made_fit_for_display(authenticator):
         assert authenticator.check(hs256({"sub": "a", "exp": EXP, "name": name}), "r", NOW).person.name == shown
 
 
+def test_all_that_is_shown_of_a_person_is_fit_for_display(authenticator):
+    """Badges and the avatar's address stand on others' screens too; what nothing is left of goes."""
+    claims = {"sub": "a", "exp": EXP, "badges": ["\u202efan\n", "\u200b", "好"], "avatar": "https://x/\u202egnp.y\x00"}
+    person = authenticator.check(hs256(claims), "r", NOW).person
+    assert person.badges == ("fan", "好")
+    assert person.avatar == "https://x/gnp.y"
+
+
 def test_secrets_rotate(authenticator):
     """Several secrets are in force at once, whatever the header looks like; any other is not."""
     claims = {"sub": "a", "exp": EXP}

@@ -12,8 +12,9 @@ from livecast.adapters.memory_bus import MemoryBus
 from livecast.core.events import EdgeRefused
 from livecast.edge.rules import EdgeRules
 from livecast.ports import Disconnected
+from livecast.wire.websocket import PING
 from support.house import House, until
-from support.viewer import RawSocket, Viewer
+from support.viewer import RawSocket, Viewer, masked
 
 
 @pytest.fixture
@@ -297,6 +298,26 @@ async def test_pings_and_dead_peers(room):
         room.clock.ahead_ms += node.rules.ping_ms
         await until(lambda: len(node.pulse.sockets) == 1, "end of the dead")
         assert (await alive.ask("ping", "p"))["t"] == "pong"
+
+
+async def test_a_message_without_an_end(room):
+    """Who begins a message and then pings instead of ending it is let go with 4008; one whose messages come in pieces stays."""
+    async with RawSocket(room.port, "r") as stuck, RawSocket(room.port, "r") as slow:
+        for raw in (stuck, slow):
+            await raw.reader.readuntil(b'"t":"welcome"')
+        stuck_one, slow_one = sorted(room.node.pulse.sockets.values(), key=lambda one: one.number)
+        whole = masked(b'{"t":"ping","cid":"p"}')
+        stuck.writer.write(bytes((whole[0] & 0x7F,)) + whole[1:])  # a first fragment
+        slow.writer.write(whole[:9])
+        for _ in range(3):
+            room.clock.ahead_ms += room.node.rules.ping_ms
+            await until(lambda: slow_one.silent and (stuck_one.silent or stuck_one.closing), "a look at both")
+            stuck.write(b"", PING)
+            slow.writer.write(whole[9:] + whole[:9])
+            await until(lambda: not slow_one.silent and (not stuck_one.silent or stuck_one.closing), "signs of life")
+        assert b'"code":4008' in await stuck.read_to_end()
+        assert not slow_one.closing
+        assert await slow.reader.readuntil(b'"t":"pong"')
 
 
 async def test_close_handshake(room):

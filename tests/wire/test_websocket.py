@@ -319,6 +319,28 @@ def test_compression_faults() -> None:
     assert read([client_frame(bytes.fromhex("f348cdc9c9070000"), TEXT, first=0xC0)], deflate=True) == ([(TEXT, b"Hello")], None)
 
 
+def test_what_does_not_end_is_found_out() -> None:
+    """Between two questions a message ended or a control frame did: it moves on. The same one is under way: it is stalled."""
+    parser = FrameParser()
+    assert not parser.stalled()
+    parser.feed(client_frame(b"whole", TEXT))
+    assert [parser.stalled(), parser.stalled()] == [False, False]
+    part, ping = client_frame(b"begun", TEXT)[:4], client_frame(b"", PING)
+    parser.feed(part)
+    assert [parser.stalled(), parser.stalled()] == [False, True]
+    for _ in range(3):  # always one under way, never the same
+        assert parser.feed(client_frame(b"begun", TEXT)[4:] + part) == [(TEXT, b"begun")]
+        assert not parser.stalled()
+    parser.feed(client_frame(b"begun", TEXT)[4:] + ping[:3])
+    assert not parser.stalled()
+    parser.feed(ping[3:] + ping[:3])
+    assert not parser.stalled()
+    parser.feed(ping[3:] + client_frame(b"a fragment", TEXT, first=0))
+    assert not parser.stalled()
+    assert parser.feed(ping + client_frame(b"another", CONTINUATION, first=0) + ping[:1]) == [(PING, b"")]
+    assert parser.stalled()
+
+
 def test_an_idle_parser_is_small() -> None:
     """Between messages a parser holds no buffer, whatever it has been through."""
     parser = FrameParser()

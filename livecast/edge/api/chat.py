@@ -13,6 +13,7 @@ from livecast.core.commands import Emit
 from livecast.core.errors import Refusal
 from livecast.core.events import Command, Person, Said, Verdict
 from livecast.core.rules import Cid, UserId
+from livecast.core.text import clean_name
 from livecast.edge.calls import Call, Outcome, Route, change, done
 from livecast.edge.identity import glob_matches
 from livecast.edge.problems import Fault, ProblemError
@@ -72,7 +73,7 @@ async def post_comment(call: Call) -> Outcome:
         if call.caller.kind != "key":
             detail = "A person is called what the token says."
             raise ProblemError("invalid", detail, errors=[Fault("/name", detail)])
-        person = Person(id=person.id, name=body.name, role=person.role)
+        person = Person(id=person.id, name=clean_name(body.name) or person.name, role=person.role)
     if body.meta is not None and len(msgspec.json.encode(body.meta)) > META_BYTES_MAX:
         detail = f"At most {META_BYTES_MAX} bytes as JSON."
         raise ProblemError("too_large", detail, errors=[Fault("/meta", detail)])

@@ -14,7 +14,7 @@ from livecast.core.events import Person
 from livecast.core.gifts import CatalogueGift, catalogue_rev
 from livecast.core.money import GiftRecord, service_tx
 from livecast.core.rules import UserId
-from livecast.core.text import clean
+from livecast.core.text import clean, clean_name
 from livecast.edge.api.wallets import Tx
 from livecast.edge.callers import check_room, room_now
 from livecast.edge.calls import Call, Outcome, Route
@@ -116,7 +116,7 @@ class AskEarnings(Struct, frozen=True):
 async def post_gift(call: Call) -> Outcome:
     """201 with the gift; the same `tx` of the same key again: the first one."""
     body: GiveElsewhere = call.body
-    person = Person(body.user, clean(body.name or "") or body.user, avatar=body.avatar or "")
+    person = Person(body.user, clean_name(body.name or "") or body.user, avatar=clean(body.avatar or ""))
     record = await call.money.give_elsewhere(
         call.room, call.caller.id, body.tx, person=person, gift=body.gift, n=body.n, to=body.to or ""
     )

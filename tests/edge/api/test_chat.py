@@ -18,9 +18,9 @@ async def frames(house: House, room: str) -> list[dict[str, Any]]:
 
 
 async def test_a_service_comments_under_a_name_of_its_choice(house: House) -> None:
-    """201 with the verdict and id; the frame shows it with the service's role and name."""
+    """201 with the verdict and id; the frame shows it with the service's role and name, made fit for display."""
     await house.live_room("r1")
-    said = await house.call("POST", "/v1/rooms/r1/comments", json={"text": "Welcome!", "name": "Robot", "meta": {"k": 1}})
+    said = await house.call("POST", "/v1/rooms/r1/comments", json={"text": "Welcome!", "name": " Ro\u202ebot\n", "meta": {"k": 1}})
     assert said.status == 201
     assert said.json["verdict"] == "shown"
     shown = [comment for frame in await frames(house, "r1") for comment in frame.get("comments", [])]
