@@ -22,6 +22,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "token": ("livecast.ops.tokens", "Print a token for a viewer or for staff."),
     "key": ("livecast.ops.keys", "Make and revoke keys of the control plane."),
     "check": ("livecast.ops.check", "Check the configuration and print what is in force."),
+    "audit": ("livecast.ops.audit", "Replay the ledger and compare the books with it."),
     "schema": ("livecast.ops.schema", "Print the JSON Schema of every message."),
 }
 

@@ -53,6 +53,10 @@ class EmbeddedStoreError(LivecastError):
     """An embedded store cannot be started; the message says why and what to do."""
 
 
+class DirectoryInUse(EmbeddedStoreError):  # noqa: N818 - says what it is
+    """A living process holds the directory."""
+
+
 class EmbeddedValkey:
     """The store of one role, with `data_dir/role` as its working directory.
 
@@ -107,7 +111,7 @@ class EmbeddedValkey:
         except BlockingIOError:
             holder = os.pread(lock, 20, 0).decode(errors="replace").strip() or "unknown"
             os.close(lock)
-            raise EmbeddedStoreError(
+            raise DirectoryInUse(
                 f"another livecast node (process {holder}) is running on {self.directory}: stop it first, or give this one "
                 f"another directory with --data-dir"
             ) from None

@@ -1,0 +1,125 @@
+"""`livecast audit`: replay the ledger of all shards against everything that is kept, and say whether the books agree."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import click
+
+from livecast.adapters.redis_ledger import RedisLedger
+from livecast.adapters.redis_ledger_calls import LedgerServer
+from livecast.core.audit import Difference, Sums
+from livecast.core.placement import SHARDS
+from livecast.ledger import ShardStatus, audit
+from livecast.ops.check import without_password
+from livecast.ops.embedded import EmbeddedStoreError
+from livecast.ops.serve import settings_or_exit
+from livecast.ops.settings import Settings
+from livecast.ops.store_access import EXIT_USAGE, NoStoreError, opened, run, stop
+from livecast.ops.valkey_binary import NoValkeyError
+from livecast.ports import StoreError
+
+EXIT_DIFFERENCE: Final = 1
+DEADLINE_S: Final = 30.0
+"""For one page of an audit: nobody waits for it but a person, and a busy disk may take seconds."""
+
+
+@asynccontextmanager
+async def ledger_of(settings: Settings) -> AsyncIterator[tuple[RedisLedger, str]]:
+    """The ledger that a node with these settings has, for a tool, and where that is in words."""
+    if settings.ledger.url:
+        async with _connected(settings.ledger.url) as ledger:
+            yield ledger, without_password(settings.ledger.url)
+        return
+    async with opened(settings.server.data_dir, "ledger") as (url, beside), _connected(url) as ledger:
+        where = Path(settings.server.data_dir) / "ledger"
+        yield ledger, f"{where} ({'of the running node' if beside else 'no node is running on it'})"
+
+
+@asynccontextmanager
+async def _connected(url: str) -> AsyncIterator[RedisLedger]:
+    # What is not durable enough for money is readable all the same.
+    server = LedgerServer(url, durability="external", deadline_s=DEADLINE_S)
+    ledger = RedisLedger(server)
+    try:
+        yield ledger
+    finally:
+        await ledger.close()
+        await server.close()
+
+
+@click.command()
+@click.option("--config", type=click.Path(path_type=Path), envvar="LIVECAST_CONFIG", metavar="FILE", help="The node's settings.")
+@click.option("--data-dir", metavar="D", help="The node's data directory [default: .livecast].")
+@click.option("--ledger", metavar="URL", help="The ledger's server, if it is not an embedded one.")
+def command(config: Path | None, data_dir: str | None, ledger: str | None) -> None:
+    """Replay the ledger against balances, gifts, boards, claims and stock.
+
+    Works beside a running node, which it does not disturb, and on the data directory of one that is stopped or was killed.
+    Every entry is replayed; what follows from them is compared with everything that is kept: wallets and their statements,
+    each gift once and its reversal, boards and earnings, drops with their stock, units with serials, codes and holders, pots,
+    limits per user and group, reservations, orders. Nothing is changed.
+
+    Exits 0 if the books agree, 1 with the first difference (which shard and key, what the ledger says, what the books say), 2 if
+    there is no such ledger or the configuration is wrong, 3 if it could not be read to its end.
+
+    \b
+    Examples:
+      livecast audit
+      livecast audit --data-dir /var/lib/livecast
+      livecast audit --ledger redis://10.0.0.6:6379
+    """  # noqa: D301 - click wants the control character, not its name
+    settings = settings_or_exit(config=config, dev=True, data_dir=data_dir, ledger=ledger)
+    try:
+        where, sums, closed, difference = run(_audited(settings))
+    except NoStoreError as error:
+        stop(str(error), EXIT_USAGE)
+    except (EmbeddedStoreError, NoValkeyError) as error:
+        stop(str(error))
+    except StoreError as error:
+        stop(f"the ledger could not be read to its end, so nothing is known about it: {error}")
+    click.echo(f"Ledger: {where}")
+    for each in closed:
+        click.echo(f"Shard {each.shard} is closed: {each.closed}")
+    if sums is None:
+        click.echo(f"The books do NOT agree: {difference}")
+        raise click.exceptions.Exit(EXIT_DIFFERENCE)
+    click.echo("\n" + table(sums) + "\n")
+    click.echo("The books agree.")
+
+
+async def _audited(settings: Settings) -> tuple[str, Sums | None, list[ShardStatus], str]:
+    async with ledger_of(settings) as (ledger, where):
+        statuses = [await ledger.position(shard) for shard in range(SHARDS)]
+        closed = [status for status in statuses if status.closed]
+        try:
+            return where, await audit(ledger), closed, ""
+        except Difference as difference:
+            return where, None, closed, str(difference)
+
+
+def table(sums: Sums) -> str:
+    """The sums for people: what was counted, how much, and what belongs to it."""
+    rows = (
+        ("entries replayed", sums.entries, f"in {_many(sums.shards, 'shard')}"),
+        ("wallets", sums.wallets, f"holding {_many(sums.coins, 'coin')}"),
+        (
+            "gifts",
+            sums.gifts,
+            f"worth {_many(sums.gift_value, 'coin')}; {sums.reversed:,} reversed, {sums.pending:,} half way",
+        ),
+        ("boards", sums.boards, ""),
+        ("drops", sums.drops, f"{_many(sums.entrants, 'entrant')} in pots"),
+        ("units granted", sums.units, f"{sums.confirmed:,} confirmed, {sums.reserved:,} reserved, {sums.returned:,} back in stock"),
+        ("orders", sums.orders, ""),
+        *([("confirmations", sums.confirmations, "a loss that an operator confirmed")] if sums.confirmations else []),
+    )
+    width = max(len(f"{count:,}") for _, count, _ in rows)
+    return "\n".join(f"  {name:<18}{count:>{width},}  {note}".rstrip() for name, count, note in rows)
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
