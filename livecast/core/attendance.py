@@ -62,6 +62,11 @@ class Attendance:
         self._nodes = {}
         self.kept.clear()
 
+    def forget_user(self, user: str) -> None:
+        """What this one watched matters no more."""
+        if self._people.pop(user, None) is not None:
+            self.kept.drop(user)
+
     # --- Ask ----------------------------------------------------------------------------------------------------------
     def watched_ms(self, user: str, now: int) -> int:
         """How long a user has watched."""
@@ -70,6 +75,9 @@ class Attendance:
 
     def __len__(self) -> int:
         return len(self._people)
+
+    def __contains__(self, user: str) -> bool:
+        return user in self._people
 
     # --- Drain --------------------------------------------------------------------------------------------------------
     def drain_private(self, now: int, *, others: bool) -> dict[str, Json]:

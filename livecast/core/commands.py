@@ -54,6 +54,8 @@ class Start(Struct, frozen=True, forbid_unknown_fields=True):
 
     title: Title | None = None
     starts_at: TimeMs | None = None
+    test: bool = False
+    """A rehearsal: marked everywhere, and counted for nothing that outlives it."""
 
 
 class Pause(Struct, frozen=True, forbid_unknown_fields=True):
@@ -141,6 +143,109 @@ class Redactions(Struct, frozen=True, forbid_unknown_fields=True):
     reason: Reason = ""
 
 
+class JudgeHeld(Struct, frozen=True, forbid_unknown_fields=True):
+    """Let a held comment be shown, or not. `id` stands in the path."""
+
+    action: Literal["approve", "reject"]
+    reason: Reason = ""
+    id: str = ""
+
+
+class SettleReport(Struct, frozen=True, forbid_unknown_fields=True):
+    """A report was looked at: it leaves the list. What is to be done about it is asked for by itself."""
+
+    id: str
+    reason: Reason = ""
+
+
+class Appoint(Struct, frozen=True, forbid_unknown_fields=True):
+    """Make a user a moderator of this room."""
+
+    user: UserId
+    name: Annotated[str, Meta(max_length=64)] = ""
+    reason: Reason = ""
+
+
+class Dismiss(Struct, frozen=True, forbid_unknown_fields=True):
+    """The user moderates this room no longer."""
+
+    user: UserId
+    reason: Reason = ""
+
+
+class Panic(Struct, frozen=True, forbid_unknown_fields=True):
+    """Only staff may comment, and every comment that is on a screen or would be replayed is taken off."""
+
+    reason: Reason = ""
+
+
+class ForgetUser(Struct, frozen=True, forbid_unknown_fields=True):
+    """Take everything of a user's off the screens, and out of what the room remembers of people."""
+
+    user: UserId
+    reason: Reason = ""
+
+
+class OpenPoll(Struct, frozen=True, forbid_unknown_fields=True):
+    """A question and its choices. It closes at `closes_at` (Unix ms), or after `duration_s`, or by hand, or with the broadcast."""
+
+    question: Annotated[str, Meta(min_length=1, max_length=200)]
+    choices: Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=100)], ...], Meta(min_length=2, max_length=10)]
+    results: Literal["live", "after_close"] = "live"
+    closes_at: TimeMs | None = None
+    duration_s: Annotated[int, Meta(ge=1, le=86_400)] | None = None
+
+
+class ClosePoll(Struct, frozen=True, forbid_unknown_fields=True):
+    """No more votes. `poll` stands in the path."""
+
+    poll: str
+
+
+class Price(Struct, frozen=True, forbid_unknown_fields=True):
+    """An amount in the smallest unit of a currency (ISO 4217)."""
+
+    amount: Annotated[int, Meta(ge=0, le=2**53 - 1)]
+    currency: Annotated[str, Meta(pattern=r"^[A-Za-z]{3}\Z")]
+
+
+ProductId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.:-]{1,64}\Z")]
+Link = Annotated[str, Meta(max_length=512)]
+
+
+class PutProduct(Struct, frozen=True, forbid_unknown_fields=True):
+    """A product on the shelf. `id` stands in the path; without `order` it comes last."""
+
+    title: Annotated[str, Meta(min_length=1, max_length=200)]
+    price: Price
+    list_price: Price | None = None
+    image: Link | None = None
+    url: Link | None = None
+    sku: Annotated[str, Meta(max_length=64)] | None = None
+    status: Annotated[str, Meta(min_length=1, max_length=32)] = "available"
+    order: Annotated[int, Meta(ge=-1_000_000, le=1_000_000)] | None = None
+    id: ProductId = ""
+
+
+class PatchProduct(Struct, frozen=True, forbid_unknown_fields=True):
+    """RFC 7396 patch of a product; the outcome must be a valid `PutProduct`."""
+
+    id: ProductId
+    patch: dict[str, Any]
+
+
+class DeleteProduct(Struct, frozen=True, forbid_unknown_fields=True):
+    """Take it off the shelf."""
+
+    id: ProductId
+
+
+class OnAir(Struct, frozen=True, forbid_unknown_fields=True):
+    """Show this product's card; null: none."""
+
+    product: ProductId | None = None
+
+
 class Ensure(Struct, frozen=True):
     """Make and start the room unless it exists (`--dev`: rooms come to be on first join)."""
 
@@ -163,5 +268,17 @@ COMMANDS: dict[str, type[Struct]] = {
     "ban": Ban,
     "unban": Unban,
     "redact": Redactions,
+    "judge_held": JudgeHeld,
+    "settle_report": SettleReport,
+    "appoint": Appoint,
+    "dismiss": Dismiss,
+    "panic": Panic,
+    "forget_user": ForgetUser,
+    "open_poll": OpenPoll,
+    "close_poll": ClosePoll,
+    "put_product": PutProduct,
+    "patch_product": PatchProduct,
+    "delete_product": DeleteProduct,
+    "on_air": OnAir,
     "ensure": Ensure,
 }

@@ -17,6 +17,7 @@ from livecast.core.deeds import Deeds
 from livecast.core.errors import Refusal
 from livecast.core.events import Answer, Comment, GiftShown, Merge, Origin, Remembered, Said, Tally, Verdict
 from livecast.core.gifts import TIERS
+from livecast.core.held import Held
 from livecast.core.lanes import left_out
 from livecast.core.limits import Budget
 from livecast.core.memory import Answers
@@ -25,10 +26,10 @@ from livecast.core.numerals import base36
 from livecast.core.rules import Policy, RoomRules
 from livecast.core.screening import Pending, Screening
 from livecast.core.state import quotes, unquoted
-from livecast.core.text import merge_key
+from livecast.core.text import clean, merge_key
 
-HELD_MAX: Final = 200
-"""Comments waiting for a moderator; beyond it the oldest are let go, as nobody looked at them."""
+LEFT_OUT_MAX: Final = 200
+"""Comments of a tick kept for staff to see although viewers do not; beyond it the first ones stand for the rest."""
 NEVER: Final = -(10**15)
 """A moment before all others, for what has not happened yet."""
 CONFLICT: Final = Refusal("conflict")
@@ -57,17 +58,22 @@ class Chat:
         "_budget",
         "_chance",
         "_counted",
-        "_held",
+        "_left_out",
         "_merging",
         "_pending",
         "_rejected",
         "_rules",
         "_told_at",
         "_untold_since",
+        "blocked",
         "deeds",
+        "held",
         "ids",
+        "late",
+        "let_go",
         "remember",
         "screening",
+        "staff_watch",
     )
 
     def __init__(self, rules: RoomRules, policy: Policy, seed: str, now: int, ids: int = 0) -> None:
@@ -78,7 +84,17 @@ class Chat:
         self._merging = Merging(rules)
         self.screening = Screening(rules)
         """The checks on arrival, and what they remember."""
-        self._held: dict[str, Comment] = {}
+        self.held = Held()
+        """Comments that wait for a moderator."""
+        self.late: list[Comment] = []
+        """Held ones that were approved since the last flush: the next frame shows them."""
+        self.let_go: list[Comment] = []
+        """Held ones that nobody looked at before there were too many, since the last flush."""
+        self.blocked: list[str] = []
+        """Users whose comments the word filter blocked since the last flush."""
+        self.staff_watch = False
+        """Whether what viewers do not get is to be kept for staff."""
+        self._left_out: list[tuple[Comment, str]] = []
         self._pending: list[Pending] = []
         self._rejected: dict[str, int] = {}
         self._counted = {"shown": 0, "merged": 0, "sampled": 0, "held": 0}
@@ -109,6 +125,8 @@ class Chat:
                 self.deeds.say(verdict.user, merge_key(verdict.text))
             return None
         self._reject(verdict.code, 1, now)
+        if verdict.code == "blocked":
+            self._note_blocked(said, now)
         if verdict.final:
             final = Remembered(said.person.id, "comment", said.cid, said.body, now, verdict)
             self._answers.put(known, final)
@@ -136,6 +154,12 @@ class Chat:
         again.append((said.origin, said.cid, before.answer))
         return None
 
+    def _note_blocked(self, said: Said, now: int) -> None:
+        self.blocked.append(said.person.id)
+        if self.staff_watch and len(self._left_out) < LEFT_OUT_MAX:
+            lane = self.screening.lane(said.person)
+            self._left_out.append((Comment("", said.person, clean(said.text), now, lane=lane), "blocked"))
+
     def _reject(self, code: str, n: int, now: int) -> None:
         self._rejected[code] = self._rejected.get(code, 0) + n
         if self._untold_since is None:
@@ -151,10 +175,6 @@ class Chat:
         """When the tally may cause a frame if nothing else does; None if it has nothing to say."""
         since = self._untold_since
         return None if since is None else max(since, self._told_at + self._rules.tally_alone_ms)
-
-    def held(self) -> list[Comment]:
-        """Comments that wait for a moderator, oldest first."""
-        return list(self._held.values())
 
     # --- Drain --------------------------------------------------------------------------------------------------------
     def decide(self, now: int, epoch: str, seq: int, replies: Replies, n: int | None = None) -> Decided:
@@ -186,7 +206,7 @@ class Chat:
         """Count, keep and hand out the answers."""
         counted, put, remember = self._counted, self._answers.put, self.remember
         for p in batch:
-            answer = p.answer or self._hold(p, epoch)
+            answer = p.answer = p.answer or self._hold(p, epoch)
             said = p.said
             counted[answer.verdict] += 1
             final = Remembered(p.user, "comment", said.cid, said.body, now, answer)
@@ -195,8 +215,31 @@ class Chat:
             replies.append((said.origin, said.cid, answer))
             if p.also is not None:
                 replies.extend((origin, said.cid, answer) for origin in p.also)
+        if self.staff_watch:
+            self._note_left_out(batch)
         if self._untold_since is None:
             self._untold_since = now
+
+    def _note_left_out(self, batch: list[Pending]) -> None:
+        for p in batch:
+            if len(self._left_out) >= LEFT_OUT_MAX:
+                break
+            if p.answer is not None and p.answer.verdict != "shown":
+                comment_id = p.answer.id if p.answer.verdict == "held" else None
+                comment = Comment(comment_id or "", p.said.person, p.text, p.at, style=p.style, lane=p.lane, reply_to=p.quote)
+                self._left_out.append((comment, p.answer.verdict))
+
+    def drain_left_out(self) -> list[tuple[Comment, str]]:
+        """What viewers did not get since the last flush, each with its verdict; ids only of those that are held."""
+        left_out, self._left_out = self._left_out, []
+        return left_out
+
+    def drain_late(self, now: int) -> list[Comment]:
+        """Held comments that were approved: they are shown now, and were counted long ago."""
+        late, self.late = self.late, []
+        for comment in late:
+            self.screening.shown(comment, now)
+        return late
 
     def show_paid(self, gifts: Iterable[tuple[GiftShown, int]], epoch: str, now: int) -> list[Comment]:
         """The texts of these gifts, which came at these times: they cost no budget, never merge and stand outside the tally."""
@@ -290,9 +333,8 @@ class Chat:
         return Verdict("held", id=comment_id)
 
     def _put_aside(self, comment: Comment) -> None:
-        if len(self._held) >= HELD_MAX:
-            del self._held[next(iter(self._held))]
-        self._held[comment.id] = comment
+        if (gone := self.held.put(comment)) is not None:
+            self.let_go.append(gone)
 
     def _next_id(self, epoch: str) -> str:
         self.ids += 1
@@ -307,18 +349,25 @@ class Chat:
         """These comments, and everything of these users, are off the screens: nobody joins, quotes or approves them."""
         self._merging.drop(ids, users)
         self.screening.redact(ids, users)
-        kept = ((k, c) for k, c in self._held.items() if k not in ids and c.u.id not in users)
-        self._held = {k: unquoted(c, ids, users) for k, c in kept}
+        self.held.redact(ids, users)
+        self.late = [unquoted(c, ids, users) for c in self.late if c.id not in ids and c.u.id not in users]
         for p in self._pending:
             p.gone = p.gone or p.user in users
             if quotes(p.quote, ids, users):
                 p.quote = None
 
+    def clean_screen(self) -> None:
+        """What viewers wrote and nobody has seen yet is not shown any more."""
+        self.late = []
+        for p in self._pending:
+            p.gone = p.gone or not p.said.person.staff
+
     def new_broadcast(self) -> None:
         """The screens are empty again: nothing to join, to quote or to approve."""
         self._merging = Merging(self._rules)
         self.screening.new_broadcast()
-        self._held = {}
+        self.held.clear()
+        self.late = []
 
     def restore(self, remembered: Iterable[Remembered], now: int) -> None:
         """Know the answers again that a former owner gave."""
@@ -327,4 +376,5 @@ class Chat:
     def fade(self, now: int) -> bool:
         """Forget what is due; True if nothing is left that could matter."""
         gone = [m.fade(now) for m in (self._answers, self._merging, self.screening)]
-        return all(gone) and not (self._pending or self._held or self._untold_since or self.remember)
+        waiting = self._pending or len(self.held) or self.held.kept.changed or self.late or self.let_go or self.blocked
+        return all(gone) and not (waiting or self._untold_since or self.remember)

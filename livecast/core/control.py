@@ -131,6 +131,10 @@ class Control:
             raise InvalidChange(Refusal("conflict", "A broadcast is on already."))
         if args.title is not None:
             self._set(title=clean(args.title))
+        if args.test:
+            self._set(test=True)
+        else:
+            self._unset("test")
         if args.starts_at is not None and args.starts_at > now:
             self._set(status="scheduled")
             self._unset("ended_at", "redirect", "started_at")
@@ -206,6 +210,7 @@ class Control:
             "hosts": state["hosts"],
             "status": state["status"],
             "broadcast": state["broadcast"],
+            "test": bool(state.get("test")),
             "starts_at": state.get("starts_at"),
             "started_at": state.get("started_at"),
             "ended_at": state.get("ended_at"),
@@ -248,8 +253,11 @@ class Control:
         return private
 
     def show(self, name: str, value: Json) -> None:
-        """Another part of the room has this to say in the state (`drops`, `board`)."""
-        self._set(**{name: value})
+        """Another part of the room has this to say in the state (`drops`, `board`…). None takes an optional member away."""
+        if value is None and name not in DEFAULTS:
+            self._unset(name)
+        else:
+            self._set(**{name: value})
 
     def told_in_frame(self, name: str, value: Json) -> None:
         """A frame says `likes` or `viewers` in its own part: that is true, and told."""

@@ -73,14 +73,14 @@ class Desk:
         until = 0 if args.for_s is None else now + args.for_s * 1000
         sanction = Sanction(now, until, command.by.id, args.reason)
         self._private = merge_kept(self._private, {name: {args.user: impose(book, args.user, sanction)}})
-        self._notify(args.user, kind, {"until": until or None, "reason": args.reason}, epoch, now)
+        self.notify(args.user, kind, {"until": until or None, "reason": args.reason}, epoch, now)
         return sanction.tell(args.user)
 
     def _lift(self, command: Command, args: c.Unmute | c.Unban, epoch: str, now: int) -> Json:
         name, book, _, kind = self._book(command.name.removeprefix("un"))
         sanction = lift(book, args.user, now)
         self._private = merge_kept(self._private, {name: {args.user: None}})
-        self._notify(args.user, kind, {}, epoch, now)
+        self.notify(args.user, kind, {}, epoch, now)
         return sanction.tell(args.user)
 
     def _book(self, name: str) -> tuple[str, Book, str, str]:
@@ -88,7 +88,8 @@ class Desk:
             return "mutes", self.sanctions.mutes, "muted", "unmuted"
         return "bans", self.sanctions.bans, "banned", "unbanned"
 
-    def _notify(self, user: str, kind: str, data: Json, epoch: str, now: int) -> None:
+    def notify(self, user: str, kind: str, data: Json, epoch: str, now: int) -> None:
+        """Tell one user something with the next flush."""
         self.notices.append((user, Notice(self._next_id(epoch), kind, now, data)))
 
     def _redact(self, args: c.Redactions, now: int) -> Json:
@@ -105,14 +106,24 @@ class Desk:
         self._ids += 1
         return f"{epoch}-e{base36(self._ids)}"
 
+    def redact_all(self, comments: list[str]) -> None:
+        """Take all of these off the screens, however many frames it takes."""
+        self._redacted_comments.update(dict.fromkeys(comments))
+
     # --- Drain --------------------------------------------------------------------------------------------------------
     def drain_redact(self) -> Redact | None:
         """What goes off the screens with the next frame."""
         if not self._redacted_comments and not self._redacted_users:
             return None
-        redact = Redact(tuple(self._redacted_comments), tuple(self._redacted_users))
-        self._redacted_comments, self._redacted_users = {}, {}
+        now, later = list(self._redacted_comments)[:REDACTIONS_MAX], list(self._redacted_comments)[REDACTIONS_MAX:]
+        redact = Redact(tuple(now), tuple(self._redacted_users))
+        self._redacted_comments, self._redacted_users = dict.fromkeys(later), {}
         return redact
+
+    @property
+    def redacting(self) -> bool:
+        """Whether more is to go off the screens than one frame could say."""
+        return bool(self._redacted_comments)
 
     def drain_private(self) -> dict[str, Json]:
         """The patch for the owner's private part, `{}` if there is none."""

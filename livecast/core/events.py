@@ -73,6 +73,39 @@ class Liked(Struct, frozen=True):
     cid: str | None = None
 
 
+class Voted(Struct, frozen=True):
+    """One vote in a poll. `digest` is of the cid, 32 bits: it tells a repeat of this vote from another one."""
+
+    origin: Origin
+    person: Person
+    cid: str
+    poll: str
+    choice: int
+    digest: int
+
+
+class Tapped(Struct, frozen=True):
+    """`n` taps on a product's card since the last message. Nobody waits for an answer."""
+
+    origin: Origin
+    person: Person
+    target: str
+    n: int
+    cid: str | None = None
+
+
+class Reported(Struct, frozen=True):
+    """A viewer tells the moderators of a comment or of a user (or both). `body` as in `Said`."""
+
+    origin: Origin
+    person: Person
+    cid: str
+    reason: str
+    comment: str | None = None
+    user: str | None = None
+    body: int = 0
+
+
 class Presence(Struct, frozen=True):
     """Who watches through one node, once a second while it changes. `joined` are people new since the last report.
 
@@ -90,6 +123,8 @@ class Presence(Struct, frozen=True):
     ttl_ms: int = 15_000
     left: tuple[str, ...] = ()
     present: tuple[str, ...] = ()
+    staff: int = 0
+    """Connections of staff: while there are any the node is told what only staff see."""
 
 
 class EdgeRefused(Struct, frozen=True):
@@ -118,7 +153,8 @@ class Command(Struct, frozen=True):
 class Ask(Struct, frozen=True):
     """A question about the room that changes nothing; answered at once with `Done`.
 
-    `what` names it: `room`, `me`, `mutes`, `bans`, `held`, `facts` (args `users`: ids; what eligibility asks of them).
+    `what` names it: `room`, `me`, `mutes`, `bans`, `facts` (args `users`: ids; what eligibility asks of them), `held`,
+    `reports`, `comments`, `moderators`, `polls`, `products`.
     """
 
     origin: Origin
@@ -199,7 +235,7 @@ class BoardChanged(Struct, frozen=True):
 
 
 LedgerEvent: TypeAlias = GiftShown | GiftReversed | DropChanged | StockChanged | BoardChanged
-Event: TypeAlias = Said | Liked | Presence | EdgeRefused | Command | Ask | LedgerEvent
+Event: TypeAlias = Said | Liked | Voted | Tapped | Reported | Presence | EdgeRefused | Command | Ask | LedgerEvent
 
 
 # --- Answers --------------------------------------------------------------------------------------------------------
@@ -380,6 +416,25 @@ class Remembered(Struct, frozen=True, array_like=True):
     answer: Verdict | Refusal
 
 
+class StaffAct(Struct, frozen=True, array_like=True):
+    """One line of the log of what staff did: who (`role` `service`: an API key), what, with which arguments, when and why."""
+
+    at: int
+    by: str
+    name: str
+    role: str
+    action: str
+    args: dict[str, Json]
+    reason: str
+
+
+class ForStaff(Struct, frozen=True):
+    """What only staff see of a tick, and the nodes on which some are: `told` is the message, as plain values."""
+
+    nodes: tuple[str, ...]
+    told: dict[str, Json]
+
+
 class Flush(Struct):
     """What a tick produced: everything of it is made durable in one commit before anybody hears of it.
 
@@ -397,6 +452,9 @@ class Flush(Struct):
     renew: bool = False
     """A new broadcast begins: after this flush the owner begins a new epoch (`Room.begin_epoch`), so that within an epoch
     `likes.total` is always the welcome's figure plus the deltas since."""
+    acts: list[StaffAct] = []
+    """What staff did, to be kept with the commit."""
+    for_staff: ForStaff | None = None
 
 
 class Snapshot(Struct, omit_defaults=True):

@@ -1,4 +1,4 @@
-"""The parts of a room that only some rooms need: comments, likes, viewers, the desk, gifts and drops. Made when first needed.
+"""The parts of a room that only some rooms need: comments, likes, viewers, the desk, polls, gifts… Made when first needed.
 
 Ten thousand idle rooms have none of them; one that fell quiet gives them back (`tidy`).
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from livecast.core.attendance import Attendance
+from livecast.core.backstage import Backstage
 from livecast.core.commands import Redactions
 from livecast.core.comments import Chat
 from livecast.core.control import Control
@@ -16,14 +17,16 @@ from livecast.core.desk import Desk
 from livecast.core.events import Command, Comment, Flush, Json, LedgerEvent, Presence, Remembered, Viewers
 from livecast.core.likes import Hearts
 from livecast.core.moderation import Words
+from livecast.core.polls import Polls
 from livecast.core.presence import Audience
 from livecast.core.rules import RoomRules
+from livecast.core.shelf import Shelf
 from livecast.core.state import whole
 from livecast.core.trade import Trade
 
 
 class Parts:
-    """`chat`, `hearts`, `audience`, `desk`, `trade` and `attendance` are None until somebody asks for them by `the_…`.
+    """`chat`, `hearts`, `audience`, `desk` and so on are None until somebody asks for them by `the_…`.
 
     `deeds` is there while a drop asks for some.
     """
@@ -35,10 +38,14 @@ class Parts:
         "_words",
         "attendance",
         "audience",
+        "backstage",
         "chat",
         "deeds",
         "desk",
         "hearts",
+        "polls",
+        "shelf",
+        "staff_came",
         "trade",
     )
 
@@ -54,6 +61,11 @@ class Parts:
         self.trade: Trade | None = None
         self.attendance: Attendance | None = None
         self.deeds: Deeds | None = None
+        self.backstage: Backstage | None = None
+        self.polls: Polls | None = None
+        self.shelf: Shelf | None = None
+        self.staff_came = False
+        """Staff came since the last flush, and have to be told how things stand."""
 
     # --- Make ---------------------------------------------------------------------------------------------------------
     def the_chat(self, epoch: str, now: int) -> Chat:
@@ -64,6 +76,7 @@ class Parts:
             self.chat.screening.words = self._words
             self.chat.screening.sanctions = None if self.desk is None else self.desk.sanctions
             self.chat.screening.tipped = None if self.trade is None else self.trade.tipped
+            self.chat.staff_watch = self.backstage is not None and self.backstage.watched
             self._attach_deeds()
         return self.chat
 
@@ -103,6 +116,24 @@ class Parts:
             self.attendance = Attendance()
         return self.attendance
 
+    def the_backstage(self) -> Backstage:
+        """What only staff see."""
+        if self.backstage is None:
+            self.backstage = Backstage(self._rules)
+        return self.backstage
+
+    def the_polls(self) -> Polls:
+        """The polls."""
+        if self.polls is None:
+            self.polls = Polls()
+        return self.polls
+
+    def the_shelf(self) -> Shelf:
+        """The taps on products."""
+        if self.shelf is None:
+            self.shelf = Shelf(self._rules, self._control.policy)
+        return self.shelf
+
     def restore(
         self, private: dict[str, Json], remembered: Iterable[Remembered], recent: tuple[Comment, ...], epoch: str, now: int
     ) -> None:
@@ -114,6 +145,15 @@ class Parts:
             chat = self.the_chat(epoch, now)
             chat.restore(answers, now)
             chat.screening.restore(private.get("slow", {}), recent, now)
+        if held := private.get("held"):
+            self.the_chat(epoch, now).held.restore(held)
+        if private.get("reports") or private.get("violations") or any(a.kind == "report" for a in answers):
+            self.the_backstage().restore(private.get("violations", {}))
+            self.the_backstage().reports.restore(private.get("reports", {}), answers, now)
+        if private.get("polls"):
+            self.the_polls().restore(private["polls"], private.get("votes", {}))
+        if private.get("taps"):
+            self.the_shelf().restore(private["taps"])
         if any(a.kind == "like" for a in answers):
             self.the_hearts().restore(answers, now)
         drops = self._control.overlay.get("drops", {})
@@ -136,6 +176,8 @@ class Parts:
     def report(self, presence: Presence, now: int) -> None:
         """A node says who watches there."""
         self.the_audience().report(presence, now)
+        if presence.staff or (self.backstage is not None and self.backstage.watched):
+            self._note_staff(presence)
         if self.attendance is not None or presence.joined or presence.present:
             self.the_attendance().report(presence, now)
 
@@ -163,6 +205,10 @@ class Parts:
             if self.attendance is not None:
                 for node in silent:
                     self.attendance.node_gone(node, now)
+            if self.backstage is not None and silent:
+                self.backstage.nodes_gone(silent)
+        if self.polls is not None:
+            self.polls.pass_time(self._control, now)
         if self.trade is not None and self.trade.pass_time(self._control, now):
             self.heed_drops()
 
@@ -172,20 +218,30 @@ class Parts:
             self.trade.new_broadcast(self._control)
         if self.attendance is not None:
             self.attendance.new_broadcast(now)
+        if self.shelf is not None:
+            self.shelf.new_broadcast()
 
-    def follow(self, command: Command) -> None:
+    def follow(self, command: Command, now: int) -> None:
         """A command was carried out: whoever it concerns takes note."""
-        policy = self._control.policy
+        policy, args = self._control.policy, command.args
+        if isinstance(args, Redactions):
+            self.the_backstage().redact(set(args.comments), set(args.users))
+        if self.polls is not None:
+            if command.name == "end":
+                self.polls.close_all(now)
+            self.polls.show(self._control, now)
+        if self.shelf is not None:
+            self.shelf.policy_changed(policy)
         if self.chat is not None:
             self.chat.policy_changed(policy)
-            if isinstance(command.args, Redactions):
-                self.chat.redact(set(command.args.comments), set(command.args.users))
+            if isinstance(args, Redactions):
+                self.chat.redact(set(args.comments), set(args.users))
         if self.hearts is not None:
             self.hearts.policy_changed(policy)
         if self.trade is not None:
             self.trade.show_board(self._control)
-            if isinstance(command.args, Redactions):
-                self.trade.redact(set(command.args.users))
+            if isinstance(args, Redactions):
+                self.trade.redact(set(args.users))
 
     def new_broadcast(self) -> None:
         """Totals begin at zero and the screens are empty."""
@@ -212,11 +268,37 @@ class Parts:
             for user in users
         }
 
+    def about(self, user: str, now: int) -> Json:
+        """What staff are told of somebody."""
+        gifted = self.trade is not None and user in self.trade.tipped
+        return self.the_backstage().about(user, now, attendance=self.attendance, gifted=gifted)
+
+    def knows(self, user: str) -> bool:
+        """Whether anything is remembered of a user that could be forgotten."""
+        voted = self.polls is not None and bool(self.polls.votes_of(user))
+        watched = self.attendance is not None and user in self.attendance
+        held = self.chat is not None and any(comment.u.id == user for comment in self.chat.held)
+        return voted or watched or held or (self.backstage is not None and self.backstage.mentions(user))
+
+    def forget_user(self, user: str) -> None:
+        """Nothing of this user stays but sanctions (a ban must not end by being forgotten) and mere figures."""
+        if self.chat is not None:
+            self.chat.redact(set(), {user})
+        if self.trade is not None:
+            self.trade.redact({user})
+        if self.polls is not None:
+            self.polls.forget_user(user)
+        if self.backstage is not None:
+            self.backstage.forget_user(user)
+        if self.attendance is not None:
+            self.attendance.forget_user(user)
+
     def due_at(self) -> int | None:
         """When one of them has something to do by itself, whatever the tick (what `trade` has is told with a tick)."""
         times = [
             None if self.chat is None else self.chat.tally_due_at(),
             None if self.audience is None else self.audience.due_at(),
+            None if self.polls is None else self.polls.due_at(self._control.overlay.get("polls", {})),
         ]
         return min((t for t in times if t is not None), default=None)
 
@@ -227,7 +309,9 @@ class Parts:
             private |= self.desk.sanctions.private(now)
         if self.chat is not None and (slow := self.chat.screening.slow_times(now)):
             private["slow"] = slow
-        for part in (self.trade, self.attendance, self.deeds):
+        if self.chat is not None and (held := self.chat.held.kept.told):
+            private["held"] = dict(held)
+        for part in (self.trade, self.attendance, self.deeds, self.backstage, self.polls, self.shelf):
             if part is not None:
                 private |= part.private()
         return private
@@ -235,20 +319,21 @@ class Parts:
     # --- Drain --------------------------------------------------------------------------------------------------------
     def drain(self, flush: Flush, now: int) -> None:
         """What there is besides the frame and the answers."""
+        if self.chat is not None:
+            self._drain_chat(self.chat, flush, now)
         if (desk := self.desk) is not None:
             flush.private |= desk.drain_private()
             flush.notices, desk.notices = desk.notices, []
-        if (chat := self.chat) is not None:
-            flush.remembered, chat.remember = chat.remember, []
-            if slowed := chat.screening.slowed:
-                flush.private["slow"], chat.screening.slowed = slowed, {}
         if (hearts := self.hearts) is not None and hearts.remember:
             flush.remembered += hearts.remember
             hearts.remember = []
         if self.audience is not None and self._control.broadcast:
             flush.new_users = self.audience.drain_users()
-        if self.trade is not None:
-            flush.private |= self.trade.drain_private()
+        if self.backstage is not None:
+            self._drain_backstage(self.backstage, flush, now)
+        for part in (self.trade, self.polls, self.shelf):
+            if part is not None:
+                flush.private |= part.drain_private()
         if self.deeds is not None:
             flush.private |= self.deeds.drain_private()
             if self.deeds.idle:
@@ -270,10 +355,48 @@ class Parts:
             self.desk = None
             if self.chat is not None:
                 self.chat.screening.sanctions = None
+        if self.backstage is not None and self.backstage.fade(now):
+            self.backstage = None
+        if self.polls is not None and not len(self.polls) and not self.polls.private():
+            self.polls = None
         if self.attendance is not None and self._control.status != "paused" and not (self._control.live or self._watched):
             self.attendance.forget()
 
     # --- Private ------------------------------------------------------------------------------------------------------
+    def _note_staff(self, presence: Presence) -> None:
+        backstage = self.the_backstage()
+        if backstage.report_presence(presence):
+            self.staff_came = True
+        if self.chat is not None:
+            self.chat.staff_watch = backstage.watched
+
+    def _drain_chat(self, chat: Chat, flush: Flush, now: int) -> None:
+        """What comments leave behind; who was blocked, and whose held comments were let go for newer ones."""
+        flush.remembered, chat.remember = chat.remember, []
+        if slowed := chat.screening.slowed:
+            flush.private["slow"], chat.screening.slowed = slowed, {}
+        for user in chat.blocked:
+            self.the_backstage().violated(user)
+        chat.blocked = []
+        for comment in chat.let_go:
+            data = {"id": comment.id, "room": self._control.room, "text": comment.text, "reason": "not looked at in time"}
+            self.the_desk().notify(comment.u.id, "comment.rejected", data, comment.id.partition("-")[0], now)
+        chat.let_go = []
+        if held := chat.held.kept.drain():
+            flush.private["held"] = held
+
+    def _drain_backstage(self, backstage: Backstage, flush: Flush, now: int) -> None:
+        flush.private |= backstage.drain_private()
+        if backstage.reports.remember:
+            flush.remembered += backstage.reports.remember
+            backstage.reports.remember = []
+        self.staff_came = False
+        told = backstage.drain(self.chat, self._control.room)
+        if told is not None:
+            users = dict.fromkeys(one["u"]["id"] for one in told.told["comments"])
+            told.told["users"] = {user: self.about(user, now) for user in users}
+            flush.for_staff = told
+
     @property
     def _watched(self) -> bool:
         return self.audience is not None and self.audience.watched

@@ -17,7 +17,6 @@ from msgspec import UNSET
 
 from livecast.core.comments import NEVER, NOTHING, Replies
 from livecast.core.control import CHANGES, Control
-from livecast.core.desk import answer
 from livecast.core.errors import InvalidChange, Refusal
 from livecast.core.events import (
     Answer,
@@ -40,31 +39,35 @@ from livecast.core.events import (
     Presence,
     Redact,
     Remembered,
+    Reported,
     Said,
     Snapshot,
+    StaffAct,
     StockChanged,
+    Tapped,
+    Verdict,
     Viewers,
+    Voted,
 )
 from livecast.core.moderation import Words
 from livecast.core.parts import Parts
 from livecast.core.policies import policy_dict
 from livecast.core.rules import Policy, RoomRules
-from livecast.core.sanctions import Sanctions
 from livecast.core.screening import ROOM_NOT_LIVE
+from livecast.core.staff import act_of, answer, carry_out
 from livecast.core.state import DEFAULTS, advance_recent, whole
 from livecast.core.trade import Told
 
-NO_SANCTIONS: Final = Sanctions()
 UNAUTHORIZED: Final = Refusal("unauthorized")
 NO_GIFTS: Final = Told()
-FACTS_USERS_MAX: Final = 500
-"""Users asked about in one question: as many as claims are decided at once."""
+VOTED: Final = Verdict("counted")
 
 
 class Room:
     """A room. Made by `create` or `restore`; owned by one driver, which commits each flush before anybody hears of it."""
 
     __slots__ = (
+        "_acts",
         "_before_start",
         "_control",
         "_fresh",
@@ -88,6 +91,7 @@ class Room:
         self._control = Control(room, rules, now)
         self._parts = Parts(rules, self._control)
         self._replies: Replies = []
+        self._acts: list[StaffAct] = []
         self._fresh = True  # nothing was ever flushed: nobody outside can know of this room
         self._before_start = (0, 0)  # comments and likes that wait and came before the new broadcast began
         self._renewed = False  # the last flush told of a new broadcast: the next epoch counts from zero
@@ -125,22 +129,29 @@ class Room:
         if kind is Liked:
             return self._like(event, now)  # type: ignore[arg-type] # ... likewise
         match event:
+            case Voted() | Reported() | Command() | Ask():
+                return self._answer(event, now)
+            case Tapped():
+                self._tap(event, now)
             case Presence():
                 self._parts.report(event, now)
-            case Command():
-                return self._command(event, now)
-            case Ask():
-                return self._answer(event, now)
+                if self._parts.staff_came:
+                    self._something_waits(now)
             case EdgeRefused():
                 self._parts.the_chat(self.epoch, now).refused_elsewhere(event.codes, now)
             case GiftShown() | GiftReversed() | BoardChanged() | DropChanged() | StockChanged():
-                if self._parts.hear(event, now) and self._untold_since is None:
-                    self._untold_since = now
+                if self._parts.hear(event, now):
+                    self._something_waits(now)
         return None
 
     def load_words(self, words: Words | None) -> None:
         """From now on comments pass this filter."""
         self._parts.load_words(words)
+
+    def remember(self, frames: Iterable[Frame]) -> None:
+        """What the log still has of earlier frames, for staff who look something up. To be said right after `restore`."""
+        for frame in frames:
+            self._parts.the_backstage().take(frame)
 
     def note_users_total(self, total: int) -> None:
         """What the log counted: distinct users of this broadcast so far."""
@@ -183,6 +194,11 @@ class Room:
         return self._control.broadcast
 
     @property
+    def counts_for(self) -> str:
+        """The broadcast that the last flush counted for: until its epoch begins a new one has no figures of its own."""
+        return self._control.totals_of
+
+    @property
     def watched(self) -> bool:
         """Whether any node has viewers."""
         audience = self._parts.audience
@@ -223,15 +239,17 @@ class Room:
         replies, self._replies, self._untold_since = self._replies, [], None
         frame = self._frame(now, renew, replies)
         flush = Flush(frame, replies, control.drain_private(), [], [], [], renew)
+        flush.acts, self._acts = self._acts, []
         self._parts.drain(flush, now)
         self._fresh, self._renewed = False, renew
         if renew:
             control.renewing = False
             if any(self._parts.waiting()):
                 self._untold_since = now  # what came after the start is told in the epoch to come
-        if self.gifts_waiting:
+        if self.gifts_waiting or (self._parts.desk is not None and self._parts.desk.redacting):
             self._untold_since = now
-        if not (frame or replies or renew or flush.private or flush.remembered or flush.notices or flush.new_users):
+        more = flush.private or flush.remembered or flush.notices or flush.new_users or flush.acts or flush.for_staff
+        if not (frame or replies or renew or more):
             return None
         self._last_flush_at = now
         return flush
@@ -267,6 +285,8 @@ class Room:
             events, desk.events = tuple(desk.events), []
             redact = desk.drain_redact()
         comments = decided.comments
+        if chat is not None and chat.late:
+            comments = (*chat.drain_late(now), *comments)
         if told.paid:
             paid = self._parts.the_chat(self.epoch, now).show_paid(told.paid, self.epoch, now)
             comments = tuple(sorted((*comments, *paid), key=lambda comment: comment.at))
@@ -291,6 +311,8 @@ class Room:
         )
         self.seq = seq
         self.recent = advance_recent(self.recent, frame, self._rules.recent_max)
+        if comments or self._parts.backstage is not None:
+            self._parts.the_backstage().take(frame)
         return frame
 
     def _drain_trade(self, *, renew: bool) -> Told:
@@ -330,6 +352,41 @@ class Room:
             self._untold_since = now
         return refusal
 
+    def _answer(self, event: Voted | Reported | Command | Ask, now: int) -> Answer | None:
+        match event:
+            case Voted():
+                return self._vote(event, now)
+            case Reported():
+                return self._report(event, now)
+            case Command():
+                return self._command(event, now)
+            case Ask():
+                return answer(self._parts, self._control, event, now)
+
+    def _vote(self, voted: Voted, now: int) -> Refusal | None:
+        refusal = self._parts.the_polls().vote(voted)
+        if refusal is None:
+            self._replies.append((voted.origin, voted.cid, VOTED))
+            self._something_waits(now)
+        return refusal
+
+    def _tap(self, tapped: Tapped, now: int) -> None:
+        """Taps are kept with the next commit that there is, and wait for one at most a tick."""
+        if self._parts.the_shelf().tap(tapped, self._control, now):
+            self._something_waits(now)
+
+    def _report(self, reported: Reported, now: int) -> Refusal | None:
+        backstage = self._parts.the_backstage()
+        refusal, reply = backstage.reports.report(reported, backstage.find(reported), now)
+        if reply is not None:
+            self._replies.append(reply)
+            self._something_waits(now)
+        return refusal
+
+    def _something_waits(self, now: int) -> None:
+        if self._untold_since is None:
+            self._untold_since = now
+
     def _like(self, liked: Liked, now: int) -> Answer | None:
         hearts = self._parts.hearts or self._parts.the_hearts()
         control, desk, person = self._control, self._parts.desk, liked.person
@@ -358,39 +415,24 @@ class Room:
         if command.name == "ensure" and not self._fresh:
             return Done(control.tell())
         began_at = control.last_began_at
+        change = CHANGES.get(command.name)
         try:
-            value = self._carry_out(command, now, nothing_to_do=command.name == "ensure" and not makes)
+            if change is None:
+                value, makes = carry_out(self._parts, control, command, self.epoch, now)
+            else:
+                if command.name != "ensure" or makes:
+                    change(control, command.args, now)
+                value = control.tell()
         except InvalidChange as wrong:
             return wrong.refusal
         if control.last_began_at != began_at:
             self._hold_back(now)
-        self._parts.follow(command)
+        self._parts.follow(command, now)
+        if (act := act_of(command, now)) is not None:
+            self._acts.append(act)
         self._replies.append((command.origin, command.cid, Done(value, makes)))
-        if self._untold_since is None:
-            self._untold_since = now
+        self._something_waits(now)
         return None
-
-    def _carry_out(self, command: Command, now: int, *, nothing_to_do: bool) -> Json:
-        change = CHANGES.get(command.name)
-        if change is None:
-            return self._parts.the_desk().carry_out(command, self.epoch, now)
-        if not nothing_to_do:
-            change(self._control, command.args, now)
-        return self._control.tell()
-
-    def _answer(self, ask: Ask, now: int) -> Answer:
-        if ask.what == "room":
-            return Done(self._control.tell())
-        if ask.what == "held":
-            chat = self._parts.chat
-            return Done({"data": [] if chat is None else chat.held(), "next_cursor": None})
-        if ask.what == "facts":
-            users = ask.args.get("users")
-            if not isinstance(users, list | tuple) or len(users) > FACTS_USERS_MAX:
-                return Refusal("invalid", f"A list of at most {FACTS_USERS_MAX} users.", field="users")
-            return Done({"at": now, "users": self._parts.facts(map(str, users), now)})
-        desk = self._parts.desk
-        return answer(ask, NO_SANCTIONS if desk is None else desk.sanctions, now)
 
     def _pass_time(self, now: int) -> None:
         control = self._control

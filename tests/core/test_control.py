@@ -52,6 +52,7 @@ def test_a_room_is_made_by_its_first_put() -> None:
         "hosts": hosts,
         "status": "scheduled",
         "broadcast": "",
+        "test": False,
         "starts_at": None,
         "started_at": None,
         "ended_at": None,

@@ -57,7 +57,13 @@ def test_a_muted_user_is_told_and_so_is_staff() -> None:
     entry = {"user": "ann", "until": 61_000, "reason": "spam", "by": "mod", "at": 1000}
     assert room.answer("mute") == Done(entry)
     assert room.notices == [("ann", Notice("epoch001-e1", "muted", 1000, {"until": 61_000, "reason": "spam"}))]
-    assert ask(room, "me", person("ann")) == {"muted": True, "muted_until": 61_000, "banned": False, "banned_until": None}
+    assert ask(room, "me", person("ann")) == {
+        "muted": True,
+        "muted_until": 61_000,
+        "banned": False,
+        "banned_until": None,
+        "votes": [],
+    }
     assert ask(room, "mutes") == {"data": [entry], "next_cursor": None}
     assert room.feed(2000, said("ann", "hi")) == [Refusal("muted", retry_after_ms=59_000)]
     room.feed(3000, told("unmute", user="ann"))
@@ -74,7 +80,13 @@ def test_a_ban_for_ever() -> None:
     room.feed(1000, told("ban", user="bob", reason="abuse"))
     assert room.notices[-1] == ("bob", Notice("epoch001-e1", "banned", 1000, {"until": None, "reason": "abuse"}))
     room.run(10**10)
-    assert ask(room, "me", person("bob")) == {"muted": False, "muted_until": None, "banned": True, "banned_until": None}
+    assert ask(room, "me", person("bob")) == {
+        "muted": False,
+        "muted_until": None,
+        "banned": True,
+        "banned_until": None,
+        "votes": [],
+    }
     assert [b["user"] for b in ask(room, "bans")["data"]] == ["bob"]
     assert room.feed(10**10, said("bob", "hi")) == [Refusal("muted", retry_after_ms=3_600_000)]
     room.feed(10**10, told("unban", user="bob"))

@@ -224,7 +224,7 @@ def test_money_buys_no_way_around_the_rules() -> None:
     room.feed(2000, *(gave(i + 1, user, tier=2, text=text) for i, (user, text) in enumerate(texts)))
     assert [c.text for c in room.comments] == ["****"]
     assert {c.u.id: c.n for c in room.combos} == {"m": 1, "ann": 4}
-    assert [(c.text, c.late) for c in room.room._parts.the_chat("e", 0).held()] == [("scam", True)]
+    assert [(c.text, c.late) for c in room.room._parts.the_chat("e", 0).held] == [("scam", True)]
     room.feed(3000, gave(8, "bob"))
     room.feed(3010, gave(9, "ann", tier=2, text="too late"), told("redact", users=["ann"]))
     room.run(9000)

@@ -1,0 +1,162 @@
+"""The shelf: products that a host shows, one of them on air, and how often viewers tapped on each.
+
+Products stand in the public state as they are. Taps are clamped per user like likes and counted for the broadcast; staff and the
+records see the figures, viewers do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from livecast.core import commands as c
+from livecast.core.control import Control
+from livecast.core.errors import InvalidChange, Refusal
+from livecast.core.events import Json, Tapped
+from livecast.core.kept import Kept
+from livecast.core.limits import Taps
+from livecast.core.patch import merge
+from livecast.core.rules import Policy, RoomRules
+from livecast.core.text import clean
+
+PRODUCTS_MAX: Final = 200
+"""Products on one shelf: everybody downloads them on joining, some 60 KB at this number."""
+NOT_FOUND: Final = Refusal("not_found", "There is no such product on the shelf.")
+
+
+class Shelf:
+    """The taps on one room's products. The products themselves are part of the state, in `Control`."""
+
+    __slots__ = ("_kept", "_limit", "_taps")
+
+    def __init__(self, rules: RoomRules, policy: Policy) -> None:
+        self._limit = Taps(policy.like_max_per_s, rules.like_burst)
+        self._taps: dict[str, int] = {}
+        self._kept = Kept()
+
+    # --- Feed ---------------------------------------------------------------------------------------------------------
+    def tap(self, tapped: Tapped, control: Control, now: int) -> bool:
+        """Count taps on a product that is there, while the broadcast is live; whether any counted."""
+        if not control.live or tapped.target not in control.overlay.get("products", {}):
+            return False
+        counted = self._limit.take(tapped.person.id, tapped.n, now)
+        if counted:
+            self._taps[tapped.target] = total = self._taps.get(tapped.target, 0) + counted
+            self._kept.put(tapped.target, total)
+        return bool(counted)
+
+    def policy_changed(self, policy: Policy) -> None:
+        """Another rate from now on."""
+        self._limit.change(policy.like_max_per_s)
+
+    def removed(self, product: str) -> None:
+        """A product left the shelf, and its taps with it."""
+        if self._taps.pop(product, None) is not None:
+            self._kept.drop(product)
+
+    def new_broadcast(self) -> None:
+        """Taps are counted from zero."""
+        self._taps = {}
+        self._kept.clear()
+
+    # --- Ask ----------------------------------------------------------------------------------------------------------
+    @property
+    def taps(self) -> dict[str, int]:
+        """Product -> taps in this broadcast."""
+        return self._taps
+
+    def drain_private(self) -> dict[str, Json]:
+        """The patch for the next commit."""
+        taps = self._kept.drain()
+        return {"taps": taps} if taps else {}
+
+    def private(self) -> dict[str, Json]:
+        """What the next owner needs, as of the last commit."""
+        return {"taps": dict(self._kept.told)} if self._kept.told else {}
+
+    def restore(self, taps: dict[str, int]) -> None:
+        """Go on where a former owner stopped."""
+        self._taps = dict(taps)
+        self._kept = Kept(taps)
+
+
+def put_product(control: Control, args: c.PutProduct) -> tuple[Json, bool]:
+    """Put a product on the shelf, or replace it: (the product, whether it is new)."""
+    products = _products(control)
+    title = clean(args.title)
+    if not title:
+        raise InvalidChange(Refusal("invalid", "Nothing is left of this text.", field="title"))
+    new = args.id not in products
+    if new and len(products) >= PRODUCTS_MAX:
+        raise InvalidChange(Refusal("conflict", f"At most {PRODUCTS_MAX} products on one shelf."))
+    order = args.order if args.order is not None else products.get(args.id, {}).get("order", _next_order(products))
+    given = msgspec.to_builtins(args)
+    named = ("price", "list_price", "image", "url", "sku")
+    told = {
+        "title": title,
+        **{name: given[name] for name in named if given[name] is not None},
+        "status": args.status,
+        "order": order,
+    }
+    control.show("products", {**products, args.id: told})
+    return {"id": args.id, **told}, new
+
+
+def patch_product(control: Control, args: c.PatchProduct) -> Json:
+    """Merge into a product (RFC 7396)."""
+    products = _products(control)
+    if args.id not in products:
+        raise InvalidChange(NOT_FOUND)
+    merged = merge({"id": args.id, **products[args.id]}, {name: value for name, value in args.patch.items() if name != "id"})
+    try:
+        wanted = msgspec.convert(merged, c.PutProduct)
+    except msgspec.ValidationError as wrong:
+        detail, _, path = str(wrong).partition(" - at `$.")
+        raise InvalidChange(Refusal("invalid", detail.replace("`", ""), field=path.rstrip("`") or None)) from None
+    return put_product(control, wanted)[0]
+
+
+def delete_product(control: Control, args: c.DeleteProduct) -> Json:
+    """Take a product off the shelf, and off the air."""
+    products = _products(control)
+    if args.id not in products:
+        raise InvalidChange(NOT_FOUND)
+    control.show("products", {name: product for name, product in products.items() if name != args.id})
+    if control.overlay.get("on_air") == args.id:
+        control.show("on_air", None)
+    return {"id": args.id, **products[args.id]}
+
+
+def put_on_air(control: Control, args: c.OnAir) -> Json:
+    """Show one product's card, or none."""
+    if args.product is not None and args.product not in _products(control):
+        raise InvalidChange(NOT_FOUND)
+    control.show("on_air", args.product)
+    product = _products(control).get(args.product or "")
+    return {"on_air": args.product, "product": None if product is None else {"id": args.product, **product}}
+
+
+def listed(control: Control, taps: dict[str, int]) -> list[Json]:
+    """The products in the order in which they are shown, with their taps."""
+    told = [{"id": name, **product, "taps": taps.get(name, 0)} for name, product in _products(control).items()]
+    return sorted(told, key=lambda product: (product["order"], product["id"]))
+
+
+def _products(control: Control) -> dict[str, Json]:
+    products: dict[str, Json] = control.overlay.get("products", {})
+    return products
+
+
+def _next_order(products: dict[str, Json]) -> int:
+    return max((product["order"] for product in products.values()), default=0) + 1
+
+
+SHELVED: Final[dict[str, Callable[[Control, Any], tuple[Json, bool]]]] = {
+    "put_product": put_product,
+    "patch_product": lambda control, args: (patch_product(control, args), False),
+    "delete_product": lambda control, args: (delete_product(control, args), False),
+    "on_air": lambda control, args: (put_on_air(control, args), False),
+}
+"""The commands about products."""
