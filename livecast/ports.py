@@ -343,3 +343,39 @@ class Clock(Protocol):
 
     def __call__(self) -> int:
         """Unix ms."""
+class Archived(Struct, frozen=True):
+    """A batch of `rows` is in the archive, made of `records` of rooms and `entries` of ledgers, the oldest `behind_ms` old.
+
+    `lost`: records that were gone before they could be read.
+    """
+
+    rows: int
+    records: int
+    entries: int
+    behind_ms: int
+    took_ms: int
+    lost: int = 0
+
+
+class WebhookTried(Struct, frozen=True):
+    """A delivery was tried (`outcome`: `delivered`, `retry`, `dead`), and how old it was when it arrived, if it did."""
+
+    outcome: str
+    took_ms: int
+    lag_ms: int | None
+
+
+class WebhooksCounted(Struct, frozen=True):
+    """What of webhooks lies in the store, the age of the oldest delivery that waits, and requests of this process under way."""
+
+    endpoints: int
+    disabled: int
+    pending: int
+    oldest_ms: int
+    dead: int
+    in_flight: int
+
+
+    | Archived
+    | WebhookTried
+    | WebhooksCounted

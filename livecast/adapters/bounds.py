@@ -15,3 +15,6 @@ UPLOAD_KEEP_MS = 3600 * 1000
 """How long an upload of codes waits for its next lines. A million lines take a minute; a merchant's pause is not an hour."""
 UPLOAD_REPEATED_SHOWN_MAX = 100
 """Numbers of repeated lines that are told. Whoever has more has uploaded the wrong file."""
+
+WEBHOOK_ONCE_MS = 40 * 86_400_000
+"""How long it is remembered that a thing was told which is told once. Rooms are looked at again for what began within 30 days."""

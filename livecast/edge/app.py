@@ -17,7 +17,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from livecast import __version__
-from livecast.edge.api import chat, claims, drops, gifts, messages, moderation, orders, rooms, tokens, wallets
+from livecast.edge.api import chat, claims, drops, gifts, messages, moderation, orders, rooms, tokens, wallets, webhooks
 from livecast.edge.api.docs import page
 from livecast.edge.api.openapi import STREAMS_AND_FILES, document
 from livecast.edge.bodies import BODY_BYTES_MAX
@@ -47,6 +47,7 @@ ROUTES: Final = (
     *wallets.ROUTES,
 )
 
+    *webhooks.ROUTES,
 #: A request id that we take over from a caller or proxy; any other is replaced by our own.
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 #: The description page has one style sheet of its own and nothing else.

@@ -29,6 +29,7 @@ from livecast.edge.presence import Reports
 from livecast.edge.pulse import Pulse
 from livecast.edge.rules import EdgeRules
 from livecast.edge.views import NODE, Views
+from livecast.edge.webhooks import WebhookDesk
 from livecast.edge.websocket import ViewerSocket
 from livecast.ports import Bus, Clock, Observer, Refused, RoomLog, Trouble
 from livecast.wire.messages import Ack, Bye, ClaimAck, ClaimMessage, ClientMessage, GiftMessage
@@ -81,6 +82,8 @@ class Node:
         self.mailbox = Mailbox(self)
         self.money: Money | None = None
         """Claims, gifts and wallets; the composition root puts it here where there is a ledger."""
+        self.webhooks: WebhookDesk | None = None
+        """Where webhooks are kept; put here by the composition root where there is a ledger."""
         # What the sweep looks at:
         self.pulse = Pulse(self.rules)
         self.reports = Reports(self)

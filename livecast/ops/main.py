@@ -27,6 +27,8 @@ from livecast.adapters.redis_ledger_calls import LedgerServer
 from livecast.adapters.redis_log import RedisRoomLog
 from livecast.adapters.redis_revoked import RedisRevokedKeys
 from livecast.adapters.redis_server import RedisServer
+from livecast.adapters.redis_webhooks import RedisWebhooks
+from livecast.adapters.webhook_http import HttpSender
 from livecast.core.gifts import catalogue_rev
 from livecast.core.money import SpendLimits
 from livecast.edge.app import build_app
@@ -39,6 +41,7 @@ from livecast.edge.keys import KeyRing
 from livecast.edge.money import Money, MoneyRules
 from livecast.edge.node import Node
 from livecast.edge.receipts import KEY_FILE, BadReceiptKey, Receipts, kept_key
+from livecast.edge.webhooks import WebhookDesk
 from livecast.ops import logs
 from livecast.ops.check import without_password
 from livecast.ops.embedded import EmbeddedStoreError, EmbeddedValkey
@@ -58,6 +61,7 @@ from livecast.ops.valkey_binary import NoValkeyError
 from livecast.ports import Observer, RoomsHeld, StoreError, Trouble
 from livecast.shard.shards import Shards
 from livecast.shard.treasury import Treasury
+from livecast.shard.webhooks import WebhookOffice
 
 #: What runs beside a node for as long as it does, given its address.
 Beside: TypeAlias = Callable[[str], Coroutine[Any, Any, None]]
@@ -129,6 +133,13 @@ async def _start(settings: Settings, stack: AsyncExitStack, listeners: list[sock
     jwks = Jwks(settings.auth.jwks_url, clock, observer) if settings.auth.jwks_url else None
     keys = KeyRing(settings.auth.api_keys)
     node = Node(
+    webhooks = RedisWebhooks(money_server, settings.webhooks)
+    sender = HttpSender(timeout_s=settings.webhooks.timeout_s, inside=settings.dev)
+    _later(stack, observer, sender.close, CLOSE_STORE_S)
+    office = WebhookOffice(
+        webhooks=webhooks, sender=sender, ledger=ledger, log=log, clock=clock, observer=observer, rules=settings.webhooks
+    )
+    treasury.tell(office.feed)
         id=secrets.token_hex(8),
         clock=clock,
         bus=bus,
@@ -144,6 +155,8 @@ async def _start(settings: Settings, stack: AsyncExitStack, listeners: list[sock
     def metrics() -> bytes:
         prometheus.observe(RoomsHeld(shards.owned, shards.active, len(node.views.hubs()), node.views.bytes))
         return prometheus.exposition()
+    node.webhooks = WebhookDesk(webhooks, office.dispatcher.kick, settings.webhooks, inside=settings.dev)
+
 
     app = build_app(node, idempotency=RedisIdempotency(server), metrics=MetricsPage(metrics, open_to_all=settings.dev))
     http = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_HTTP_S / 4)  # it takes twice as long at worst

@@ -39,6 +39,8 @@ from livecast.ports import (
     RoomsHeld,
     Served,
     Trouble,
+    WebhooksCounted,
+    WebhookTried,
 )
 
 VERDICTS: Final = frozenset({"shown", "merged", "sampled", "held", "counted", "ok", "reported", *CODES})
@@ -54,6 +56,8 @@ REFUSALS: Final = frozenset({*CODES, "400", "403", "404", "408", "426", "431", "
 METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 #: From a prompt tick to one that is five stretched ticks late.
 SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+#: How old a webhook is when it arrives: from at once to three days.
+AGES: Final = (0.1, 0.5, 1.0, 5.0, 30.0, 300.0, 3_600.0, 28_800.0, 86_400.0, 259_200.0)
 EVENTS: Final = (0, 1, 10, 100, 1_000, 10_000, 20_000)
 #: Combinations of labels that are kept at hand per metric: more than there are, as all labels are bounded.
 LABELS_MAX: Final = 4_096
@@ -127,6 +131,13 @@ class PrometheusObserver:
         self._entries = counter("ledger_entries_total", "Entries that owners of shards have read of their ledgers.")
         self._pending = gauge("gifts_pending", "Gifts debited or reversed and not yet done on the other side.")
         self._pending_age = gauge("gifts_pending_seconds", "Age of the oldest of them.")
+        self._webhooks = of(counter("webhook_tries_total", "Deliveries of webhooks tried: delivered, retry, dead.", "outcome"))
+        self._webhook_took = histogram("webhook_seconds", "Time of one try to deliver a webhook.")
+        self._webhook_lag = histogram("webhook_lag_seconds", "Age of a delivery when it arrived, retries included.", AGES)
+        self._webhooks_held = of(
+            gauge("webhooks", "Webhooks by what they are: endpoints, disabled, pending, dead, in_flight.", "what")
+        )
+        self._webhook_oldest = gauge("webhook_oldest_seconds", "Age of the oldest delivery that waits.")
         self._lag = histogram("loop_lag_seconds", "How much later than asked the event loop woke a timer.")
         self._troubles = of(counter("troubles_total", "What an operator should know; the log says what.", "level"))
         self._take: dict[type, Callable[[Any], None]] = {
@@ -140,6 +151,8 @@ class PrometheusObserver:
             ClaimsDecided: self._claimed,
             GiftDecided: self._given,
             LedgerFollowed: self._followed,
+            WebhookTried: self._webhook_tried,
+            WebhooksCounted: self._webhooks_counted,
             LoopLag: lambda fact: self._lag.observe(fact.ms / 1000),
             Trouble: lambda fact: self._troubles(fact.level).inc(),
         }
@@ -194,6 +207,17 @@ class PrometheusObserver:
         self._entries.inc(fact.entries)
         self._pending.set(fact.pending)
         self._pending_age.set(fact.pending_ms / 1000)
+
+    def _webhook_tried(self, fact: WebhookTried) -> None:
+        self._webhooks(fact.outcome).inc()
+        self._webhook_took.observe(fact.took_ms / 1000)
+        if fact.lag_ms is not None:
+            self._webhook_lag.observe(fact.lag_ms / 1000)
+
+    def _webhooks_counted(self, fact: WebhooksCounted) -> None:
+        for what in ("endpoints", "disabled", "pending", "dead", "in_flight"):
+            self._webhooks_held(what).set(getattr(fact, what))
+        self._webhook_oldest.set(fact.oldest_ms / 1000)
 
     def _held(self, fact: RoomsHeld) -> None:
         self._rooms("owned").set(fact.owned)

@@ -31,6 +31,7 @@ ABOUT: Final = {
     "ledger": "The store of the money: wallets, gifts, drops and what was granted of them; and how fast people may claim.",
     "room": "What a new room starts with, and the bounds of every room. Keys marked P can be changed per room while it is live.",
     "gifts": "What can be sent, and how much of it.",
+    "webhooks": "How events are kept and delivered to those who asked to be told.",
     "log": "What is written to standard error.",
 }
 

@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from livecast.core.rules import Policy, RoomRules
+from livecast.core.webhooks import WebhookRules
 from livecast.edge.keys import SCOPES, ApiKey
 from livecast.edge.receipts import BadReceiptKey, Receipts
 from livecast.edge.rules import EdgeRules
@@ -38,6 +39,7 @@ class Settings(Struct, frozen=True):
     ledger: Ledger
     room: RoomRules
     gifts: Gifts
+    webhooks: WebhookRules
     log: Log
     origins: dict[Path2, str]
     advice: tuple[str, ...] = ()
@@ -58,6 +60,7 @@ SECTIONS: Final[dict[str, tuple[type[Struct], ...]]] = {
     "ledger": (Ledger,),
     "room": (Policy, RoomRules),
     "gifts": (Gifts,),
+    "webhooks": (WebhookRules,),
     "log": (Log,),
 }
 
@@ -100,6 +103,7 @@ def load(
         ledger=_group(Ledger, values, "ledger"),
         room=_group(RoomRules, values, "room", policy=_group(Policy, values, "room")),
         gifts=_group(Gifts, values, "gifts"),
+        webhooks=_group(WebhookRules, values, "webhooks"),
         log=_group(Log, values, "log"),
         origins={path: given.origin for path, given in layer.items()},
     )

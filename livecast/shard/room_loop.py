@@ -92,6 +92,9 @@ class RoomLoop:
         "_ended",
         "_inbox",
         "_journal",
+    def say(self, room: str, summary: bytes) -> None:
+        """What it says of itself (its line in `RoomLog.rooms`) is committed."""
+
         "_over",
         "_receiving",
         "_regain",
@@ -235,6 +238,7 @@ class RoomLoop:
         if self._inbox and not self._receiving:
             self._receiving = True
             asyncio.get_running_loop().call_soon(self._receive)
+            self._say(commit)
         self._arm(self._around.clock())
 
     async def _regained(self, room: Room, flush: Flush, why: Exception) -> bool:
@@ -283,8 +287,13 @@ class RoomLoop:
                 await self._begin_epoch(room, room.epoch)
             elif (created := self._create()) is not None:
                 room = created
+        self._say(commit)
             else:
                 self._task = None
+    def _say(self, commit: Commit) -> None:
+        if self._around.watch is not None and commit.summary is not None:
+            self._around.watch.say(self.name, commit.summary)
+
                 self._vanish()
                 return
         except (Fenced, OutOfOrder) as e:

@@ -10,6 +10,7 @@ from livecast.shard.drop_clock import DropClock
 from livecast.shard.gift_sweeper import GiftSweeper
 from livecast.shard.ledger_feed import LedgerFeed
 from livecast.shard.shards import Shards
+from livecast.shard.webhook_feed import WebhookFeed
 
 START_S: Final = 2.0
 """How long a start waits for the ledger to say where it stands."""
@@ -28,7 +29,13 @@ class Treasury:
         )
         self._feed.listeners += [self._clock.hear, self._sweeper.hear]
         self._feed.on_drop.append(self._clock.look_at)
+        self._webhooks: WebhookFeed | None = None
         shards.watch(self, catalogue_rev)
+
+    def tell(self, webhooks: WebhookFeed) -> None:
+        """Have events for webhooks made of what the ledger and the rooms say."""
+        self._webhooks = webhooks
+        self._feed.listeners.append(webhooks.hear)
 
     async def start(self) -> None:
         """Begin, before anybody can reach the rooms. A ledger that does not answer is waited for in the background."""
@@ -53,6 +60,11 @@ class Treasury:
     def asleep(self, room: str) -> None:
         """A room is out of memory."""
         self._feed.asleep(room)
+
+    def say(self, room: str, summary: bytes) -> None:
+        """A room says something of itself."""
+        if self._webhooks is not None:
+            self._webhooks.say(room, summary)
 
     def ended(self, room: str) -> None:
         """A room's broadcast is over."""

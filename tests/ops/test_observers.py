@@ -24,6 +24,8 @@ from livecast.ports import (
     RoomsHeld,
     Served,
     Trouble,
+    WebhooksCounted,
+    WebhookTried,
 )
 
 FACTS: list[Fact] = [
@@ -41,6 +43,9 @@ FACTS: list[Fact] = [
     GiftDecided("sent", 4),
     GiftDecided("insufficient_funds", 3),
     LedgerFollowed(40, 2, 1500),
+    WebhookTried("retry", 10_000, None),
+    WebhookTried("delivered", 20, 11_000),
+    WebhooksCounted(3, 1, 40, 9_000, 2, 5),
     Trouble("the log does not answer", "rooms", "look at the store"),
 ]
 
@@ -84,6 +89,10 @@ def test_facts_add_up(told: PrometheusObserver) -> None:
         "livecast_ledger_seconds_count": 3,
         "livecast_ledger_entries_total": 40,
         "livecast_gifts_pending_seconds": 1.5,
+        "livecast_webhook_tries_total|retry": 1,
+        "livecast_webhook_lag_seconds_sum": 11,
+        "livecast_webhooks|pending": 40,
+        "livecast_webhook_oldest_seconds": 9,
         "livecast_flush_lateness_seconds_count": 2,
         "livecast_flush_lateness_seconds_sum": 0.013,
         "livecast_commit_seconds_sum": 0.005,

@@ -33,6 +33,8 @@ PATH_PARTS: Final[dict[str, tuple[str, str]]] = {
 #: Refusals that a route can give, beyond those of its own rules.
 _ALWAYS: Final = (500, 503)
 
+    "webhook": ("A webhook's id.", r"^[^/]{1,64}$"),
+    "delivery": ("A delivery's id.", r"^[^/]{1,64}$"),
 
 class Free(Struct, frozen=True):
     """A call outside the table of routes, for the description only: streams, files and health."""

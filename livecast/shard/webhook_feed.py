@@ -1,0 +1,264 @@
+"""Events made from the ledgers and the rooms of this process, and kept: at least once, whatever dies in between.
+
+A shard's events follow from its ledger's entries, read on from a stored cursor. Events and cursor are written in one step, so
+that nothing is skipped and nothing told twice, also if two processes take the shard for theirs. Rooms have no such stream: what
+one says of itself when it commits is told, and after a start what all of them say; each is told once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any, Final
+
+from livecast.core.bookkeeping import BookEntry
+from livecast.core.codes import code_key
+from livecast.core.drops import read_about
+from livecast.core.patch import merge
+from livecast.core.placement import SHARDS, shard_of
+from livecast.core.webhook_events import (
+    DropAbout,
+    Place,
+    RoomAbout,
+    asks_about,
+    drafts_of,
+    drafts_of_room,
+    groups,
+    is_told,
+)
+from livecast.core.webhooks import Draft
+from livecast.ledger import Ledger
+from livecast.ports import Clock, Observer, RoomLog, StoreError, Trouble
+from livecast.shard.ledger_feed import room_of
+from livecast.webhooks import ROOMS, Webhooks
+from livecast.wire import records
+
+READ_MAX: Final = 500
+"""Entries read at once."""
+GATHER_S: Final = 0.05
+"""Entries that come within this are told together: claims of a rush in batches, and fewer writes to the store."""
+RETRY_S: Final = 1.0
+"""A store that does not answer is asked again after so long."""
+LOOK_S: Final = 120.0
+"""How often all shards are looked at, spread over that time, in case an entry was not heard of."""
+KNOWN_MAX: Final = 20_000
+"""Rooms of which it is remembered what they said last, some 300 bytes each; of another one it is read."""
+DROPS_MAX: Final = 2_000
+"""Drops of which it is remembered what events say of them."""
+ROOMS_PAGE: Final = 200
+RECENT_MS: Final = 30 * 86_400_000
+"""After a start rooms are looked at whose broadcast began within this; of older ones all was told or is told no more."""
+
+
+class WebhookFeed:
+    """Keeps the events of this process's shards. `kick`: there are new deliveries."""
+
+    def __init__(
+        self, *, webhooks: Webhooks, ledger: Ledger, log: RoomLog, clock: Clock, observer: Observer, kick: Callable[[], None]
+    ) -> None:
+        self._webhooks = webhooks
+        self._ledger = ledger
+        self._log = log
+        self._clock = clock
+        self._observer = observer
+        self._kick = kick
+        self._shards: tuple[int, ...] = ()
+        self._cursors: dict[int, int] = {}
+        self._dirty: set[int] = set()
+        self._said: list[tuple[dict[str, Any], dict[str, Any] | None, int]] = []
+        """What rooms said of themselves and nobody was told yet: now, before, when."""
+        self._ring = asyncio.Event()
+        self._known: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        self._drops: OrderedDict[tuple[str, str], DropAbout] = OrderedDict()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # --- Feed ---------------------------------------------------------------------------------------------------------
+    def start(self, shards: Iterable[int] = range(SHARDS)) -> None:
+        """Begin, with what was not told before this process came."""
+        self._shards = tuple(shards)
+        self._dirty.update(self._shards)
+        self._ring.set()
+        self._spawn(self._run())
+        self._spawn(self._look())
+
+    def stop(self) -> None:
+        """No more. What is not kept yet is found again by whoever comes next."""
+        for task in tuple(self._tasks):
+            task.cancel()
+
+    def hear(self, entry: BookEntry) -> None:
+        """A new entry of a ledger: read on."""
+        if is_told(entry):
+            self._dirty.add(shard_of(room_of(entry.fact)))
+            self._ring.set()
+
+    def say(self, room: str, summary: bytes) -> None:
+        """What a room says of itself, committed."""
+        now_says = {**records.decode_summary(summary), "room": room}
+        before = self._known.get(room)
+        self._know(room, now_says)
+        if before is None or any(before.get(name) != now_says.get(name) for name in ("status", "broadcast")):
+            self._said.append((now_says, before, self._clock()))
+            self._ring.set()
+
+    def _know(self, room: str, says: dict[str, Any]) -> None:
+        self._known[room] = says
+        self._known.move_to_end(room)
+        if len(self._known) > KNOWN_MAX:
+            self._known.popitem(last=False)
+
+    # --- The loop -----------------------------------------------------------------------------------------------------
+    async def _run(self) -> None:
+        await self._begin()
+        await self._look_at_rooms()
+        while True:
+            await self._ring.wait()
+            await asyncio.sleep(GATHER_S)
+            self._ring.clear()
+            try:
+                await self._tell_rooms()
+                while self._dirty:
+                    shard = self._dirty.pop()
+                    try:
+                        await self._read(shard)
+                    except StoreError:
+                        self._dirty.add(shard)
+                        raise
+            except StoreError as fault:
+                advice = f"events wait in the ledger, nothing is lost ({fault})"
+                self._observer.observe(Trouble("events for webhooks cannot be kept", "webhooks", advice))
+                await asyncio.sleep(RETRY_S)
+                self._ring.set()
+
+    async def _begin(self) -> None:
+        """A shard that never told anything begins where its ledger stands; any other goes on."""
+        while True:
+            try:
+                cursors = await self._webhooks.cursors()
+                new = [shard for shard in self._shards if shard not in cursors]
+                stands = await asyncio.gather(*(self._ledger.position(shard) for shard in new))
+                await self._webhooks.begin({status.shard: status.position for status in stands})
+                self._cursors = await self._webhooks.cursors()
+            except StoreError:
+                await asyncio.sleep(RETRY_S)
+            else:
+                return
+
+    async def _look(self) -> None:
+        while True:
+            for shard in self._shards:
+                await asyncio.sleep(LOOK_S / len(self._shards))
+                self._dirty.add(shard)
+                self._ring.set()
+
+    # --- Ledgers ------------------------------------------------------------------------------------------------------
+    async def _read(self, shard: int) -> None:
+        """Tell what is new in a shard's ledger, to its end."""
+        while True:
+            at = self._cursors.get(shard, 0)
+            entries = await self._ledger.read(shard, at, READ_MAX)
+            if not entries:
+                return
+            drafts = await self._drafts(shard, [entry for entry in entries if is_told(entry)])
+            stands = await self._webhooks.append(shard, at, entries[-1].position, drafts, self._clock())
+            self._cursors[shard] = stands
+            if drafts:
+                self._kick()
+            if len(entries) < READ_MAX and stands == entries[-1].position:
+                return
+
+    async def _drafts(self, shard: int, entries: Sequence[BookEntry]) -> list[Draft]:
+        drafts: list[Draft] = []
+        for room, group in groups(entries, room_of):
+            place = Place(shard, room, await self._about_room(room))
+            asked = asks_about(group[0])
+            drop = await self._about_drop(room, asked) if asked is not None else None
+            try:
+                drafts += drafts_of(place, group, drop)
+            except Exception as fault:  # noqa: BLE001 - an entry that cannot be told must not silence all behind it
+                self._fault("an entry could not be told by webhook", f"shard {shard} at {group[0].position}", fault)
+        return drafts
+
+    async def _about_room(self, room: str) -> RoomAbout:
+        if (known := self._known.get(room)) is None:
+            known = await self._summary(room)
+            self._know(room, known)
+        return RoomAbout(known["merchant"], known["broadcast"])
+
+    async def _summary(self, room: str) -> dict[str, Any]:
+        """What a room that has said nothing yet says of itself, as its owner would."""
+        stored = await self._log.read(room)
+        if stored is None:
+            return {"room": room, "merchant": "", "broadcast": "", "status": "", "title": ""}
+        snapshot = records.decode_snapshot(stored.snapshot)
+        state, private = snapshot.state, snapshot.private
+        for entry in stored.entries:
+            if entry.number <= stored.snapshot_number:
+                continue
+            frame = records.decode_frame(entry.frame) if entry.frame is not None else None
+            state = merge(state, frame.state) if frame is not None and frame.state else state
+            private = merge(private, records.decode_private(entry.private)) if entry.private is not None else private
+        said = {name: state.get(name) or "" for name in ("broadcast", "status", "title")}
+        began = {"started_at": state["started_at"]} if state.get("started_at") else {}
+        return {"room": room, "merchant": private.get("merchant", ""), **said, **began}
+
+    async def _about_drop(self, room: str, id_: str) -> DropAbout:
+        """What cannot change any more once units of it are granted."""
+        if (known := self._drops.get((room, id_))) is not None:
+            return known
+        drop = await self._ledger.drop(room, id_)
+        if drop is None:
+            return DropAbout(test=False, title="", sku="")
+        secret = await self._ledger.secret(room, id_) if drop.terms.codes == "generated" else None
+        about = read_about(drop)
+        known = DropAbout(drop.terms.test, about.title, about.sku, code_key(secret) if secret else b"")
+        self._drops[room, id_] = known
+        if len(self._drops) > DROPS_MAX:
+            self._drops.popitem(last=False)
+        return known
+
+    # --- Rooms --------------------------------------------------------------------------------------------------------
+    async def _tell_rooms(self) -> None:
+        while self._said:
+            said = self._said[:ROOMS_PAGE]
+            drafts = [draft for now_says, before, at in said for draft in drafts_of_room(now_says, before, at)]
+            if drafts:
+                await self._webhooks.append(ROOMS, 0, 0, drafts, self._clock())
+                self._kick()
+            del self._said[: len(said)]
+
+    async def _look_at_rooms(self) -> None:
+        """After a start: a broadcast may have begun or ended and nobody was told."""
+        after, now = "", self._clock()
+        while True:
+            try:
+                page = await self._log.rooms(after, ROOMS_PAGE)
+            except StoreError:
+                await asyncio.sleep(RETRY_S)
+                continue
+            for room, summary in page:
+                says = {**records.decode_summary(summary), "room": room}
+                if shard_of(room) in self._shards and now - says.get("started_at", 0) < RECENT_MS:
+                    self._said.append((says, None, now))
+                    self._known.setdefault(room, says)
+            if len(page) < ROOMS_PAGE:
+                self._ring.set()
+                return
+            after = page[-1][0]
+
+    # --- Tasks --------------------------------------------------------------------------------------------------------
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            self._fault("telling events by webhook failed", "webhooks", fault)
+
+    def _fault(self, what: str, about: str, fault: BaseException) -> None:
+        where = "".join(traceback.format_exception(fault))
+        self._observer.observe(Trouble(what, about, f"please report this:\n{where}", "error"))

@@ -1,0 +1,44 @@
+"""Webhooks as one: events kept, deliveries sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from livecast.core.webhooks import WebhookRules
+from livecast.ledger import Ledger
+from livecast.ports import Clock, Observer, RoomLog
+from livecast.shard.webhook_dispatcher import WebhookDispatcher
+from livecast.shard.webhook_feed import WebhookFeed
+from livecast.webhooks import Sender, Webhooks
+
+
+class WebhookOffice:
+    """What a process does about webhooks: `feed` makes events of what its shards say, `dispatcher` delivers for everybody."""
+
+    def __init__(
+        self,
+        *,
+        webhooks: Webhooks,
+        sender: Sender,
+        ledger: Ledger,
+        log: RoomLog,
+        clock: Clock,
+        observer: Observer,
+        rules: WebhookRules,
+        chance: Callable[[], float] | None = None,
+    ) -> None:
+        more = {} if chance is None else {"chance": chance}
+        self.dispatcher = WebhookDispatcher(webhooks=webhooks, sender=sender, clock=clock, observer=observer, rules=rules, **more)
+        self.feed = WebhookFeed(
+            webhooks=webhooks, ledger=ledger, log=log, clock=clock, observer=observer, kick=self.dispatcher.kick
+        )
+
+    def start(self) -> None:
+        """Begin, with what a former process left."""
+        self.feed.start()
+        self.dispatcher.start()
+
+    def stop(self) -> None:
+        """No more. What is under way is found again by whoever comes next."""
+        self.feed.stop()
+        self.dispatcher.stop()
