@@ -111,7 +111,9 @@ async def _serve(settings: Settings, beside: Beside | None) -> None:
         await stop.wait()
 
 
-async def _start(settings: Settings, stack: AsyncExitStack, listeners: list[socket.socket]) -> None:
+async def _start(  # noqa: PLR0915 - which parts there are, in the order in which they start
+    settings: Settings, stack: AsyncExitStack, listeners: list[socket.socket]
+) -> None:
     """Start everything, from the store to the door. Raises `StartFailed`."""
     clock = steady_clock()
     prometheus = PrometheusObserver()
@@ -123,16 +125,14 @@ async def _start(settings: Settings, stack: AsyncExitStack, listeners: list[sock
     _later(stack, observer, log.close, CLOSE_STORE_S)
     _later(stack, observer, bus.close, CLOSE_STORE_S)
 
-    ledger = await _ledger(settings, stack, observer)
+    money_server = await _ledger(settings, stack, observer)
+    ledger = RedisLedger(money_server, opening=DEV_COINS if settings.dev else 0)
     _later(stack, observer, ledger.close, CLOSE_STORE_S)
 
     shards = Shards(bus=bus, log=log, clock=clock, rules=settings.room, observer=observer)
     treasury = Treasury(
         ledger=ledger, shards=shards, bus=bus, clock=clock, observer=observer, catalogue_rev=catalogue_rev(settings.gifts.catalogue)
     )
-    jwks = Jwks(settings.auth.jwks_url, clock, observer) if settings.auth.jwks_url else None
-    keys = KeyRing(settings.auth.api_keys)
-    node = Node(
     webhooks = RedisWebhooks(money_server, settings.webhooks)
     sender = HttpSender(timeout_s=settings.webhooks.timeout_s, inside=settings.dev)
     _later(stack, observer, sender.close, CLOSE_STORE_S)
@@ -140,6 +140,9 @@ async def _start(settings: Settings, stack: AsyncExitStack, listeners: list[sock
         webhooks=webhooks, sender=sender, ledger=ledger, log=log, clock=clock, observer=observer, rules=settings.webhooks
     )
     treasury.tell(office.feed)
+    jwks = Jwks(settings.auth.jwks_url, clock, observer) if settings.auth.jwks_url else None
+    keys = KeyRing(settings.auth.api_keys)
+    node = Node(
         id=secrets.token_hex(8),
         clock=clock,
         bus=bus,
@@ -152,11 +155,11 @@ async def _start(settings: Settings, stack: AsyncExitStack, listeners: list[sock
     )
     node.money = Money(node, ledger, _receipts(settings), treasury.ring, _money_rules(settings))
 
+    node.webhooks = WebhookDesk(webhooks, office.dispatcher.kick, settings.webhooks, inside=settings.dev)
+
     def metrics() -> bytes:
         prometheus.observe(RoomsHeld(shards.owned, shards.active, len(node.views.hubs()), node.views.bytes))
         return prometheus.exposition()
-    node.webhooks = WebhookDesk(webhooks, office.dispatcher.kick, settings.webhooks, inside=settings.dev)
-
 
     app = build_app(node, idempotency=RedisIdempotency(server), metrics=MetricsPage(metrics, open_to_all=settings.dev))
     http = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_HTTP_S / 4)  # it takes twice as long at worst
@@ -173,6 +176,8 @@ async def _start(settings: Settings, stack: AsyncExitStack, listeners: list[sock
     _later(stack, observer, shards.drain, DRAIN_ROOMS_S)
     await treasury.start()
     stack.callback(treasury.stop)
+    office.start()
+    stack.callback(office.stop)
 
     revoking.start()
     stack.callback(revoking.stop)
@@ -209,8 +214,8 @@ async def _store(settings: Settings, stack: AsyncExitStack, observer: Observer) 
     return server
 
 
-async def _ledger(settings: Settings, stack: AsyncExitStack, observer: Observer) -> RedisLedger:
-    """The ledger on its server: the configured one, or a Valkey of our own in the data directory.
+async def _ledger(settings: Settings, stack: AsyncExitStack, observer: Observer) -> LedgerServer:
+    """The ledger's server: the configured one, or a Valkey of our own in the data directory.
 
     One that does not answer, or is not durable enough, keeps money closed and nothing else: it is looked at with every new
     connection, and money opens once it is as it should be.
@@ -231,7 +236,7 @@ async def _ledger(settings: Settings, stack: AsyncExitStack, observer: Observer)
         where = without_password(wanted.url) or "the embedded Valkey"
         advice = f"look at [ledger] url and at that server; everything else works meanwhile ({error})"
         observer.observe(Trouble("money is closed: the ledger cannot be used", where, advice, "error"))
-    return RedisLedger(server, opening=DEV_COINS if settings.dev else 0)
+    return server
 
 
 def _receipts(settings: Settings) -> Receipts:
