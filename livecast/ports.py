@@ -306,43 +306,6 @@ class LedgerFollowed(Struct, frozen=True):
     pending_ms: int
 
 
-class Trouble(Struct, frozen=True):
-    """Something an operator should know: what happened, to what, and what to do about it."""
-
-    what: str
-    about: str
-    advice: str
-    level: str = "warning"
-
-
-Fact: TypeAlias = (
-    Flushed
-    | FannedOut
-    | Connected
-    | Disconnected
-    | Refused
-    | Served
-    | RoomsHeld
-    | LoopLag
-    | ClaimsDecided
-    | GiftDecided
-    | LedgerFollowed
-    | Trouble
-)
-
-
-class Observer(Protocol):
-    """Told facts, at most once per batch, never per viewer. Must not block or raise. Prometheus and structlog are observers."""
-
-    def observe(self, fact: Fact) -> None:
-        """Take note."""
-
-
-class Clock(Protocol):
-    """Wall time in Unix ms that never steps: the wall at process start plus a monotonic clock."""
-
-    def __call__(self) -> int:
-        """Unix ms."""
 class Archived(Struct, frozen=True):
     """A batch of `rows` is in the archive, made of `records` of rooms and `entries` of ledgers, the oldest `behind_ms` old.
 
@@ -376,6 +339,43 @@ class WebhooksCounted(Struct, frozen=True):
     in_flight: int
 
 
+class Trouble(Struct, frozen=True):
+    """Something an operator should know: what happened, to what, and what to do about it."""
+
+    what: str
+    about: str
+    advice: str
+    level: str = "warning"
+
+
+Fact: TypeAlias = (
+    Flushed
+    | FannedOut
+    | Connected
+    | Disconnected
+    | Refused
+    | Served
+    | RoomsHeld
+    | LoopLag
+    | ClaimsDecided
+    | GiftDecided
+    | LedgerFollowed
     | Archived
     | WebhookTried
     | WebhooksCounted
+    | Trouble
+)
+
+
+class Observer(Protocol):
+    """Told facts, at most once per batch, never per viewer. Must not block or raise. Prometheus and structlog are observers."""
+
+    def observe(self, fact: Fact) -> None:
+        """Take note."""
+
+
+class Clock(Protocol):
+    """Wall time in Unix ms that never steps: the wall at process start plus a monotonic clock."""
+
+    def __call__(self) -> int:
+        """Unix ms."""

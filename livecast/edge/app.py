@@ -45,9 +45,9 @@ ROUTES: Final = (
     *gifts.ROUTES,
     *orders.ROUTES,
     *wallets.ROUTES,
+    *webhooks.ROUTES,
 )
 
-    *webhooks.ROUTES,
 #: A request id that we take over from a caller or proxy; any other is replaced by our own.
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 #: The description page has one style sheet of its own and nothing else.

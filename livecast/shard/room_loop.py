@@ -75,6 +75,9 @@ class RoomWatch(Protocol):
     def asleep(self, room: str) -> None:
         """It is out of memory."""
 
+    def say(self, room: str, summary: bytes) -> None:
+        """What it says of itself (its line in `RoomLog.rooms`) is committed."""
+
     def ended(self, room: str) -> None:
         """Its broadcast is over, and that is committed (told again when such a room wakes)."""
 
@@ -92,9 +95,6 @@ class RoomLoop:
         "_ended",
         "_inbox",
         "_journal",
-    def say(self, room: str, summary: bytes) -> None:
-        """What it says of itself (its line in `RoomLog.rooms`) is committed."""
-
         "_over",
         "_receiving",
         "_regain",
@@ -221,6 +221,7 @@ class RoomLoop:
             if frame is not None:
                 around.bus.publish(Published(self.name, commit.epoch, commit.seq, frame=frame))
             self._notify(flush)
+            self._say(commit)
             if around.watch is not None and flush.frame is not None and _ends(flush.frame):
                 around.watch.ended(self.name)
             around.observer.observe(Flushed(self.name, late_ms, took_ms, len(frame or b""), _verdicts(flush), len(self._inbox)))
@@ -238,7 +239,6 @@ class RoomLoop:
         if self._inbox and not self._receiving:
             self._receiving = True
             asyncio.get_running_loop().call_soon(self._receive)
-            self._say(commit)
         self._arm(self._around.clock())
 
     async def _regained(self, room: Room, flush: Flush, why: Exception) -> bool:
@@ -270,7 +270,12 @@ class RoomLoop:
         if owed is not None:
             self._reply(owed.replies)
             self._notify(owed)
+        self._say(commit)
         around.bus.publish(Published(self.name, commit.epoch, commit.seq, snapshot=commit.snapshot))
+
+    def _say(self, commit: Commit) -> None:
+        if self._around.watch is not None and commit.summary is not None:
+            self._around.watch.say(self.name, commit.summary)
 
     def _notify(self, flush: Flush) -> None:
         for user, notice in flush.notices:
@@ -287,13 +292,8 @@ class RoomLoop:
                 await self._begin_epoch(room, room.epoch)
             elif (created := self._create()) is not None:
                 room = created
-        self._say(commit)
             else:
                 self._task = None
-    def _say(self, commit: Commit) -> None:
-        if self._around.watch is not None and commit.summary is not None:
-            self._around.watch.say(self.name, commit.summary)
-
                 self._vanish()
                 return
         except (Fenced, OutOfOrder) as e:

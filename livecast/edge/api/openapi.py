@@ -26,6 +26,8 @@ PATH_PARTS: Final[dict[str, tuple[str, str]]] = {
     "drop": ("A drop's id.", r"^[^/]{1,64}$"),
     "serial": ("A claim's number within its drop.", r"^[0-9]{1,15}$"),
     "tx": ("A gift's id: a service's own `tx`, or `USER/CID` of a viewer's.", r"^.{1,256}$"),
+    "webhook": ("A webhook's id.", r"^[^/]{1,64}$"),
+    "delivery": ("A delivery's id.", r"^[^/]{1,64}$"),
     "epoch": ("The lifetime that frame numbers count in.", r"^[A-Za-z0-9]{1,64}$"),
     "seq": ("A frame's number.", r"^[0-9]{1,15}$"),
     "k": ("A bundle's number: it holds the frames 10k to 10k+9.", r"^[0-9]{1,15}$"),
@@ -33,8 +35,6 @@ PATH_PARTS: Final[dict[str, tuple[str, str]]] = {
 #: Refusals that a route can give, beyond those of its own rules.
 _ALWAYS: Final = (500, 503)
 
-    "webhook": ("A webhook's id.", r"^[^/]{1,64}$"),
-    "delivery": ("A delivery's id.", r"^[^/]{1,64}$"),
 
 class Free(Struct, frozen=True):
     """A call outside the table of routes, for the description only: streams, files and health."""
