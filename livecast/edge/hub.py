@@ -204,8 +204,11 @@ class RoomHub:
         parts = self._shared_parts(JSON)
         return JSON.encode(
             {
+                "t": "welcome",
                 "v": 1,
                 "room": self.room,
+                "reason": "joined",
+                "recovered": False,
                 "epoch": parts.epoch,
                 "seq": parts.seq,
                 "state": parts.state,

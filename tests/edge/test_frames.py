@@ -13,6 +13,7 @@ from livecast.core.rules import Policy, RoomRules
 from livecast.edge import frames
 from livecast.wire.codec import JSON, MSGPACK
 from support.house import Answer, House, until
+from support.viewer import Viewer
 
 
 @pytest.fixture
@@ -155,8 +156,11 @@ async def test_head_and_snapshot(house: House) -> None:
     told = snapshot.json
     assert (told["epoch"], told["seq"], told["state"]["title"]) == (head.json["epoch"], head.json["seq"], "Shoes")
     assert told["recent"][-1]["text"] == "recent"
-    assert "you" not in told
-    assert "conn" not in told
+    async with Viewer(house.port, "r1") as viewer:
+        welcome = await viewer.welcome()
+    assert welcome.keys() - told.keys() == {"you", "conn"}
+    assert told.keys() <= welcome.keys()
+    assert {key: told[key] for key in ("t", "v", "room", "recovered", "recent", "policy")}.items() <= welcome.items()
 
 
 async def test_a_closed_room_shows_its_files_to_nobody_else(house: House) -> None:
