@@ -16,9 +16,10 @@ from __future__ import annotations
 import hmac
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import Annotated, Final, Literal
 
+import msgspec
 from msgspec import Meta, Struct
 
 from livecast.core.units import Entrant
@@ -122,7 +123,8 @@ def _node_hash(left: bytes, right: bytes) -> bytes:
 class DrawFile(Struct, frozen=True, omit_defaults=True):
     """Everything that is needed to recompute a draw; all bytes in lower-case hex.
 
-    `entrants` are the leaves of the tree; `winners` and `passed` (over) are some of them, in the order of the draw.
+    `entrants` are the leaves of the tree; `winners` and `passed` (over) are some of them, in the order of the draw. `digest` is
+    `digest_of` all else: it shows a copy that was cut or changed, and proves nothing beyond that.
     """
 
     v: Literal[1]
@@ -134,6 +136,7 @@ class DrawFile(Struct, frozen=True, omit_defaults=True):
     root: Hex32
     entrants: tuple[Hex32, ...]
     winners: tuple[Hex32, ...]
+    digest: Hex32
     passed: tuple[Hex32, ...] = ()
     beacon: Beacon = ""
 
@@ -162,7 +165,7 @@ def file_of(  # noqa: PLR0917 - in the order in which they come to be known
     leaves = [leaf_of(e.nonce, e.user) for e in order]
     last = max((i for i, e in enumerate(order) if e.user in won), default=-1) if len(won) >= units else len(order) - 1
     pot = pot_of(leaves)
-    return DrawFile(
+    file = DrawFile(
         v=1,
         room=room,
         drop=drop,
@@ -174,7 +177,19 @@ def file_of(  # noqa: PLR0917 - in the order in which they come to be known
         winners=tuple(leaf.hex() for e, leaf in zip(order, leaves, strict=True) if e.user in won),
         passed=tuple(leaf.hex() for e, leaf in zip(order[: last + 1], leaves, strict=False) if e.user not in won),
         beacon=beacon.hex(),
+        digest="0" * 64,
     )
+    return msgspec.structs.replace(file, digest=digest_of(file))
+
+
+def digest_of(file: DrawFile) -> str:
+    """SHA-256, hex, over the file's values as lines, each ended by a line feed: v, room, drop, units, commitment, seed, root,
+    beacon, then the words `entrants`, `winners` and `passed`, each followed by its leaves one a line.
+    """
+    lines = [str(file.v), file.room, file.drop, str(file.units), file.commitment, file.seed, file.root, file.beacon]
+    for name, leaves in (("entrants", file.entrants), ("winners", file.winners), ("passed", file.passed)):
+        lines += [name, *leaves]
+    return sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
 
 
 def result_of(file: DrawFile) -> DrawResult:
@@ -194,14 +209,18 @@ def verify(file: DrawFile, commitment: str | None = None) -> list[str]:
     if commitment is not None and commitment != file.commitment:
         findings.append("The commitment is not the one that was published before the draw.")
     if commitment_of(seed) != file.commitment:
-        findings.append("The seed is not the one that was committed to.")
-    if any(a >= b for a, b in pairwise(entrants)):
-        findings.append("The entrants are not sorted, or one is there twice.")
+        findings.append(f"The seed is not the one that was committed to: its SHA-256 is {commitment_of(seed)}.")
+    unsorted = next((n for n, (a, b) in enumerate(pairwise(entrants), 2) if a >= b), None)
+    if unsorted is not None:
+        findings.append(f"The entrants are not sorted, or one is there twice: number {unsorted}.")
     root = root_of(entrants)
     if root.hex() != file.root:
-        findings.append("The root is not that of the entrants.")
+        findings.append(f"The root is not that of the entrants: theirs is {root.hex()}.")
     order = [leaf.hex() for leaf in in_order(seed, root, entrants, beacon)]
-    return findings + _findings_on_winners(file, order)
+    findings += _findings_on_winners(file, order)
+    if not findings and file.digest != digest_of(file):
+        findings.append("The file was changed or cut short: its digest is not that of what it says (room, drop, units …).")
+    return findings
 
 
 def _findings_on_winners(file: DrawFile, order: list[str]) -> list[str]:
@@ -213,11 +232,19 @@ def _findings_on_winners(file: DrawFile, order: list[str]) -> list[str]:
             break
         (skipped if leaf in passed else winners).append(leaf)
     findings = []
-    if tuple(winners) != file.winners:
-        findings.append("The winners are not the first in the order of the draw.")
-    if tuple(skipped) != file.passed:
-        findings.append("Somebody is said to have been passed over who was not, or in another order.")
+    if (at := _first_difference(winners, file.winners)) is not None:
+        findings.append(f"The winners are not the first in the order of the draw: {at}.")
+    if (at := _first_difference(skipped, file.passed)) is not None:
+        findings.append(f"Somebody is said to have been passed over who was not, or in another order: {at}.")
     return findings
+
+
+def _first_difference(right: Sequence[str], said: Sequence[str]) -> str | None:
+    """Where two lists of leaves part."""
+    for number, (one, other) in enumerate(zip_longest(right, said, fillvalue="nobody"), 1):
+        if one != other:
+            return f"number {number} should be {one}, but is {other}"
+    return None
 
 
 def outcome_for(file: DrawFile, user: str, nonce: str) -> Literal["won", "lost", "passed", "absent"]:

@@ -19,6 +19,7 @@ from aiohttp.typedefs import Handler, Middleware
 from livecast import __version__
 from livecast.edge.api import chat, claims, drops, gifts, messages, moderation, orders, rooms, tokens, wallets, webhooks
 from livecast.edge.api.docs import page
+from livecast.edge.api.draws import DrawFiles
 from livecast.edge.api.openapi import STREAMS_AND_FILES, document
 from livecast.edge.bodies import BODY_BYTES_MAX
 from livecast.edge.callers import caller_of
@@ -67,6 +68,7 @@ def build_app(
     add_routes(app, node, idempotency, ROUTES)
     EventStreams(node).add_to(app)
     FrameFiles(node).add_to(app)
+    DrawFiles(node).add_to(app)
     add_plain(app, node)
     gifts.add_catalogue(app, node)
     add_health(app, node, metrics, readiness)

@@ -120,7 +120,8 @@ def test_a_draw_as_it_ends_has_no_findings(n: int, units: int, pass_over: int) -
     assert (len(file.winners), len(file.passed)) == (min(units, max(0, n - pass_over)), pass_over)
 
 
-CHANGES = st.sampled_from(["commitment", "seed", "root", "beacon", "drop one", "add one", "swap", "repeat", "win", "pass", "units"])
+CHANGED = "commitment seed root beacon drop-one add-one swap repeat win pass units room drop"
+CHANGES = st.sampled_from([change.replace("-", " ") for change in CHANGED.split()])
 
 
 @given(CHANGES, st.integers(0, 8), st.sampled_from(["entrants", "winners", "passed"]), st.binary(min_size=32, max_size=32))
@@ -148,7 +149,9 @@ def test_any_change_of_the_file_is_found(change: str, k: int, where: str, noise:
         case "pass":
             raw["passed"].append(raw["winners"].pop())
         case "units":
-            raw["units"] = [0, 1, 2, 4][k % 4]
+            raw["units"] = [0, 1, 2, 4, 999][k % 5]
+        case "room" | "drop":
+            raw[change] += noise.hex()[:4]
     changed = msgspec.convert(raw, draw.DrawFile)
     assert changed == good or draw.verify(changed, good.commitment)
 
@@ -160,6 +163,31 @@ def test_another_seed_with_its_own_commitment_is_found_by_who_kept_the_first() -
     assert draw.verify(other, draw.commitment_of(SEED)) == ["The commitment is not the one that was published before the draw."]
 
 
+def resealed(file: draw.DrawFile, **changes: object) -> draw.DrawFile:
+    """A changed file whose digest fits: what somebody would publish who wanted to cheat."""
+    changed = msgspec.structs.replace(file, **changes)
+    return msgspec.structs.replace(changed, digest=draw.digest_of(changed))
+
+
+def test_the_first_difference_is_named() -> None:
+    """A cheat who computes the digest anew is found by the rules: with the place, who should stand there and who does."""
+    good = a_file(9, 3)
+    loser = next(leaf for leaf in good.entrants if leaf not in good.winners)
+    forged = resealed(good, winners=(good.winners[0], loser, good.winners[2]))
+    (finding,) = draw.verify(forged)
+    assert f"number 2 should be {good.winners[1]}, but is {loser}" in finding
+    (finding,) = draw.verify(resealed(good, winners=good.winners[:2]))
+    assert f"number 3 should be {good.winners[2]}, but is nobody" in finding
+
+
+def test_the_digest_can_be_computed_elsewhere() -> None:
+    """From its description alone."""
+    file = a_file(4, 2, 1)
+    told = ["1", file.room, file.drop, str(file.units), file.commitment, file.seed, file.root, file.beacon]
+    told += ["entrants", *file.entrants, "winners", *file.winners, "passed", *file.passed]
+    assert file.digest == sha256(("\n".join(told) + "\n").encode()).hexdigest()
+
+
 def test_nobody_is_in_the_pot_twice() -> None:
     """A leaf that stands there twice would have two chances; a file made with one is right in all but that, and is found."""
     good = a_file(3, 1)
@@ -167,8 +195,9 @@ def test_nobody_is_in_the_pot_twice() -> None:
     assert draw.pot_of(leaves) == [bytes.fromhex(leaf) for leaf in good.entrants]
     root = draw.root_of(leaves)
     winner = draw.in_order(SEED, root, leaves, b"\x01\x02")[0].hex()
-    forged = msgspec.structs.replace(good, entrants=tuple(leaf.hex() for leaf in leaves), root=root.hex(), winners=(winner,))
-    assert draw.verify(forged) == ["The entrants are not sorted, or one is there twice."]
+    forged = resealed(good, entrants=tuple(leaf.hex() for leaf in leaves), root=root.hex(), winners=(winner,))
+    (finding,) = draw.verify(forged)
+    assert finding.startswith("The entrants are not sorted, or one is there twice: number")
 
 
 def test_only_the_nonce_finds_oneself() -> None:

@@ -77,6 +77,8 @@ STREAMS_AND_FILES: Final = (
          "watching", {200: ("The frame.", _FRAME), **_FILE}, (_TOKEN,), secured=True),
     Free("/v1/rooms/{room}/bundles/{epoch}/{k}", "Ten frames in one file, once all are there. Suffixes as for one frame.",
          "watching", {200: ("The frames, a list.", _FRAME), **_FILE}, (_TOKEN,), secured=True),
+    Free("/v1/rooms/{room}/drops/{drop}/draw", "Everything that is needed to recompute a draw or a fair window, naming nobody.",
+         "drops", {200: ("The draw.", _JSON), 304: ("Not changed.", ()), **_REFUSED}, (_TOKEN,), secured=True),
     Free("/v1/gifts", "The catalogue: what can be sent, and what it costs.", "gifts",
          {200: ("The catalogue.", _JSON), 304: ("Not changed.", ()), 503: ("There is no ledger.", (CONTENT_TYPE,))}),
     Free("/healthz", "Is the process alive?", "running", {200: ("Yes.", _JSON)}),
