@@ -6,7 +6,7 @@ Each `Protocol` here has a memory and a Redis implementation in `livecast.adapte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 from msgspec import Struct
@@ -64,6 +64,10 @@ class Commit(Struct, frozen=True):
     broadcast: str = ""
     summary: bytes | None = None
     """The room's line in `RoomLog.rooms`, JSON; None leaves it as it is."""
+    counts_for: str = ""
+    """The broadcast that the frame's comments and figures belong to: while a new one begins still the one before."""
+    notes: bytes | None = None
+    """What else the archive shall have: what staff did (MessagePack)."""
 
 
 class Committed(Struct, frozen=True):
@@ -141,6 +145,40 @@ class RoomLog(Protocol):
 
     async def close(self) -> None:
         """Let connections go. Calls under way raise `Unavailable`."""
+
+
+class Record(Struct, frozen=True):
+    """A commit as the archive reads it. `number` counts the records of its shard, without gaps."""
+
+    position: str
+    number: int
+    room: str
+    broadcast: str
+    epoch: str
+    commit: int
+    """The commit's number."""
+    seq: int
+    at: int
+    frame: bytes | None = None
+    snapshot: bytes | None = None
+    """Only of the first commit of an epoch."""
+    summary: bytes | None = None
+    notes: bytes | None = None
+
+
+class RoomRecords(Protocol):
+    """What was committed in the rooms of a shard and is not archived yet, in order.
+
+    A record is written in the same atomic step as its commit. It is kept until it is forgotten; beyond a bound in bytes per
+    shard the oldest go, which the numbers of those that are left tell. A store that lost its end, or all, counts anew from
+    there; positions grow nevertheless.
+    """
+
+    async def read(self, after: Mapping[int, str], limit: int) -> dict[int, list[Record]]:
+        """By shard up to `limit` records above a position (`""`: from the oldest on). Raises `Unavailable`."""
+
+    async def forget(self, upto: Mapping[int, str]) -> None:
+        """By shard forget records up to a position, it included. Raises `Unavailable`."""
 
 
 EventsHandler: TypeAlias = Callable[[str, Sequence[Event]], None]

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from livecast.ops.valkey_binary import valkey_binary
+from support.postgres import Postgres, fresh_postgres, remove
 
 
 class Valkey:
@@ -22,12 +23,14 @@ class Valkey:
 
     With `fsync` "always" it is fit for money. Otherwise every write is handed to the kernel before it is answered, so a
     kill -9 loses nothing. (`appendfsync no` does that. With `everysec`, oddly, writes wait up to 2 s while an fsync is under
-    way, and a kill then loses what was acknowledged.)
+    way, and a kill then loses what was acknowledged.) `options` are more words for its command line.
     """
 
-    def __init__(self, directory: Path, fsync: str = "no") -> None:
+    def __init__(self, directory: Path, fsync: str = "no", *options: str, env: dict[str, str] | None = None) -> None:
         self.directory = directory
         self._fsync = fsync
+        self._more = options
+        self._env = {**os.environ, **(env or {})}
         self.socket = directory / "valkey.sock"
         self.url = f"unix://{self.socket}"
         self._process: subprocess.Popen[bytes] | None = None
@@ -35,8 +38,9 @@ class Valkey:
     def start(self) -> None:
         """Start it and wait until it answers."""
         options = ["--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.directory), "--save", ""]
-        options += ["--appendonly", "yes", "--appendfsync", self._fsync, "--logfile", "valkey.log"]
-        self._process = subprocess.Popen([valkey_binary(), *options], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        options += ["--appendonly", "yes", "--appendfsync", self._fsync, "--logfile", "valkey.log", *self._more]
+        nothing = subprocess.DEVNULL
+        self._process = subprocess.Popen([valkey_binary(), *options], stdin=nothing, stdout=nothing, env=self._env)
         deadline = time.monotonic() + 10
         while not self._answers():
             assert self._process.poll() is None, (self.directory / "valkey.log").read_text()
@@ -134,3 +138,26 @@ def crashable_ledger() -> Iterator[Valkey]:
 def crashable_replica() -> Iterator[Valkey]:
     """A second one, to follow the first."""
     yield from _fresh_valkey("always")
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Postgres]:
+    """One PostgreSQL for the whole session. Leave it running; use `postgres`."""
+    server = fresh_postgres()
+    yield server
+    remove(server)
+
+
+@pytest.fixture
+def postgres(postgres_server: Postgres) -> str:
+    """URL of a running PostgreSQL, empty at the start of each test."""
+    postgres_server.sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    return postgres_server.url
+
+
+@pytest.fixture
+def crashable_postgres() -> Iterator[Postgres]:
+    """A PostgreSQL for this test alone, to kill and start again."""
+    server = fresh_postgres()
+    yield server
+    remove(server)

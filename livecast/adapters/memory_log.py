@@ -9,6 +9,7 @@ from bisect import bisect_right, insort
 from collections import deque
 
 from livecast.adapters.bounds import REMEMBERED_BYTES_MAX
+from livecast.adapters.memory_records import MemoryRoomRecords
 from livecast.core.placement import shard_of
 from livecast.ports import Commit, Committed, Entry, Fenced, OutOfOrder, Stored
 
@@ -30,9 +31,13 @@ class _Kept:
 
 
 class MemoryRoomLog:
-    """`ports.RoomLog` in memory. Several owners in one process may share it: the fence works as in a server."""
+    """`ports.RoomLog` in memory. Several owners in one process may share it: the fence works as in a server.
 
-    def __init__(self) -> None:
+    Commits are recorded in `records`, if there are any to be kept for an archive.
+    """
+
+    def __init__(self, records: MemoryRoomRecords | None = None) -> None:
+        self._records = records
         self._fences: dict[int, str] = {}
         self._rooms: dict[str, _Kept] = {}
         self._summaries: dict[str, bytes] = {}
@@ -69,6 +74,8 @@ class MemoryRoomLog:
             _remember(kept, commit)
             _count(kept, commit)
             self._index(commit)
+            if self._records is not None:
+                self._records.note(commit)
         return Committed(users_total=len(kept.users))
 
     async def rooms(self, after: str, limit: int) -> list[tuple[str, bytes]]:

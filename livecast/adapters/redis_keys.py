@@ -8,6 +8,9 @@
 {s17}:users:<room>:<broadcast>   HyperLogLog of the broadcast's users, dropped some days after the last new one
 {s17}:rooms            zset      room ids, all with score 0: ordered by name
 {s17}:summaries        hash      room id -> summary, JSON
+{s17}:records          stream    commits that the archive has not read: n number, c bytes before it, r room, b broadcast, e epoch,
+                                 k commit's number, q seq, t at, f frame, s snapshot (of an epoch's first), y summary, o notes
+{s17}:recorded         hash      n, bytes: of all records ever made; gone: bytes before the oldest that is kept
 {s17}:out:<room>       channel   `Published`, MessagePack
 {s17}:in               channel   events for the shard's owner
 {node:<id>}            channel   replies for a node

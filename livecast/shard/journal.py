@@ -92,6 +92,8 @@ class Journal:
             new_users=tuple(flush.new_users),
             broadcast=room.broadcast,
             summary=records.encode_summary(room.summary()) if snapshot or (flush.frame and flush.frame.state) else None,
+            counts_for=room.counts_for,
+            notes=_notes_of(flush),
         )
 
     def begin(self, room: Room, epoch: str, owed: Flush | None, now: int) -> Commit:
@@ -113,6 +115,8 @@ class Journal:
             new_users=tuple(owed.new_users) if owed else (),
             broadcast=room.broadcast,
             summary=records.encode_summary(room.summary()),
+            counts_for=room.counts_for,
+            notes=_notes_of(owed) if owed else None,
         )
 
     async def write(self, room: Room, commit: Commit, clock: Clock, observer: Observer) -> int:
@@ -128,3 +132,9 @@ class Journal:
     def snapshot_is_due(self) -> None:
         """Let the next commit carry a snapshot."""
         self._last_snapshot_at = 0
+
+
+def _notes_of(flush: Flush) -> bytes | None:
+    """What of a flush is for the records alone."""
+    taps = {product: n for product, n in (flush.private.get("taps") or {}).items() if n is not None}
+    return records.encode_notes(records.Notes(flush.acts, taps))

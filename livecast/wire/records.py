@@ -12,13 +12,20 @@ from typing import Any
 import msgspec
 
 from livecast.core.errors import Refusal
-from livecast.core.events import Frame, Remembered, Snapshot, Verdict
+from livecast.core.events import Frame, Remembered, Snapshot, StaffAct, Verdict
 
 _encoder = msgspec.msgpack.Encoder()
 _frame = msgspec.msgpack.Decoder(Frame)
 _snapshot = msgspec.msgpack.Decoder(Snapshot)
 _summary = msgspec.json.Decoder(dict[str, Any])
 _private = msgspec.msgpack.Decoder(dict[str, Any])
+
+
+class Notes(msgspec.Struct, omit_defaults=True):
+    """What a commit has for the records alone: what staff did, and taps on products (of the broadcast so far, where they grew)."""
+
+    acts: list[StaffAct] = []
+    taps: dict[str, int] = {}
 
 
 class _StoredAnswer(msgspec.Struct, array_like=True, omit_defaults=True):
@@ -40,6 +47,7 @@ class _StoredRefusal(msgspec.Struct, array_like=True, omit_defaults=True):
     field: str | None = None
 
 
+_notes = msgspec.msgpack.Decoder(Notes)
 _answers = msgspec.msgpack.Decoder(list[_StoredAnswer])
 
 
@@ -81,6 +89,16 @@ def encode_remembered(answers: Sequence[Remembered]) -> bytes:
 def decode_remembered(data: bytes) -> list[Remembered]:
     """Read the remembered answers of one commit. Raises `msgspec.DecodeError` if they are none."""
     return [_whole(s) for s in _answers.decode(data)]
+
+
+def encode_notes(notes: Notes) -> bytes | None:
+    """What of a commit is for the records alone; None if there is nothing."""
+    return _encoder.encode(notes) if notes.acts or notes.taps else None
+
+
+def decode_notes(data: bytes) -> Notes:
+    """Read a commit's notes. Raises `msgspec.DecodeError` if they are none."""
+    return _notes.decode(data)
 
 
 def encode_summary(summary: dict[str, Any]) -> bytes:

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Protocol, TypeAlias
 
 import pytest
 
+from livecast.adapters.archive.store import SqlArchive, sqlite_url
 from livecast.adapters.memory_bus import MemoryBus
 from livecast.adapters.memory_idempotency import MemoryIdempotency
 from livecast.adapters.memory_ledger import MemoryLedger
 from livecast.adapters.memory_log import MemoryRoomLog
+from livecast.adapters.memory_records import MemoryRoomRecords
 from livecast.adapters.redis_bus import RedisBus
 from livecast.adapters.redis_idempotency import RedisIdempotency
 from livecast.adapters.redis_ledger import RedisLedger
 from livecast.adapters.redis_ledger_calls import LedgerServer
 from livecast.adapters.redis_log import RedisRoomLog
+from livecast.adapters.redis_records import RedisRoomRecords
 from livecast.adapters.redis_server import RedisServer
 from livecast.ledger import Ledger
-from livecast.ports import Bus, Fact, IdempotencyStore, RoomLog
+from livecast.ports import Bus, Fact, IdempotencyStore, RoomLog, RoomRecords
+
+RECORD_BYTES_MAX = 2_000
+"""Small enough to be filled by a test."""
 
 
 class Facts:
@@ -37,7 +44,10 @@ class Stores(Protocol):
     """Each call gives the port as one more process would have it, over the same store."""
 
     def log(self) -> RoomLog:
-        """A room log."""
+        """A room log that leaves records, `RECORD_BYTES_MAX` of them."""
+
+    def records(self) -> RoomRecords:
+        """What the log leaves for the archive."""
 
     def bus(self) -> Bus:
         """A bus."""
@@ -53,12 +63,16 @@ class MemoryStores:
     """In memory there is one process only: all calls give the same objects."""
 
     def __init__(self) -> None:
-        self._log = MemoryRoomLog()
+        self._records = MemoryRoomRecords(RECORD_BYTES_MAX)
+        self._log = MemoryRoomLog(self._records)
         self._bus = MemoryBus()
         self._idempotency: IdempotencyStore | None = None
 
     def log(self) -> RoomLog:
         return self._log
+
+    def records(self) -> RoomRecords:
+        return self._records
 
     def bus(self) -> Bus:
         return self._bus
@@ -85,8 +99,11 @@ class RedisStores:
         return self._servers[-1]
 
     def log(self) -> RoomLog:
-        self._ports.append(log := RedisRoomLog(self._server()))
+        self._ports.append(log := RedisRoomLog(self._server(), record_bytes_max=RECORD_BYTES_MAX))
         return log
+
+    def records(self) -> RoomRecords:
+        return RedisRoomRecords(self._server())
 
     def bus(self) -> Bus:
         self._ports.append(bus := RedisBus(self._server(), Facts()))
@@ -143,3 +160,22 @@ async def ledgers(request: pytest.FixtureRequest) -> AsyncIterator[Ledgers]:
 def ledger(ledgers: Ledgers) -> Ledger:
     """The ledger of one process."""
     return ledgers()
+
+
+Archives: TypeAlias = Callable[[], SqlArchive]
+"""Each call gives the archive as one more process would have it, over the same store."""
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+async def archives(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Archives]:
+    """An archive that nobody has opened yet, in a file and on PostgreSQL."""
+    url: str = sqlite_url(tmp_path) if request.param == "sqlite" else request.getfixturevalue("postgres")
+    made: list[SqlArchive] = []
+
+    def another() -> SqlArchive:
+        made.append(SqlArchive(url))
+        return made[-1]
+
+    yield another
+    for each in made:
+        await each.close()

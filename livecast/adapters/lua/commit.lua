@@ -13,10 +13,13 @@
 --       7 rooms (zset)           the shard's room ids
 --       8 summaries (hash)
 --       9 out (channel)          of this room
+--      10 records (stream)       what the archive has not read yet, of all rooms of the shard
+--      11 recorded (hash)        n: records ever made; bytes: of all of them; gone: of those before the oldest that is kept
 -- ARGV  1 token  2 epoch  3 number  4 seq  5 at (Unix ms)
 --       6 frame  7 private  8 remembered  9 remember_ms  10 remembered_bytes_max
 --      11 snapshot  12 keep_from  13 broadcast  14 users_ttl_s  15 summary  16 room  17 message to publish
---      18… new users.  An absent value is the empty string: none of these is ever empty MessagePack or JSON.
+--      18 records_bytes_max (0: none are made)  19 broadcast that the frame counts for  20 notes
+--      21… new users.  An absent value is the empty string: none of these is ever empty MessagePack or JSON.
 --
 -- Answer  {"OK", distinct users}       done now, or done before by the same (token, epoch, number): then nothing is written
 --         {"FENCED"}                   another token owns the shard, or none does
@@ -25,7 +28,7 @@
 
 local token, epoch, number, seq = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local at, broadcast, room = tonumber(ARGV[5]), ARGV[13], ARGV[16]
-local first_user = 18
+local first_user = 21
 
 if redis.call('GET', KEYS[1]) ~= token then
   return {'FENCED'}
@@ -109,6 +112,35 @@ end
 now_known[#now_known + 1] = 'users'
 now_known[#now_known + 1] = users
 redis.call(unpack(now_known))
+
+-- A record for the archive, of what can be seen or says something about the room. Bounded by bytes as remembered answers are:
+-- `c` says how many bytes were recorded before. `n` counts without gaps, so that a reader knows how many it has missed.
+local records_max = tonumber(ARGV[18])
+local begins = number == 1 and ARGV[11] or ''
+local weight = #ARGV[6] + #begins + #ARGV[15] + #ARGV[20]
+if records_max > 0 and weight > 0 then
+  local recorded = redis.call('HMGET', KEYS[11], 'n', 'bytes', 'gone')
+  local n, bytes, gone = tonumber(recorded[1] or '0') + 1, tonumber(recorded[2] or '0'), tonumber(recorded[3] or '0')
+  redis.call(
+    'XADD', KEYS[10], '*', 'n', string.format('%.0f', n), 'c', string.format('%.0f', bytes), 'r', room, 'b', ARGV[19], 'e', epoch,
+    'k', number, 'q', seq, 't', ARGV[5], 'f', ARGV[6], 's', begins, 'y', ARGV[15], 'o', ARGV[20]
+  )
+  bytes = bytes + weight
+  while bytes - gone > records_max do
+    local oldest = redis.call('XRANGE', KEYS[10], '-', '+', 'COUNT', 2)
+    if #oldest < 2 then
+      break
+    end
+    gone = tonumber(oldest[1][2][4])
+    if bytes - gone > records_max then
+      redis.call('XDEL', KEYS[10], oldest[1][1])
+      gone = tonumber(oldest[2][2][4])
+    end
+  end
+  redis.call(
+    'HSET', KEYS[11], 'n', string.format('%.0f', n), 'bytes', string.format('%.0f', bytes), 'gone', string.format('%.0f', gone)
+  )
+end
 
 if ARGV[15] ~= '' then
   redis.call('ZADD', KEYS[7], 0, room)

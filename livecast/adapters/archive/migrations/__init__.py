@@ -1,0 +1,1 @@
+"""How the archive's schema came to be, step by step. Shipped with the package; `livecast.adapters.archive.schema` runs it."""

@@ -1,0 +1,13 @@
+"""Runs migrations over the connection that `livecast.adapters.archive.schema` hands in."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from livecast.adapters.archive.tables import metadata
+
+connection = context.config.attributes["connection"]
+# Batch mode: SQLite changes a table by copying it.
+context.configure(connection=connection, target_metadata=metadata, render_as_batch=True, compare_type=True)
+with context.begin_transaction():
+    context.run_migrations()

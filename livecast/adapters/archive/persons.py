@@ -1,0 +1,77 @@
+"""What the archive holds of a person: given out, or taken out.
+
+What somebody said is deleted. What they paid is kept, because bookkeeping law asks for years of it, but names a pseudonym from
+then on: a keyed hash, so that a court's question about a known user can still be answered, and nobody reads the id off the rows.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Table, delete, func, literal, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from livecast.adapters.archive import tables as t
+from livecast.adapters.archive.writing import insert_new
+from livecast.archive import Erased
+
+PREFIX: Final = "erased:"
+"""What pseudonyms begin with, so that nobody takes one for a user's id."""
+KEY_NAME: Final = "pseudonyms"
+EXPORTED: Final = ("comments", "money", "staff")
+
+
+async def page(connection: AsyncConnection, kind: str, user: str, offset: int, limit: int) -> list[dict[str, Any]]:
+    """Rows of a kind that name a user, as plain values, in order of time."""
+    table = t.metadata.tables[kind]
+    wanted = select(table).where(_names(table, user)).order_by(table.c.at, *table.primary_key).offset(offset).limit(limit)
+    return [dict(row._mapping) for row in await connection.execute(wanted)]  # noqa: SLF001 - the documented way to a dict
+
+
+async def erase(connection: AsyncConnection, user: str, now: int) -> Erased:
+    """Delete what they said, let the rest name a pseudonym."""
+    await insert_new(connection, t.erasures, [{"user_id": user, "asked_at": now}])
+    await connection.execute(update(t.erasures).where(t.erasures.c.user_id == user).values(asked_at=now))
+    return await _erase(connection, user)
+
+
+async def erase_again(connection: AsyncConnection, asked_before: int) -> int:
+    """For what was still on its way into the archive when they asked. Then nothing here says who they were."""
+    c = t.erasures.c
+    users = (await connection.execute(select(c.user_id).where(c.asked_at < asked_before))).scalars().all()
+    for user in users:
+        await _erase(connection, user)
+    await connection.execute(delete(t.erasures).where(c.asked_at < asked_before))
+    return len(users)
+
+
+async def _erase(connection: AsyncConnection, user: str) -> Erased:
+    pseudonym = await _pseudonym(connection, user)
+    said = await connection.execute(delete(t.comments).where(t.comments.c.user_id == user))
+    paid = 0
+    m, s = t.money.c, t.staff.c
+    # A viewer's gift is called user/cid, its refund refund:user/cid.
+    ref = func.replace(m.ref, literal(f"{user}/"), literal(f"{pseudonym}/"))
+    paid += (await connection.execute(update(t.money).where(m.user_id == user).values(user_id=pseudonym, ref=ref))).rowcount
+    paid += (await connection.execute(update(t.money).where(m.other == user).values(other=pseudonym))).rowcount
+    acted = await connection.execute(update(t.staff).where(s.who == user).values(who=pseudonym, name=""))
+    args = func.replace(s.args, literal(user), literal(pseudonym))
+    met = await connection.execute(update(t.staff).where(s.whom == user).values(whom=pseudonym, args=args))
+    return Erased(pseudonym, said.rowcount, paid, acted.rowcount + met.rowcount)
+
+
+async def _pseudonym(connection: AsyncConnection, user: str) -> str:
+    fresh = {"name": KEY_NAME, "value": secrets.token_hex(32)}
+    await insert_new(connection, t.secrets, [fresh])
+    key = (await connection.execute(select(t.secrets.c.value).where(t.secrets.c.name == KEY_NAME))).scalar_one()
+    digest = hmac.digest(bytes.fromhex(key), user.encode(), hashlib.sha256)
+    return PREFIX + base64.b32encode(digest[:10]).decode().lower()
+
+
+def _names(table: Table, user: str) -> ColumnElement[bool]:
+    columns = [table.c[name] for name in ("user_id", "other", "who", "whom") if name in table.c]
+    return or_(*(column == user for column in columns))

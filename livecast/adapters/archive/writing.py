@@ -1,0 +1,178 @@
+"""Rows written: each function is one kind of row, all run in one transaction. Writing a row twice is writing it once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Table, and_, bindparam, case, func, insert, or_, select, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from livecast.adapters.archive import tables as t
+from livecast.archive import Move, Overtaken
+from livecast.core.chronicle import BroadcastRow, Card, Merged, Redaction, Rows
+from livecast.core.patch import merge
+
+ADDED: Final = ("comments", "shown", "likes", "gifts", "gift_value", "claims", "orders")
+"""Figures of a tick that are added up; the others are the highest seen."""
+HIGHEST: Final = ("connections", "users")
+
+
+async def move_cursors(connection: AsyncConnection, moves: Sequence[Move]) -> None:
+    """Compare and set, all or (by the exception) none. Raises `Overtaken`."""
+    if not moves:
+        return
+    found = await connection.execute(
+        select(t.cursors)
+        .where(or_(*(and_(t.cursors.c.source == m.source, t.cursors.c.shard == m.shard) for m in moves)))
+        .with_for_update()
+    )
+    stands = {(row.source, row.shard): row.position for row in found}
+    for move in moves:
+        if stands.get((move.source, move.shard)) != move.was:
+            raise Overtaken(f"{move.source} of shard {move.shard} are archived up to {stands.get((move.source, move.shard))}")
+    values = [
+        {"source": m.source, "shard": m.shard, "position": m.now.position, "number": m.now.number, "is_new": m.was is None}
+        for m in moves
+    ]
+    try:
+        await _many(connection, insert(t.cursors), [_without(v, "is_new") for v in values if v["is_new"]])
+    except IntegrityError as error:
+        raise Overtaken("another archivist began with the same shard") from error
+    await _many(
+        connection,
+        update(t.cursors)
+        .where(t.cursors.c.source == bindparam("b_source"), t.cursors.c.shard == bindparam("b_shard"))
+        .values(position=bindparam("b_position"), number=bindparam("b_number")),
+        [{f"b_{name}": v[name] for name in ("source", "shard", "position", "number")} for v in values if not v["is_new"]],
+    )
+
+
+async def write(connection: AsyncConnection, rows: Rows) -> None:
+    """All rows of a batch."""
+    await insert_new(connection, t.comments, [_comment(_plain(row)) for row in rows.comments])
+    await _merge_comments(connection, rows.merged)
+    await _redact(connection, rows.redactions)
+    await _add(connection, t.counts, rows.counts, {"n": _sum})
+    await _add(connection, t.counts, rows.heights, {"n": _highest})
+    await _add(connection, t.ticks, rows.ticks, {**dict.fromkeys(ADDED, _sum), **dict.fromkeys(HIGHEST, _highest)})
+    await _add(connection, t.words, rows.words, {"n": _sum})
+    await _note_broadcasts(connection, rows.broadcasts)
+    await _merge_cards(connection, rows.cards)
+    await insert_new(connection, t.moments, [_plain(row) for row in rows.moments])
+    await insert_new(connection, t.money, [_comment(_plain(row)) for row in rows.money])
+    await insert_new(connection, t.staff, [_plain(row) for row in rows.staff])
+
+
+# --- Kinds of rows ----------------------------------------------------------------------------------------------------
+async def _merge_comments(connection: AsyncConnection, merged: Sequence[Merged]) -> None:
+    c = t.comments.c
+    statement = (
+        update(t.comments)
+        .where(c.room == bindparam("b_room"), c.id == bindparam("b_id"), c.n < bindparam("b_n"))
+        .values(n=bindparam("b_n"))
+    )
+    await _many(connection, statement, [{"b_room": row.room, "b_id": row.id, "b_n": row.n} for row in merged])
+
+
+async def _redact(connection: AsyncConnection, redactions: Sequence[Redaction]) -> None:
+    c = t.comments.c
+    at: dict[str, Any] = {"redacted_at": bindparam("b_at")}
+    of_room = update(t.comments).where(c.room == bindparam("b_room"), c.redacted_at.is_(None))
+    one = of_room.where(c.id == bindparam("b_id")).values(at)
+    of_user = of_room.where(c.user_id == bindparam("b_user"), c.at <= bindparam("b_at")).values(at)
+    await _many(connection, one, [{"b_room": r.room, "b_id": r.id, "b_at": r.at} for r in redactions if r.id])
+    await _many(connection, of_user, [{"b_room": r.room, "b_user": r.user, "b_at": r.at} for r in redactions if r.user])
+
+
+async def _note_broadcasts(connection: AsyncConnection, broadcasts: Sequence[BroadcastRow]) -> None:
+    c = t.broadcasts.c
+    await insert_new(connection, t.broadcasts, [{"room": row.room, "id": row.id} for row in broadcasts])
+    said: dict[str, Any] = {
+        name: func.coalesce(bindparam(f"b_{name}"), c[name]) for name in ("title", "merchant", "status", "started_at", "test")
+    }
+    # A broadcast ends once: what is said of an ended one later does not make its end later.
+    said["ended_at"] = func.coalesce(c.ended_at, bindparam("b_ended_at"))
+    highest = {name: case((c[name] > bindparam(f"b_{name}"), c[name]), else_=bindparam(f"b_{name}")) for name in ("users", "peak")}
+    statement = update(t.broadcasts).where(c.room == bindparam("b_room"), c.id == bindparam("b_id")).values(said | highest)
+    await _many(connection, statement, [{f"b_{name}": value for name, value in _plain(row).items()} for row in broadcasts])
+
+
+async def _merge_cards(connection: AsyncConnection, cards: Sequence[Card]) -> None:
+    c = t.cards.c
+    key = tuple_(c.room, c.broadcast, c.kind, c.id)
+    patched = [(card.room, card.broadcast, card.kind, card.id) for card in cards if not card.whole]
+    known: dict[tuple[str, ...], Any] = {}
+    for begin in range(0, len(patched), 200):  # SQLite takes some thousand parameters in one statement
+        found = await connection.execute(
+            select(c.room, c.broadcast, c.kind, c.id, c.doc).where(key.in_(patched[begin : begin + 200]))
+        )
+        known |= {tuple(row[:4]): msgspec.json.decode(row.doc) for row in found}
+    values = [
+        {
+            "room": card.room, "broadcast": card.broadcast, "kind": card.kind, "id": card.id, "at": card.at,
+            "doc": msgspec.json.encode(merge(known.get((card.room, card.broadcast, card.kind, card.id), {}), card.doc)).decode(),
+        }
+        for card in cards
+    ]  # fmt: skip
+    statement = _inserting(connection, t.cards)
+    newer = {"doc": statement.excluded.doc, "at": statement.excluded.at}
+    await _many(connection, statement.on_conflict_do_update(index_elements=_key_of(t.cards), set_=newer), values)
+
+
+# --- Ways of writing --------------------------------------------------------------------------------------------------
+async def insert_new(connection: AsyncConnection, table: Table, values: Sequence[dict[str, Any]]) -> None:
+    """What is there already stays as it is."""
+    await _many(connection, _inserting(connection, table).on_conflict_do_nothing(index_elements=_key_of(table)), values)
+
+
+async def _add(connection: AsyncConnection, table: Table, rows: Sequence[Any], how: dict[str, Callable[[Any, Any], Any]]) -> None:
+    """New rows; what is there already is put together with them, column by column."""
+    statement = _inserting(connection, table)
+    both = {name: put(table.c[name], statement.excluded[name]) for name, put in how.items()}
+    together = statement.on_conflict_do_update(index_elements=_key_of(table), set_=both)
+    await _many(connection, together, [_plain(row) for row in rows])
+
+
+def _sum(there: Any, new: Any) -> Any:
+    return there + new
+
+
+def _highest(there: Any, new: Any) -> Any:
+    return case((there > new, there), else_=new)
+
+
+async def _many(connection: AsyncConnection, statement: Any, values: Sequence[dict[str, Any]]) -> None:
+    if values:
+        await connection.execute(statement, values)
+
+
+def _inserting(connection: AsyncConnection, table: Table) -> Any:
+    """An INSERT that knows ON CONFLICT: both databases have it, each in its own dialect."""
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def _key_of(table: Table) -> list[str]:
+    return [column.name for column in table.primary_key]
+
+
+def _plain(row: Any) -> dict[str, Any]:
+    return {name: _text(value) if isinstance(value := getattr(row, name), str) else value for name in row.__struct_fields__}
+
+
+def _text(value: str) -> str:
+    """PostgreSQL has no place for NUL in a text; nobody reads it either."""
+    return value.replace("\0", "") if "\0" in value else value
+
+
+def _comment(values: dict[str, Any]) -> dict[str, Any]:
+    """`user` is a word of SQL's own."""
+    values["user_id"] = values.pop("user")
+    return values
+
+
+def _without(values: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key != name}

@@ -1,0 +1,292 @@
+"""What happened in rooms and ledgers, written to the archive by the owner of the shards.
+
+Rules for whoever edits this file:
+- No room and no payment ever waits for the archive. What is not archived yet waits in the stores, which bound it.
+- A batch and the cursors behind it are written in one step. When it is unknown whether that happened, the cursors are asked.
+- Records are forgotten only after the batch that has them was written. Memory holds one batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Final
+
+from msgspec import Struct
+
+from livecast.archive import Archive, Class, Cursor, Move, Overtaken, Source
+from livecast.core.bookkeeping import BookEntry, GiftDebited, WalletMoved
+from livecast.core.chronicle import Chronicle
+from livecast.core.placement import SHARDS, shard_of
+from livecast.ledger import Ledger, LedgerClosed
+from livecast.ports import Archived, Clock, Fact, Flushed, Observer, Record, RoomRecords, StoreError, Trouble
+from livecast.shard.ledger_feed import room_of
+from livecast.wire import records as wire
+
+GATHER_S: Final = 0.5
+"""Between two batches: what a busy room says in that time is written together, and reports are not older."""
+POLL_MS: Final = 15_000
+"""How often shards are looked at of which nothing was heard."""
+ROOM_READ_MAX: Final = 200
+"""Records of one shard read at once: 40 s of a busy room, some 400 KB."""
+LEDGER_READ_MAX: Final = 500
+SHARDS_READ_MAX: Final = 16
+"""Shards read at once: bounds what is in memory to some 6 MB."""
+ROWS_MAX: Final = 5_000
+"""Rows gathered before they are written: 200 ms of SQLite. One read more may come on top."""
+RETRY_FIRST_S: Final = 0.5
+RETRY_MAX_S: Final = 10.0
+KEEP_EVERY_MS: Final = 3_600_000
+"""How often what is old is deleted..."""
+KEEP_SLICE: Final = 2_000
+"""... so many rows at a time, with a breath in between."""
+ERASE_AGAIN_MS: Final = 600_000
+"""An erasure is repeated once after this: what was on its way when it was asked for has come by then."""
+DAY_MS: Final = 24 * 3600 * 1000
+
+
+class Retention(Struct, frozen=True):
+    """For how many days each class of rows is kept; 0: for good."""
+
+    chat_days: int = 180
+    money_days: int = 3_650
+    staff_days: int = 730
+
+    def oldest(self, now: int) -> dict[Class, int]:
+        """Rows from before are deleted."""
+        days: dict[Class, int] = {"chat": self.chat_days, "money": self.money_days, "staff": self.staff_days}
+        return {name: now - kept * DAY_MS for name, kept in days.items() if kept}
+
+
+class Archivist:
+    """Keeps the archive up with the shards of this process. An `Observer`, to hear which rooms have spoken."""
+
+    def __init__(
+        self,
+        *,
+        archive: Archive,
+        records: RoomRecords,
+        ledger: Ledger,
+        clock: Clock,
+        observer: Observer,
+        retention: Retention | None = None,
+        gather_s: float = GATHER_S,
+    ) -> None:
+        self._archive = archive
+        self._records = records
+        self._ledger = ledger
+        self._clock = clock
+        self._observer = observer
+        self._retention = retention or Retention()
+        self._gather_s = gather_s
+        self._shards: list[int] = []
+        self._cursors: dict[Source, dict[int, Cursor]] = {}
+        self._due: dict[Source, set[int]] = {"rooms": set(), "ledger": set()}
+        self._next_poll = 0
+        self._next_keep = 0
+        self._ready = asyncio.Event()
+        self._ring = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    # --- Feed -----------------------------------------------------------------------------------------------------------
+    def observe(self, fact: Fact) -> None:
+        """A room has committed something: there is a record of it."""
+        if type(fact) is Flushed:
+            self._due["rooms"].add(shard_of(fact.room))
+            self._ring.set()
+
+    def hear(self, entry: BookEntry) -> None:
+        """There is something new in a ledger."""
+        fact = entry.fact
+        if isinstance(fact, WalletMoved):
+            place = fact.user
+        elif isinstance(fact, GiftDebited):
+            place = fact.gift.user
+        else:
+            place = room_of(fact)
+        if place:
+            self._due["ledger"].add(shard_of(place))
+            self._ring.set()
+
+    async def start(self, shards: Iterable[int] = range(SHARDS), *, within_s: float) -> bool:
+        """Begin. Waits until the ledger was told where it was last seen to stand, but no longer than `within_s`; whether it was.
+
+        That closes money where a ledger has lost entries, so it is to be done before anybody can pay.
+        """
+        self._shards = list(shards)
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="archive")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._ready.wait()
+        return self._ready.is_set()
+
+    async def stop(self) -> None:
+        """Write what there is, and no more."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+        if self._ready.is_set():
+            with suppress(StoreError):  # what is left is read after the next start
+                self._due = {"rooms": set(self._shards), "ledger": set(self._shards)}
+                await self._catch_up()
+
+    # --- Catching up ----------------------------------------------------------------------------------------------------
+    async def _run(self) -> None:
+        pause_s = RETRY_FIRST_S
+        while True:
+            try:
+                await self._begin()
+                while True:
+                    await self._catch_up()
+                    await self._keep_house()
+                    pause_s = RETRY_FIRST_S
+                    await self._wait()
+            except Overtaken:
+                continue  # the cursors say from where to go on
+            except StoreError as fault:
+                if pause_s == RETRY_FIRST_S:
+                    advice = f"it catches up once it answers; rooms and money go on meanwhile ({fault})"
+                    self._observer.observe(Trouble("the archive is behind", "archive", advice))
+            except Exception as fault:  # noqa: BLE001 - a row that cannot be made must be heard of, and not end all archiving
+                where = "".join(traceback.format_exception(fault))
+                self._observer.observe(Trouble("archiving failed", "archive", f"please report this:\n{where}", "error"))
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, RETRY_MAX_S)
+
+    async def _begin(self) -> None:
+        """Find out where everything stands, and hold the ledger to it."""
+        await self._archive.open()
+        self._cursors = {"rooms": await self._archive.cursors("rooms"), "ledger": await self._archive.cursors("ledger")}
+        if not self._ready.is_set():
+            own = set(self._shards)
+            await asyncio.gather(
+                *(self._ledger.expect(shard, int(at.position)) for shard, at in self._cursors["ledger"].items() if shard in own)
+            )
+            self._ready.set()
+        self._next_poll = 0
+
+    async def _wait(self) -> None:
+        timeout_s = max(0.0, (self._next_poll - self._clock()) / 1000)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._ring.wait()
+        self._ring.clear()
+        await asyncio.sleep(self._gather_s)
+
+    async def _catch_up(self) -> None:
+        """Read and write until nothing is left of what is known to be there."""
+        if self._clock() >= self._next_poll:
+            self._next_poll = self._clock() + POLL_MS
+            for due in self._due.values():
+                due.update(self._shards)
+        while self._due["rooms"] or self._due["ledger"]:
+            batch = _Batch()
+            await self._read_rooms(batch)
+            await self._read_ledgers(batch)
+            if batch.moves:
+                await self._write(batch)
+
+    async def _read_rooms(self, batch: _Batch) -> None:
+        due, cursors = self._due["rooms"], self._cursors["rooms"]
+        while due and len(batch.chronicle) < ROWS_MAX:
+            shards = sorted(due)[:SHARDS_READ_MAX]
+            known = {shard: cursors.get(shard) for shard in shards}
+            try:
+                found = await self._records.read({shard: at.position if at else "" for shard, at in known.items()}, ROOM_READ_MAX)
+            except StoreError:
+                due.clear()  # the next poll finds what there is; those who need the rooms store have told of it
+                return
+            due.difference_update(shards)
+            for shard, records in found.items():
+                if records:
+                    batch.take_records(shard, records, known[shard])
+                    cursors[shard] = Cursor(records[-1].position, records[-1].number)
+                if len(records) == ROOM_READ_MAX:
+                    due.add(shard)
+
+    async def _read_ledgers(self, batch: _Batch) -> None:
+        due, cursors = self._due["ledger"], self._cursors["ledger"]
+        while due and len(batch.chronicle) < ROWS_MAX:
+            shard = min(due)
+            at = cursors.get(shard)
+            due.discard(shard)
+            try:
+                entries = await self._ledger.read(shard, int(at.position) if at else 0, LEDGER_READ_MAX)
+            except LedgerClosed:
+                continue  # until an operator has looked at it
+            except StoreError:
+                due.clear()
+                return
+            if entries:
+                for entry in entries:
+                    batch.chronicle.take_entry(shard, entry)
+                cursors[shard] = Cursor(str(entries[-1].position))
+                batch.entries += len(entries)
+                batch.move("ledger", shard, at, cursors[shard])
+                batch.oldest_at = min(batch.oldest_at, entries[0].at)
+            if len(entries) == LEDGER_READ_MAX:
+                due.add(shard)
+
+    async def _write(self, batch: _Batch) -> None:
+        began = self._clock()
+        rows = batch.chronicle.drain()
+        await self._archive.append(rows, list(batch.moves.values()))
+        await self._records.forget({move.shard: move.now.position for move in batch.moves.values() if move.source == "rooms"})
+        now = self._clock()
+        behind_ms = max(0, now - batch.oldest_at)
+        self._observer.observe(Archived(len(rows), batch.records, batch.entries, behind_ms, now - began, batch.lost))
+        if batch.lost:
+            advice = "the archive was away for longer than the rooms store keeps records: [archive] backlog_bytes says how many"
+            self._observer.observe(Trouble(f"{batch.lost} records were lost before they were archived", "archive", advice, "error"))
+
+    # --- Keeping house --------------------------------------------------------------------------------------------------
+    async def _keep_house(self) -> None:
+        now = self._clock()
+        if now < self._next_keep:
+            return
+        await self._archive.erase_again(now - ERASE_AGAIN_MS)
+        deleted = await self._archive.retain(self._retention.oldest(now), KEEP_SLICE)
+        # Where there was a whole slice there is more: on with it after the next batch.
+        self._next_keep = now if deleted >= KEEP_SLICE else now + KEEP_EVERY_MS
+
+
+class _Batch:
+    """What is gathered for one write."""
+
+    def __init__(self) -> None:
+        self.chronicle = Chronicle()
+        self.moves: dict[tuple[Source, int], Move] = {}
+        self.records = self.entries = self.lost = 0
+        self.oldest_at = 2**62
+
+    def move(self, source: Source, shard: int, was: Cursor | None, now: Cursor) -> None:
+        """A cursor goes on; several reads of a shard are one move."""
+        before = self.moves.get((source, shard))
+        self.moves[source, shard] = Move(source, shard, before.was if before else was.position if was else None, now)
+
+    def take_records(self, shard: int, records: list[Record], at: Cursor | None) -> None:
+        """Records of one shard, from behind a cursor on."""
+        last = 0 if at is None else at.number
+        for record in records:
+            # Numbers that begin anew say that the store lost its end: how much is not known.
+            self.lost += max(0, record.number - last - 1) if last else 0
+            last = record.number
+            self._take(record)
+        self.records += len(records)
+        self.oldest_at = min(self.oldest_at, records[0].at)
+        self.move("rooms", shard, at, Cursor(records[-1].position, records[-1].number))
+
+    def _take(self, record: Record) -> None:
+        chronicle = self.chronicle
+        if record.summary is not None:
+            chronicle.take_summary(wire.decode_summary(record.summary), record.at)
+        if record.snapshot is not None:
+            chronicle.take_snapshot(record.room, record.broadcast, wire.decode_snapshot(record.snapshot), record.at)
+        if record.frame is not None:
+            chronicle.take_frame(record.room, record.broadcast, wire.decode_frame(record.frame))
+        if record.notes is not None:
+            notes = wire.decode_notes(record.notes)
+            chronicle.take_acts(record.room, record.broadcast, record.epoch, record.commit, notes.acts)
+            chronicle.take_taps(record.room, record.broadcast, notes.taps)
