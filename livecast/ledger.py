@@ -217,6 +217,13 @@ class Ledger(Protocol):
     async def holdings(self, room: str, user: str, limit: int) -> list[Holding]:
         """What a user has of the room's `limit` newest drops."""
 
+    # --- Facts ---
+    async def put_facts(self, room: str, user: str, facts: bytes, now: int) -> None:
+        """Keep what the platform says of a user in place of what it said before; empty: nothing. For `FACTS_KEEP_MS`."""
+
+    async def facts(self, room: str, users: Sequence[str]) -> list[bytes]:
+        """What the platform said of each of them, empty where that is nothing."""
+
     # --- Pots ---
     async def freeze_pot(self, room: str, drop: str, now: int) -> DropAnswer:
         """Fix the entrants of a closed draw, or of a fair window that is over by both clocks. Again: no change."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from livecast.adapters.memory_books import Books, ShardBooks
+from livecast.adapters.memory_books import Books, ForATime, ShardBooks
 from livecast.adapters.memory_drops import KeptDrop, MemoryDrops
 from livecast.adapters.memory_money import MemoryMoney
 from livecast.core.bookkeeping import Grant, OrderTaken, PotEntered, UnitsChanged, UnitsGranted
@@ -16,6 +16,7 @@ from livecast.core.placement import shard_of
 from livecast.core.units import (
     BEFORE_OPENING,
     CLAIMS_MAX,
+    FACTS_KEEP_MS,
     REFUSALS_KEEP_MS,
     REFUSALS_KEPT_MAX,
     SELLING,
@@ -47,6 +48,7 @@ class MemoryClaims(MemoryDrops, MemoryMoney):
         MemoryDrops.__init__(self, books)
         MemoryMoney.__init__(self, books, opening)
         self._orders: defaultdict[str, dict[str, tuple[Order, int]]] = defaultdict(dict)
+        self._facts: ForATime[bytes] = ForATime(books.clock, FACTS_KEEP_MS)
 
     # --- Claims -------------------------------------------------------------------------------------------------------
     async def claim(self, room: str, drop: str, broadcast: str, claims: Sequence[Claim], now: int) -> list[ClaimAnswer]:
@@ -190,6 +192,20 @@ class MemoryClaims(MemoryDrops, MemoryMoney):
         for _, room, id_, serial in sorted(waiting)[:limit]:
             found.setdefault((room, id_), []).append(serial)
         return [Lapsed(room, id_, tuple(serials)) for (room, id_), serials in found.items()]
+
+    # --- Facts --------------------------------------------------------------------------------------------------------
+    async def put_facts(self, room: str, user: str, facts: bytes, now: int) -> None:
+        """Keep what the platform says of a user."""
+        del now
+        self._books.call(room)
+        if facts:
+            self._facts.put(facts, room, user)
+        else:
+            self._facts.forget(room, user)
+
+    async def facts(self, room: str, users: Sequence[str]) -> list[bytes]:
+        """What the platform said of each of them."""
+        return [self._facts.get(room, user) or b"" for user in users]
 
     # --- Pots ---------------------------------------------------------------------------------------------------------
     async def freeze_pot(self, room: str, drop: str, now: int) -> DropAnswer:

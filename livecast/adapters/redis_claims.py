@@ -14,6 +14,7 @@ from livecast.adapters.redis_server import Argument
 from livecast.core.errors import Refusal
 from livecast.core.units import (
     CLAIMS_MAX,
+    FACTS_KEEP_MS,
     REFUSALS_KEEP_MS,
     REFUSALS_KEPT_MAX,
     Claim,
@@ -40,6 +41,7 @@ POT: Final = LedgerScript("pot", "drop")
 UNIT_STEP: Final = LedgerScript("unit_step", "drop", "grant", "fate")
 EXPIRE: Final = LedgerScript("units_expire", "drop", "grant", "fate")
 ORDER: Final = LedgerScript("order")
+FACTS: Final = LedgerScript("facts_put")
 
 Record = tuple[int, str, str, str, int, int, int]
 """A unit as it was granted: serial, user, cid, code, at, of, expires_at (0: none)."""
@@ -128,6 +130,17 @@ class RedisClaims(RedisDrops, RedisMoney):
             room, _, drop = name.partition("/")
             lapsed.setdefault((room, drop), []).append(int(serial))
         return [Lapsed(room, drop, tuple(sorted(serials))) for (room, drop), serials in lapsed.items()]
+
+    # --- Facts --------------------------------------------------------------------------------------------------------
+    async def put_facts(self, room: str, user: str, facts: bytes, now: int) -> None:
+        """Keep what the platform says of a user."""
+        await self._calls.operate(FACTS, place(room)[0], now, room, user, facts, FACTS_KEEP_MS)
+
+    async def facts(self, room: str, users: Sequence[str]) -> list[bytes]:
+        """What the platform said of each of them."""
+        shard, tag = place(room)
+        (found,) = await self._calls.read(shard, ("MGET", *(f"{tag}facts:{room}/{user}" for user in users)))
+        return [each or b"" for each in found]
 
     # --- Pots ---------------------------------------------------------------------------------------------------------
     async def freeze_pot(self, room: str, drop: str, now: int) -> DropAnswer:

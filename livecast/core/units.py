@@ -41,6 +41,8 @@ REFUSALS_KEPT_MAX: Final = 8
 """Final refusals remembered per user and drop, oldest forgotten first: more clicks than that are not a person's."""
 REFUSALS_KEEP_MS: Final = 600_000
 """For how long."""
+FACTS_KEEP_MS: Final = 90 * 24 * 3600 * 1000
+"""How long the ledger keeps what a platform said of a user: longer than a campaign, and not for good."""
 
 
 class Terms(Struct, frozen=True):

@@ -17,7 +17,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from livecast import __version__
-from livecast.edge.api import chat, claims, drops, gifts, messages, moderation, orders, rooms, tokens, wallets, webhooks
+from livecast.edge.api import chat, claims, drops, facts, gifts, messages, moderation, orders, rooms, tokens, wallets, webhooks
 from livecast.edge.api.docs import page
 from livecast.edge.api.draws import DrawFiles
 from livecast.edge.api.openapi import STREAMS_AND_FILES, document
@@ -43,6 +43,7 @@ ROUTES: Final = (
     *tokens.ROUTES,
     *drops.ROUTES,
     *claims.ROUTES,
+    *facts.ROUTES,
     *gifts.ROUTES,
     *orders.ROUTES,
     *wallets.ROUTES,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import math
 import re
 from collections.abc import Iterable
 from typing import Any, Final, TypeVar
@@ -63,7 +64,7 @@ def parse(body: bytes) -> dict[str, Any]:
         return {}
     check_depth(body)
     try:
-        value = msgspec.json.decode(body)
+        value = _decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
         raise ProblemError("bad_message", f"The body is not JSON: {_plain(fault)}") from None
     if not isinstance(value, dict):
@@ -126,6 +127,17 @@ def check_bounds(value: Any, pointer: str = "") -> None:
             value.encode()
         except UnicodeEncodeError:
             raise ProblemError("bad_message", "A text is not Unicode: it has half of a surrogate pair.") from None
+
+
+def _number(text: str) -> int | float:
+    """A number with a point or an exponent. One that is whole is an integer, as JSON Schema sees it: some writers know no other."""
+    value = float(text)
+    if math.isinf(value):
+        raise msgspec.ValidationError("Number out of range")
+    return int(value) if value.is_integer() and abs(value) <= INT_MAX else value
+
+
+_decode: Final = msgspec.json.Decoder(float_hook=_number).decode
 
 
 def _is_json(content_type: str) -> bool:

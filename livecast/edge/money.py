@@ -79,7 +79,7 @@ class Money:
         """The ledger of a room's or a user's shard has a new entry: its owner shall read on. Never waits, never fails."""
         self._node = node
         self._cards = Cards(ledger)
-        self._facts = FactBook(node)
+        self._facts = FactBook(node, ledger)
         self._claims = Claims(node, ledger, cards=self._cards, facts=self._facts, receipts=receipts, tell=self._tell, ring=ring)
         self._giving = Giving(node, ledger, self.rules.catalogue, self.rules.limits, ring=ring, told=self.note_balance)
         rules = self.rules
@@ -138,6 +138,10 @@ class Money:
         """What tells the codes of a drop's units (for lists, CSV, webhooks)."""
         card = await self._cards.get(room, drop)
         return (lambda unit: unit.code) if card is None else card.code_of
+
+    def note_facts(self, room: str, user: str) -> None:
+        """The platform says something else of a user."""
+        self._facts.platform.forget(room, user)
 
     def jwks(self) -> dict[str, Any]:
         """The public keys of receipts, as `/.well-known/jwks.json` shows them (RFC 7517)."""

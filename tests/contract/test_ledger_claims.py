@@ -360,3 +360,14 @@ async def test_everybody_sees_what_they_hold(ledger: Ledger) -> None:
     ]
     assert await ledger.holdings(ROOM, "nobody", 10) == []
     assert [type(each) for each in await ledger.holdings(ROOM, "bob", 1)] == [Holding]
+
+
+async def test_what_a_platform_said_of_users_is_kept(ledger: Ledger, ledgers: Any) -> None:
+    """The last it said, by room and user, for all processes; empty takes it back."""
+    await ledger.put_facts(ROOM, "ann", b'{"vip":true}', NOW)
+    await ledger.put_facts(ROOM, "bob", b"{}", NOW)
+    await ledger.put_facts("other", "ann", b"[]", NOW)
+    await ledger.put_facts(ROOM, "bob", b'{"vip":false}', NOW)
+    assert await ledgers().facts(ROOM, ["bob", "cyn", "ann"]) == [b'{"vip":false}', b"", b'{"vip":true}']
+    await ledger.put_facts(ROOM, "ann", b"", NOW)
+    assert await ledger.facts(ROOM, ["ann"]) == [b""]

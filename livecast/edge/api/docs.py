@@ -21,7 +21,7 @@ def page(description: dict[str, Any]) -> str:
             rows.append(
                 f'<details id="{html.escape(call["operationId"])}"><summary><b class="{method}">{method.upper()}</b> '
                 f"<code>{html.escape(path)}</code> <i>{html.escape(scope)}</i></summary>"
-                f"<p>{html.escape(call['summary'])}</p>"
+                f"<p>{html.escape(call['summary'])} {html.escape(call.get('description', ''))}</p>"
                 + (f"<h4>Body</h4>{_shape(body)}" if body else "")
                 + f"<h4>Answers</h4><ul>{''.join(_answer(*said) for said in call['responses'].items())}</ul></details>"
             )

@@ -14,10 +14,17 @@ import msgspec
 from msgspec import Struct
 
 from livecast.core.commands import PatchRoom, PutRoom, Redactions
+from livecast.core.drops import DropConfig
+from livecast.core.patch import INT_MAX
 from livecast.core.rules import Policy
 from livecast.edge.calls import Route
 from livecast.edge.problems import CONTENT_TYPE, Problem, every_code
 
+#: Said in words: as a parameter it would be one that tools fill in at random, and a key used twice is refused.
+IDEMPOTENCY: Final = (
+    "Takes an `Idempotency-Key` header of 1 to 255 visible ASCII characters: the same key again gets the first answer again, for "
+    "24 hours; with another body it is refused (422)."
+)
 _REF: Final = "#/components/schemas/{name}"
 #: What the parts of a path look like.
 PATH_PARTS: Final[dict[str, tuple[str, str]]] = {
@@ -95,6 +102,7 @@ def document(routes: Sequence[Route], free: Iterable[Free], version: str) -> dic
     schemas, components = msgspec.json.schema_components(shapes, ref_template=_REF)
     schema_of = dict(zip(shapes, schemas, strict=True))
     _as_taken(routes, components)
+    _bound_free_values(components)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schema_of)
@@ -138,19 +146,20 @@ def _operation(route: Route, schema_of: dict[Any, dict[str, Any]]) -> dict[str, 
     if route.scopes:
         operation["x-scopes"] = list(route.scopes)
     parameters = _query(route.query) if route.query else []
-    if route.method == "POST":
-        parameters.append(
-            {
-                "name": "Idempotency-Key",
-                "in": "header",
-                "description": "The same key again gets the first answer again, for 24 hours.",
-                "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
-            }
-        )
+    if route.method in {"POST", "PATCH"}:
+        operation["description"] = IDEMPOTENCY
     if parameters:
         operation["parameters"] = parameters
-    if route.form == "free":
-        operation["requestBody"] = _body({"type": "object", "description": "RFC 7396 merge patch: null takes a value away."})
+    if route.form == "free" and route.body is not None:
+        operation["requestBody"] = _body(schema_of[route.body])
+    elif route.form == "free":
+        operation["requestBody"] = _body(
+            {
+                "type": "object",
+                "description": "RFC 7396 merge patch: null takes a value away.",
+                "additionalProperties": {"$ref": _REF.format(name="Plain")},
+            }
+        )
     elif route.form == "lines":
         lines = {"type": "string", "description": "One a line."}
         operation["requestBody"] = {"content": {"text/plain": {"schema": lines}}, "required": True}
@@ -174,9 +183,43 @@ def _as_taken(routes: Sequence[Route], components: dict[str, Any]) -> None:
             _add_patch(name, components)
     for name in (PutRoom.__name__, PatchRoom.__name__):
         components[name]["properties"]["policy"] = _or_null({"$ref": _REF.format(name=_patch_of(Policy.__name__))})
+    components[DropConfig.__name__]["allOf"] = [
+        {
+            "if": {"properties": {"fair_window_ms": {"type": "integer"}}, "required": ["fair_window_ms"]},
+            "then": {"properties": {"order": {"const": "fair"}}, "required": ["order"]},
+        },
+        {
+            "if": {"properties": {"order": {"const": "fair"}}, "required": ["order"]},
+            "then": {"properties": {"kind": {"const": "coupon"}}},
+        },
+    ]
     components[Redactions.__name__]["anyOf"] = [
         {"required": [part], "properties": {part: {"type": "array", "minItems": 1}}} for part in ("comments", "users")
     ]
+
+
+def _bound_free_values(components: dict[str, Any]) -> None:
+    """What is the caller's own may be any JSON, of numbers that every reader of JSON has."""
+    plain = {"$ref": _REF.format(name="Plain")}
+    for known in components.values():
+        for field, part in known.get("properties", {}).items():
+            if part.keys() <= {"default"}:
+                known["properties"][field] = {**plain, **part}
+            elif part.get("type") == "object" and part.get("additionalProperties", {}) == {}:
+                part["additionalProperties"] = plain
+            for choice in part.get("anyOf", ()):
+                if choice.get("type") == "object" and choice.get("additionalProperties", {}) == {}:
+                    choice["additionalProperties"] = plain
+    components["Plain"] = {
+        "title": "Plain",
+        "description": "Any JSON value, of integers with at most 53 bits.",
+        "anyOf": [
+            {"type": ["null", "boolean", "string"]},
+            {"type": "number", "minimum": -INT_MAX, "maximum": INT_MAX},
+            {"type": "array", "items": plain},
+            {"type": "object", "additionalProperties": plain},
+        ],
+    }
 
 
 def _add_patch(name: str, components: dict[str, Any]) -> None:
@@ -228,7 +271,7 @@ def _responses(route: Route, schema_of: dict[Any, dict[str, Any]]) -> dict[str, 
     if "{" in route.path or route.query:
         refusals |= {404, 422}
     if route.body is not None or route.form == "lines":
-        refusals |= {409, 413, 415, 422}
+        refusals |= {408, 409, 413, 415, 422}
     if route.method in {"PUT", "PATCH", "DELETE", "POST"}:
         refusals |= {409, 412, 422}
     for status in sorted(refusals):
