@@ -2,7 +2,8 @@
 --
 --   entrants:<room>/<id> (list)          the n-th: user, cid, nonce, at
 --   entries:<room>/<id> (hash)           user -> n
---   refused:<room>/<id>/<user> (string)  the last final refusals: {cid, verdict, until}, forgotten refusals_keep_ms after the last
+--   refusals:<room>/<id>/<period> (hash)  user -> the last final refusals, "\n<cid>\t<verdict><until>" each. A period lasts
+--                                        refusals_keep_ms; its key goes at the end of the next one
 --
 -- ARGV  4 room  5 id  6 broadcast  7 refusals_max  8 refusals_keep_ms
 --       9 user  10 cid  11 mark  12 nonce … for each claim; mark: "" nothing against it, "-" something is missing, else the code
@@ -25,29 +26,45 @@ local server = server_time()
 local agreed = math.min(now, server)
 
 -- What is known of all claimants, in few reads.
-local users, ids, refused_keys = {}, {}, {}
-local refused_prefix = key('refused', name) .. '/'
+local users, ids = {}, {}
 for i = 1, n do
   local at = FIRST + (i - 1) * WIDTH
   users[i] = ARGV[at]
   ids[i] = ARGV[at] .. '/' .. ARGV[at + 1]
-  refused_keys[i] = refused_prefix .. ARGV[at]
 end
-local function known_of(command, where, names)
+local function known_of(where, names)
   local found = {}
   if n > 0 then
-    local values = where and redis.call(command, where, unpack(names)) or redis.call(command, unpack(names))
+    local values = redis.call('HMGET', where, unpack(names))
     for i = 1, n do
       found[names[i]] = values[i]
     end
   end
   return found
 end
-local answers = known_of('HMGET', key('answers', name), ids)
-local taken = known_of('HMGET', taken_key(drop, room), users)
-local refused = known_of('MGET', nil, refused_keys)
-local gave = drop.gifted ~= '' and known_of('HMGET', key('givers', room .. '/' .. ARGV[6]), users) or {}
-local entry_of = drop.pot == 'open' and known_of('HMGET', key('entries', name), users) or {}
+local answers = known_of(key('answers', name), ids)
+local taken = known_of(taken_key(drop, room), users)
+local gave = drop.gifted ~= '' and known_of(key('givers', room .. '/' .. ARGV[6]), users) or {}
+local entry_of = drop.pot == 'open' and known_of(key('entries', name), users) or {}
+
+-- Refusals: one hash for all users of a period, so that a sold out drop costs one write per call and not one per click. Who is
+-- refused again takes the last period's refusals along, so the newer hash always has all of a user's.
+local refusals_max, refusals_keep_ms = tonumber(ARGV[7]), tonumber(ARGV[8])
+local period = math.floor(server / refusals_keep_ms)
+local refusals_key = key('refusals', name) .. '/' .. text(period)
+local refused = known_of(refusals_key, users)
+local last_key = key('refusals', name) .. '/' .. text(period - 1)
+if redis.call('EXISTS', last_key) == 1 then
+  for user, held in pairs(known_of(last_key, users)) do
+    refused[user] = refused[user] or held
+  end
+end
+local LETTER_OF, VERDICT_OF, PACKED = {limit = 'l', sold_out = 's', closed = 'c'}, {}, {}
+for verdict, letter in pairs(LETTER_OF) do
+  VERDICT_OF[letter] = verdict
+  PACKED[verdict] = cmsgpack.pack({verdict})
+end
+local until_text = text(server + refusals_keep_ms)
 
 local grants = new_grants(drop, n)
 local entrants, new_entries, new_answers, new_refused = {}, {}, {}, {}
@@ -64,30 +81,32 @@ local function answer_again(user, known)
   return {'W', unit[1], unit[6], unit[5], unit[7], unit[4], true}
 end
 
-local function refused_before(where, cid)
-  local held = refused[where]
+-- A cid as it stands among refusals, where a line and a tab have a meaning.
+local function escaped(cid)
+  if string.find(cid, '[\n\t\\]') then
+    cid = string.gsub(cid, '[\n\t\\]', {['\n'] = '\\n', ['\t'] = '\\t', ['\\'] = '\\\\'})
+  end
+  return cid
+end
+
+local function refused_before(user, cid)
+  local held = refused[user]
   if held then
-    if type(held) == 'string' then
-      held = cmsgpack.unpack(held)
-      refused[where] = held
-    end
-    for _, each in ipairs(held) do
-      if each[1] == cid and each[3] > server then
-        return {each[2]}
-      end
+    local _, found = string.find(held, '\n' .. escaped(cid) .. '\t', 1, true)
+    if found and tonumber(string.match(held, '^%d+', found + 2)) > server then
+      return PACKED[VERDICT_OF[string.sub(held, found + 1, found + 1)]]
     end
   end
 end
 
-local function refuse(where, cid, verdict)
-  local held = refused[where] or {}
-  held[#held + 1] = {cid, verdict, server + tonumber(ARGV[8])}
-  if #held > tonumber(ARGV[7]) then
-    table.remove(held, 1)
+local function refuse(user, cid, verdict)
+  local held = (refused[user] or '') .. '\n' .. escaped(cid) .. '\t' .. LETTER_OF[verdict] .. until_text
+  if select(2, string.gsub(held, '\n', '')) > refusals_max then
+    held = string.sub(held, (string.find(held, '\n', 2, true))) -- without the oldest
   end
-  refused[where] = held
-  new_refused[where] = true
-  return {verdict}
+  refused[user] = held
+  new_refused[user] = true
+  return PACKED[verdict]
 end
 
 local selling = drop.state == 'open' or drop.state == 'sold_out'
@@ -96,16 +115,17 @@ local opens_in_ms = is_early and drop.opens_at and math.max(0, drop.opens_at - a
 local is_waiting = is_early or drop.state == 'paused' or (selling and drop.pot == 'frozen')
 local is_over = not selling or (drop.closes_at and agreed >= drop.closes_at)
 
+-- The i-th claim's answer; a refusal's is packed already.
 local function decide(i)
   local at = FIRST + (i - 1) * WIDTH
-  local user, cid, mark, where, claim = ARGV[at], ARGV[at + 1], ARGV[at + 2], refused_keys[i], ids[i]
-  local known = answers[claim] and answer_again(user, answers[claim]) or refused_before(where, cid)
+  local user, cid, mark, claim = users[i], ARGV[at + 1], ARGV[at + 2], ids[i]
+  local known = answers[claim] and answer_again(user, answers[claim]) or refused_before(user, cid)
   if known then
     return known
   elseif is_waiting then
     return {'N', opens_in_ms}
   elseif is_over then
-    return refuse(where, cid, 'closed')
+    return refuse(user, cid, 'closed')
   elseif mark ~= '' and mark ~= '-' then
     return {'R', mark}
   end
@@ -115,7 +135,7 @@ local function decide(i)
   end
   local has = tonumber(taken[user] or 0)
   if has >= drop.per_user or entry_of[user] then
-    return refuse(where, cid, 'limit')
+    return refuse(user, cid, 'limit')
   elseif drop.pot == 'open' then
     local number = drop.entrants + 1
     drop.entrants = number
@@ -128,7 +148,7 @@ local function decide(i)
     answers[claim] = {'E', number, ARGV[at + 3], now, true}
     return {'E', number, ARGV[at + 3], now, false}
   elseif drop.left == 0 then
-    return refuse(where, cid, 'sold_out')
+    return refuse(user, cid, 'sold_out')
   end
   local serial, code = grant(grants, user, cid)
   taken[user] = has + 1
@@ -140,7 +160,8 @@ end
 
 local decided = {}
 for i = 1, n do
-  decided[i] = cmsgpack.pack(decide(i))
+  local answer = decide(i)
+  decided[i] = type(answer) == 'table' and cmsgpack.pack(answer) or answer
 end
 
 write_grants(grants, room, id, taken)
@@ -155,7 +176,13 @@ end
 if #new_answers > 0 then
   redis.call('HSET', key('answers', name), unpack(new_answers))
 end
-for where in pairs(new_refused) do
-  redis.call('SET', where, cmsgpack.pack(refused[where]), 'PX', ARGV[8])
+if next(new_refused) then
+  local pairs_of = {}
+  for user in pairs(new_refused) do
+    pairs_of[#pairs_of + 1] = user
+    pairs_of[#pairs_of + 1] = refused[user]
+  end
+  redis.call('HSET', refusals_key, unpack(pairs_of))
+  redis.call('PEXPIREAT', refusals_key, text((period + 2) * refusals_keep_ms))
 end
 return {position, 'OK', packed_array(decided)}
