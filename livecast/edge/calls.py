@@ -65,9 +65,9 @@ class Call:
 Handler: TypeAlias = Callable[[Call], Awaitable[Outcome]]
 
 #: How a body is read. `fields`: into the struct. `patch`: an RFC 7396 merge patch of it (null takes a value away), handed on
-#: as a plain dict whose names were checked. `free`: a merge patch of the caller's own object (or such an object, its shape being `body`), whose names are not ours to
-#: check. `message`: a client's message, handed on as bytes for the wire's own decoder. `lines`: a text that the handler reads
-#: as it comes.
+#: as a plain dict whose names were checked. `free`: a merge patch of the caller's own object (or such an object, its shape being
+#: `body`), whose names are not ours to check. `message`: a client's message, handed on as bytes for the wire's own decoder.
+#: `lines`: a text that the handler reads as it comes.
 Form: TypeAlias = Literal["fields", "patch", "free", "message", "lines"]
 
 
