@@ -1,6 +1,7 @@
 # make run    a living room at once: virtual environment, install, `livecast demo`
 # make test   the same environment, then every test that needs no extra program
 # make lint   style, types and import contracts
+# make chaos  the tests that take minutes: crowds, kills, full disks, lost power; docs/operations.md says what they show
 # make bench  the measurements of bench/README.md
 # make clean  remove what the others made
 #
@@ -12,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test lint bench clean
+.PHONY: run test lint chaos bench clean
 .DEFAULT_GOAL := run
 
 run: $(VENV)/installed
@@ -26,6 +27,9 @@ lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+chaos: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -m chaos -s -v $(ARGS)
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python -m bench $(ARGS)

@@ -8,8 +8,8 @@ from typing import Final
 
 from livecast.core.bookkeeping import BookEntry, GiftDebited, GiftReversed, PendingCleared
 from livecast.core.placement import SHARDS, shard_of
-from livecast.ledger import Ledger, finish
-from livecast.ports import Clock, LedgerFollowed, Observer, StoreError
+from livecast.ledger import Ledger, LedgerClosed, finish
+from livecast.ports import Clock, LedgerFollowed, Observer, StoreError, Unavailable
 
 AGE_MS: Final = 2_000
 """So old a gift is nobody's any more: whoever took it would have finished it, or been answered `unavailable`, long ago."""
@@ -56,24 +56,33 @@ class GiftSweeper:
                 self._since.pop((kind, tx), None)
 
     async def _run(self, shards: list[int]) -> None:
-        waiting = list(shards)
+        waiting = dict.fromkeys(shards)
         while True:
             now = self._clock()
-            for shard in {*waiting, *(shard for shard, since in self._since.values() if now - since > AGE_MS)}:
-                await self._sweep(shard)
+            waiting.update(dict.fromkeys(shard for shard, since in self._since.values() if now - since > AGE_MS))
+            for shard in list(waiting):
+                del waiting[shard]
+                if not await self._sweep(shard):
+                    waiting[shard] = None  # behind the others: it may be the only one that is not answered
+                    break
             await asyncio.sleep(TICK_S)
             share = max(1, int(len(shards) * TICK_S / LOOK_S))
-            waiting, shards = shards[:share], shards[share:] + shards[:share]
+            waiting.update(dict.fromkeys(shards[:share]))
+            shards = shards[share:] + shards[:share]
             self._report()
 
-    async def _sweep(self, shard: int) -> None:
+    async def _sweep(self, shard: int) -> bool:
+        """False if there was no answer: then it is looked at again soon. One that is closed waits for its turn."""
         try:
             for pending in await self._ledger.pending(shard, self._clock() - AGE_MS, PENDING_MAX):
                 await finish(self._ledger, pending, self._clock())
                 self._ring(pending.gift.room)
                 self._ring(pending.gift.user)
+        except Unavailable as fault:
+            return isinstance(fault, LedgerClosed)
         except StoreError:
-            return  # it comes by again
+            return True
+        return True
 
     def _report(self) -> None:
         now, entries = self._clock(), self._entries()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+from livecast.adapters.memory_ledger import MemoryLedger
 from livecast.core.placement import shard_of
 from support.vault import ROOM, Vault
 from support.virtual import VirtualLoop, run_virtual
+from support.weather import StormyLedger
 
 
 def test_a_gift_that_was_only_debited_is_booked_in_its_room():
@@ -34,6 +36,24 @@ def test_a_new_owner_finishes_what_it_finds():
         await asyncio.sleep(3)
         await vault.take_over()
         await vault.until(lambda: ("ann", 4, False) in vault.combos(), "combo", within_s=5)
+
+    run_virtual(main)
+
+
+def test_a_new_owner_whose_store_is_silent_finishes_it_soon_after():
+    """What it could not look at is looked at again within seconds, and not with the next round of all shards."""
+
+    async def main(loop: VirtualLoop) -> None:
+        ledger = StormyLedger(MemoryLedger(loop.unix_ms, opening=10_000), seed=1)
+        vault = await Vault(loop, ledger).begin()
+        vault.die()
+        await vault.give("ann", 4, commit=False, ring=False)
+        await asyncio.sleep(3)
+        silence = asyncio.ensure_future(ledger.freeze(5))
+        await vault.take_over()
+        await silence
+        await asyncio.sleep(5)
+        assert await ledger.calm.given(ROOM, vault.broadcast, "ann") == 4
 
     run_virtual(main)
 

@@ -1,0 +1,101 @@
+"""Copies of the service with a bug planted in them, to be run as real processes: what the checker must catch."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import livecast
+
+
+class Edit(NamedTuple):
+    """One place of one file: what stands there, once, and what stands there instead."""
+
+    file: str
+    old: str
+    new: str
+
+
+class Bug(NamedTuple):
+    """A planted bug, and the promises whose breaking it must be convicted of."""
+
+    name: str
+    promises: tuple[str, ...]
+    edits: tuple[Edit, ...]
+
+
+def plant(bug: Bug, directory: Path) -> Path:
+    """A directory with the mutant in it, to go on PYTHONPATH before all others."""
+    ours = Path(livecast.__file__).parent
+    shutil.copytree(ours, directory / "livecast", ignore=shutil.ignore_patterns("__pycache__"))
+    for edit in bug.edits:
+        file = directory / "livecast" / edit.file
+        source = file.read_text()
+        assert source.count(edit.old) == 1, f"{bug.name}: {edit.file} has {source.count(edit.old)} times {edit.old!r}"
+        file.write_text(source.replace(edit.old, edit.new))
+    return directory
+
+
+_CLAIM = "adapters/lua/ledger/claim.lua"
+_PRELUDE = "adapters/lua/ledger/prelude.lua"
+_DEBIT = "adapters/lua/ledger/gift_debit.lua"
+_CALLS = "adapters/redis_ledger_calls.py"
+
+NO_LIMIT_PER_USER = Bug(
+    "the check of units per user is left out",
+    ("per_user",),
+    (Edit(_CLAIM, "if has >= drop.per_user or entry_of[user] then", "if entry_of[user] then"),),
+)
+STOCK_READ_EARLY = Bug(
+    "the stock is read once and written later",
+    ("oversold",),
+    (
+        Edit(_CLAIM, "local function decide(i)", "local left_when_read = drop.left\nlocal function decide(i)"),
+        Edit(_CLAIM, "elseif drop.left == 0 then\n    return refuse", "elseif left_when_read == 0 then\n    return refuse"),
+    ),
+)
+REFUSAL_KEPT = Bug(
+    "`not_open` is remembered, which time changes",
+    ("stale refusal",),
+    (Edit(_CLAIM, "return {'N', opens_in_ms}", "return refuse(where, cid, 'not_open')"),),
+)
+POVERTY_KEPT = Bug(
+    "`insufficient_funds` is remembered, which a credit changes",
+    ("stale refusal",),
+    (
+        Edit(
+            _DEBIT,
+            "if wallet.balance < value then\n",
+            "if wallet.balance < value then\n  redis.call('SET', debit_key, cmsgpack.pack({'poor'}), 'PX', ARGV[12])\n",
+        ),
+        Edit(
+            _DEBIT,
+            "if known then\n  local first = cmsgpack.unpack(known)\n",
+            "if known then\n  local first = cmsgpack.unpack(known)\n"
+            "  if first[1] == 'poor' then\n    return {position, 'REFUSED', 'insufficient_funds', ''}\n  end\n",
+        ),
+    ),
+)
+TOLD_BEFORE_SAFE = Bug(
+    "people are told before the replica has it",
+    ("lost", "changed answer"),
+    (Edit(_CALLS, "if not self.replicas:\n            return", "if self.replicas:\n            return"),),
+)
+NO_BARRIER = Bug(
+    "a stored answer is confirmed without a write of its own",
+    ("lost", "changed answer"),
+    (
+        Edit(
+            _PRELUDE, "local position = redis.call('INCR', KEYS[1])", "local position = tonumber(redis.call('GET', KEYS[1]) or '0')"
+        ),
+        Edit(_PRELUDE, "if position <= tonumber(ARGV[1]) then", "if position < tonumber(ARGV[1]) then"),
+        Edit(_PRELUDE, "if entries > 0 then\n    position", "if true then\n    position"),
+        # Only repeats write nothing then; refusals of this kind are remembered with a write.
+    ),
+)
+TWICE_BOOKED = Bug(
+    "a repeated gift is booked again",
+    ("lost", "booked twice", "changed answer"),
+    (Edit(_DEBIT, "local known = redis.call('GET', debit_key)", "local known = false"),),
+)

@@ -1,0 +1,75 @@
+"""Power loss under the ledger: its Valkey is killed, and its AOF cut back to what the last fdatasync had put on disk.
+
+Kill -9 alone shows no durability: what a process has written, the kernel keeps. So the harness has to prove itself first: with
+`appendfsync everysec` it must be seen to lose what was acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from chaos.crowd import Crowd
+from chaos.disk import Disk
+from chaos.sale import Outcome, sell
+from conftest import Valkey
+from support.checker import Broken
+from support.node import NodeProcess
+
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
+
+USERS, STOCK = 2000, 1500
+UNSYNCED_MIN = 4000
+"""Bytes between acknowledged and synced when the power goes, where there are any: some twenty winners."""
+
+
+@contextmanager
+def store_on(disk: Disk, fsync: str) -> Iterator[Valkey]:
+    """A Valkey whose syncs are seen."""
+    with tempfile.TemporaryDirectory(prefix="lc-") as directory:
+        store = Valkey(Path(directory), fsync, env=disk.env)
+        store.start()
+        yield store
+        store.stop()
+
+
+async def power_loss(directory: Path, fsync: str, durability: str) -> Outcome:
+    """A sale on such a store; the power goes in its midst and comes back."""
+    disk = Disk(directory)
+    with (
+        store_on(disk, fsync) as store,
+        NodeProcess("--ledger", store.url, env={"LIVECAST_LEDGER__DURABILITY": durability}) as node,
+    ):
+
+        async def fault(crowd: Crowd) -> None:
+            won = crowd.counts["won"]
+            async with asyncio.timeout(20):
+                while fsync != "always" and not (disk.unsynced(store.directory) > UNSYNCED_MIN and crowd.counts["won"] > won + 100):  # noqa: ASYNC110 - files
+                    await asyncio.sleep(0.005)
+            store.kill()
+            lost = disk.cut_power(store.directory)
+            sys.stderr.write(f"\n  power loss with {fsync}: {lost} bytes were not on disk\n")
+            store.start()
+
+        return await sell(node, directory, fault, name=f"power loss, {fsync}", ledger=store.url, users=USERS, stock=STOCK, over_s=8)
+
+
+async def test_nothing_acknowledged_is_lost_with_the_power(tmp_path: Path) -> None:
+    """`appendfsync always`, as the ledger demands."""
+    outcome = await power_loss(tmp_path, "always", "always")
+    if outcome.violations:
+        raise Broken(outcome.violations)
+
+
+async def test_the_harness_is_seen_to_lose_with_everysec(tmp_path: Path) -> None:
+    """Which is why a node refuses such a store unless it is told that nothing matters."""
+    outcome = await power_loss(tmp_path, "everysec", "none")
+    lost = [each for each in outcome.violations if each.startswith(("lost", "changed answer", "serials"))]
+    sys.stderr.write(f"  of what was acknowledged, {len(lost)} are lost or changed; the first: {lost[:1]}\n")
+    assert [each for each in lost if each.startswith(("lost", "changed answer"))]
