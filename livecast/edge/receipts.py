@@ -11,7 +11,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-import jwt
 import msgspec
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
@@ -44,12 +43,14 @@ class Receipts:
         self._key = key
         public = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
         jwk = {"crv": "Ed25519", "kty": "OKP", "x": base64url(public).decode()}
-        self._kid = base64url(hashlib.sha256(msgspec.json.encode(jwk, order="sorted")).digest()).decode()
-        self._jwk = {**jwk, "kid": self._kid, "use": "sig", "alg": "EdDSA"}
+        kid = base64url(hashlib.sha256(msgspec.json.encode(jwk, order="sorted")).digest()).decode()
+        self._jwk = {**jwk, "kid": kid, "use": "sig", "alg": "EdDSA"}
+        self._head = base64url(msgspec.json.encode({"alg": "EdDSA", "kid": kid, "typ": "JWT"})) + b"."
 
     def sign(self, receipt: Receipt) -> str:
-        """The receipt, signed."""
-        return jwt.encode(msgspec.to_builtins(receipt), self._key, "EdDSA", {"kid": self._kid})
+        """The receipt, signed: RFC 7515's compact form. Hundreds win in one moment, and a general library adds a third to each."""
+        said = self._head + base64url(msgspec.json.encode(receipt))
+        return (said + b"." + base64url(self._key.sign(said))).decode()
 
     def jwks(self) -> dict[str, Any]:
         """The key set that proves them (RFC 7517)."""
