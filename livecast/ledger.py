@@ -199,6 +199,9 @@ class Ledger(Protocol):
         for ten minutes and at most the last 8 per user and drop, nothing else.
         """
 
+    async def occasion(self, room: str, drop: str) -> str:
+        """The broadcast in which the drop's first claim was taken; empty before."""
+
     async def units(self, room: str, drop: str, after: int, limit: int) -> list[Unit]:
         """Units in serial order, from above the serial `after` on."""
 

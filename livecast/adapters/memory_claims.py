@@ -61,6 +61,8 @@ class MemoryClaims(MemoryDrops, MemoryMoney):
             return [Refusal("unknown_drop")] * len(claims)
         grants_before, entrants_before = len(kept.units), len(kept.entrants)
         answers = [self._decide(kept, broadcast, claim, now) for claim in claims]
+        if not (grants_before or entrants_before) and (kept.units or kept.entrants):
+            kept.occasion = broadcast
         if len(kept.units) > grants_before:
             _enter_grants(shard, kept, grants_before, now)
         if len(kept.entrants) > entrants_before:
@@ -119,6 +121,11 @@ class MemoryClaims(MemoryDrops, MemoryMoney):
         while next(iter(kept.refused.values()))[-1][2] <= now:
             del kept.refused[next(iter(kept.refused))]
         return answer
+
+    async def occasion(self, room: str, drop: str) -> str:
+        """The broadcast of the drop's first claim."""
+        kept = self._drops[room].get(drop)
+        return "" if kept is None else kept.occasion
 
     # --- Units --------------------------------------------------------------------------------------------------------
     async def units(self, room: str, drop: str, after: int, limit: int) -> list[Unit]:

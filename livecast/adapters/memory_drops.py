@@ -51,6 +51,8 @@ class KeptDrop:
         """Per user the last refusals: (cid, verdict, remembered until)."""
         self.entrants: list[Entrant] = []
         self.entry_of: dict[str, Entrant] = {}
+        self.occasion = ""
+        """The broadcast of the first claim that was taken."""
         self.awards: list[int] = []
         self.untold_since: int | None = None
         """Its winners are to be told."""

@@ -71,6 +71,12 @@ class RedisClaims(RedisDrops, RedisMoney):
             return [refusal(answer)] * len(claims)
         return [_claim_answer(each) for each in _decode_answers(answer[1])]
 
+    async def occasion(self, room: str, drop: str) -> str:
+        """The broadcast of the drop's first claim."""
+        shard, tag = place(room)
+        (broadcast,) = await self._calls.read(shard, ("GET", f"{tag}occasion:{room}/{drop}"))
+        return (broadcast or b"").decode()
+
     # --- Units --------------------------------------------------------------------------------------------------------
     async def units(self, room: str, drop: str, after: int, limit: int) -> list[Unit]:
         """Units in serial order."""

@@ -33,6 +33,9 @@ STEPS: Final[dict[Step, tuple[frozenset[State], State]]] = {
 BEFORE_OPENING: Final[frozenset[State]] = frozenset({"draft", "announced"})
 SELLING: Final[frozenset[State]] = frozenset({"open", "sold_out"})
 
+HELD: Final[frozenset[UnitState]] = frozenset({"granted", "reserved", "confirmed"})
+"""States of units that still are their winner's."""
+
 STOCK_MAX: Final = 1_000_000
 """Units of a drop. Ten times as many would make the list of a sold out drop's claims 1 GB in the store."""
 CLAIMS_MAX: Final = 500

@@ -112,7 +112,7 @@ def check_depth(body: bytes) -> None:
 
 
 def check_bounds(value: Any, pointer: str = "") -> None:
-    """Refuse what other readers of the same value could not hold: integers over 53 bits, text that is not Unicode."""
+    """Refuse what other readers of the same value could not hold: numbers over 53 bits, text that is not Unicode."""
     if isinstance(value, dict):
         for name, item in value.items():
             check_bounds(name, pointer)
@@ -120,8 +120,8 @@ def check_bounds(value: Any, pointer: str = "") -> None:
     elif isinstance(value, list):
         for index, item in enumerate(value):
             check_bounds(item, f"{pointer}/{index}")
-    elif isinstance(value, int) and not -INT_MAX <= value <= INT_MAX:
-        raise ProblemError("invalid", "A number is too large.", errors=[Fault(pointer, "Integers have at most 53 bits.")])
+    elif isinstance(value, int | float) and not -INT_MAX <= value <= INT_MAX:
+        raise ProblemError("invalid", "A number is too large.", errors=[Fault(pointer, "Numbers have at most 53 bits.")])
     elif isinstance(value, str) and not value.isascii():
         try:
             value.encode()

@@ -48,6 +48,7 @@ class Cards:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._kept: dict[tuple[str, str], Card] = {}
+        self._broadcasts: dict[tuple[str, str], str] = {}
 
     async def get(self, room: str, drop: str) -> Card | None:
         """A drop's card, None if there is no such drop. Raises `StoreError`, `msgspec.DecodeError`."""
@@ -63,3 +64,12 @@ class Cards:
         if len(self._kept) > CARDS_MAX:
             del self._kept[next(iter(self._kept))]
         return card
+
+    async def broadcast(self, room: str, drop: str) -> str:
+        """The broadcast that a drop's receipts name: that of its first claim, empty before. Raises `StoreError`."""
+        known = self._broadcasts.get((room, drop), "")
+        if not known and (known := await self._ledger.occasion(room, drop)):
+            self._broadcasts[room, drop] = known
+            if len(self._broadcasts) > CARDS_MAX:
+                del self._broadcasts[next(iter(self._broadcasts))]
+        return known

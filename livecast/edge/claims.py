@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -40,6 +40,8 @@ WAITING_MAX: Final = 20_000
 """Claims that wait for one drop; more are `overloaded`. At 25,000 a second that is most of the second they are promised."""
 DEADLINE_S: Final = 0.95
 """For a batch in all: facts, ledger and those queued behind it. The ledger itself gives up after 800 ms."""
+GRANTED: Final = (Won, Entered)
+"""Answers that the ledger has an entry for."""
 OVERLOADED: Final = Refusal("overloaded", retry_after_ms=1000)
 UNKNOWN_DROP: Final = Refusal("unknown_drop")
 
@@ -108,12 +110,16 @@ class Claims:
 
     def won(self, card: Card, one: Waiting, won: Won, broadcast: str, merchant: str) -> ClaimAck:
         """What a winner is told. It follows from the unit, so a repeat is told the same."""
-        terms = card.drop.terms
         unit = Unit(won.serial, one.who.person.id, one.cid, won.at, won.of, "granted", won.code, won.expires_at)
-        code = card.code_of(unit)
-        occasion = Occasion(ISSUER, merchant, card.drop.room, broadcast, card.drop.id, card.sku, terms.test)
-        receipt = self._receipts.sign(receipt_of(unit, occasion, code))
-        return ClaimAck(one.cid, "won", won.serial, won.of, code or None, receipt, won.expires_at, test=terms.test or None)
+        receipt, code = self.receipt(card, unit, broadcast, merchant), card.code_of(unit)
+        test = card.drop.terms.test or None
+        return ClaimAck(one.cid, "won", won.serial, won.of, code or None, receipt, won.expires_at, test=test)
+
+    def receipt(self, card: Card, unit: Unit, broadcast: str, merchant: str) -> str:
+        """The receipt for a unit, signed."""
+        drop = card.drop
+        occasion = Occasion(ISSUER, merchant, drop.room, broadcast, drop.id, card.sku, drop.terms.test)
+        return self._receipts.sign(receipt_of(unit, occasion, card.code_of(unit)))
 
 
 class Queue:
@@ -184,10 +190,15 @@ class Queue:
         broadcast, began = str(hub.view.state["broadcast"]), claims.node.clock()
         asked = [_claim(one, lacking[one.who.person.id], has_pot=card.has_pot) for one in batch]
         decided = await claims.ledger.claim(hub.room, self.drop, broadcast, asked, began)
-        claims.node.observer.observe(ClaimsDecided(len(batch), claims.node.clock() - began, _counted(decided)))
-        if any(isinstance(answer, Won | Entered) and not answer.again for answer in decided):
+        verdicts = Counter(map(verdict_of, decided))
+        claims.node.observer.observe(ClaimsDecided(len(batch), claims.node.clock() - began, verdicts))
+        if any(isinstance(answer, GRANTED) and not answer.again for answer in decided):
             claims.ring(hub.room)
-        merchant = await claims.merchant(hub) if any(isinstance(answer, Won) for answer in decided) else ""
+        merchant = ""
+        if verdicts["won"]:
+            merchant = await claims.merchant(hub)
+            # Who asks again in a later broadcast gets the same receipt.
+            broadcast = await claims.cards.broadcast(hub.room, self.drop) or broadcast
         return [
             claims.won(card, one, answer, broadcast, merchant)
             if isinstance(answer, Won)
@@ -202,18 +213,16 @@ def _claim(one: Waiting, lacking: list[Missing] | None, *, has_pot: bool) -> Cla
 
 
 def _told(one: Waiting, answer: ClaimAnswer, lacking: list[Missing]) -> ClaimAck | Refusal:
-    match answer:
-        case Entered():
-            return ClaimAck(one.cid, "entered", nonce=answer.nonce or None)
-        case NotWon(verdict="not_eligible"):
-            gift = [Missing("gifted", have=False, need=True)] if answer.gifted else []
-            return ClaimAck(one.cid, "not_eligible", missing=tuple(as_told([*lacking, *gift])))
-        case NotWon():
+    if isinstance(answer, NotWon):  # most of a crowd hears `sold_out`
+        if answer.verdict != "not_eligible":
             return ClaimAck(one.cid, answer.verdict, opens_in_ms=answer.opens_in_ms)
-        case Refusal(code="unavailable"):
-            return UNAVAILABLE
-        case _:
-            return answer  # type: ignore[return-value] # wins are told elsewhere: a refusal is left
+        gift = [Missing("gifted", have=False, need=True)] if answer.gifted else []
+        return ClaimAck(one.cid, "not_eligible", missing=tuple(as_told([*lacking, *gift])))
+    if isinstance(answer, Entered):
+        return ClaimAck(one.cid, "entered", nonce=answer.nonce or None)
+    if isinstance(answer, Refusal):
+        return UNAVAILABLE if answer.code == "unavailable" else answer
+    raise TypeError("wins are told with their receipt")
 
 
 def as_told(lacking: Sequence[Missing]) -> list[dict[str, Any]]:
@@ -221,17 +230,10 @@ def as_told(lacking: Sequence[Missing]) -> list[dict[str, Any]]:
     return [{"rule": each.rule, "have": each.have, "need": each.need} for each in lacking]
 
 
-def _counted(decided: Sequence[ClaimAnswer]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for answer in decided:
-        match answer:
-            case Won():
-                verdict = "won"
-            case Entered():
-                verdict = "entered"
-            case NotWon():
-                verdict = answer.verdict
-            case _:
-                verdict = answer.code
-        counts[verdict] = counts.get(verdict, 0) + 1
-    return counts
+def verdict_of(answer: ClaimAnswer) -> str:
+    """An answer in one word, for those who count."""
+    if isinstance(answer, NotWon):
+        return answer.verdict
+    if isinstance(answer, Won):
+        return "won"
+    return "entered" if isinstance(answer, Entered) else answer.code

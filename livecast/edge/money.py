@@ -16,6 +16,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+import msgspec
 from msgspec import Struct, field
 
 from livecast.core.drops import ASKING
@@ -23,8 +24,8 @@ from livecast.core.errors import Refusal
 from livecast.core.events import Notice, Person
 from livecast.core.gifts import CATALOGUE, CatalogueGift
 from livecast.core.money import GiftRecord, SpendLimits, service_tx
-from livecast.core.units import Holding, Unit
-from livecast.edge.cards import Cards
+from livecast.core.units import HELD, Holding, Unit
+from livecast.edge.cards import Card, Cards
 from livecast.edge.claims import Claims, as_told
 from livecast.edge.facts import FactBook
 from livecast.edge.giving import Giving
@@ -149,8 +150,8 @@ class Money:
 
     # --- One's own ----------------------------------------------------------------------------------------------------
     async def mine(self, room: str, who: Identity) -> dict[str, Any]:
-        """The money part of `GET …/me`: `{balance, claims: [{drop, serial, of, code?, state, at, expires_at?, order_id?}],
-        entries: [{drop, number, nonce, at, state, won: [serial]}], eligibility: {drop: {eligible, missing}}}`.
+        """The money part of `GET …/me`: `{balance, claims: [{drop, serial, of, code?, state, at, expires_at?, order_id?,
+        receipt?, test?}], entries: [{drop, number, nonce, at, state, won: [serial]}], eligibility: {drop: {eligible, missing}}}`.
         """
         wallet = await self.ledger.wallet(who.person.id)
         self.note_balance(who.person.id, wallet.balance)
@@ -164,7 +165,9 @@ class Money:
         }
 
     async def _claim_as_told(self, holding: Holding, unit: Unit) -> dict[str, Any]:
-        code = (await self.coder(holding.drop.room, holding.drop.id))(unit)
+        drop = holding.drop
+        card = await self._cards.get(drop.room, drop.id)
+        code = unit.code if card is None else card.code_of(unit)
         told = {
             "drop": holding.drop.id,
             "serial": unit.serial,
@@ -176,9 +179,20 @@ class Money:
             "order_id": unit.order_id or None,
         }
         return {name: value for name, value in told.items() if value is not None}
+            "receipt": None if card is None or unit.state not in HELD else await self._receipt(card, unit),
+            "test": drop.terms.test or None,
 
     async def _eligibility(self, room: str, who: Identity) -> dict[str, Any]:
         hub = await self._node.views.get(room)
+    async def _receipt(self, card: Card, unit: Unit) -> str:
+        """What the winner was told, also where they won by a draw. Once it is confirmed the unit does not lapse any more."""
+        drop = card.drop
+        hub = await self._node.views.get(drop.room)
+        merchant = "" if hub is None else await self._claims.merchant(hub)
+        if unit.state == "confirmed":
+            unit = msgspec.structs.replace(unit, expires_at=None)
+        return self._claims.receipt(card, unit, await self._cards.broadcast(drop.room, drop.id), merchant)
+
         if hub is None:
             return {}
         said: dict[str, Any] = {}

@@ -22,7 +22,7 @@ from livecast.core.draw import DrawResult
 from livecast.core.errors import Refusal
 from livecast.core.events import Notice
 from livecast.core.placement import SHARDS, shard_of
-from livecast.core.units import Drop, Due, Step, Unit, UnitState, due_of
+from livecast.core.units import HELD, Drop, Due, Step, Unit, due_of
 from livecast.ledger import Ledger
 from livecast.ports import Bus, Clock, Observer, StoreError, Trouble
 from livecast.shard.drawing import draw
@@ -51,9 +51,6 @@ UNITS_MAX: Final = 500
 """Units read at once."""
 DROPS_MAX: Final = 50
 """Newest drops of a room that are closed when its broadcast ends."""
-
-HELD: Final[frozenset[UnitState]] = frozenset({"granted", "reserved", "confirmed"})
-"""States of units that still are their winner's."""
 
 Key: TypeAlias = tuple[str, str, str]
 """What, room, drop."""

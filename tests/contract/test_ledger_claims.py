@@ -371,3 +371,15 @@ async def test_what_a_platform_said_of_users_is_kept(ledger: Ledger, ledgers: An
     assert await ledgers().facts(ROOM, ["bob", "cyn", "ann"]) == [b'{"vip":false}', b"", b'{"vip":true}']
     await ledger.put_facts(ROOM, "ann", b"", NOW)
     assert await ledger.facts(ROOM, ["ann"]) == [b""]
+
+
+@pytest.mark.parametrize("kind", ["coupon", "draw"])
+async def test_a_drop_remembers_the_broadcast_of_its_first_claim(ledger: Ledger, ledgers: Any, kind: Any) -> None:
+    """Refusals do not count, and later broadcasts do not either."""
+    await opened(ledger, kind=kind)
+    await ledger.claim(ROOM, "d1", "b0", [Claim("ann", "c1", missing=True)], NOW)
+    assert await ledger.occasion(ROOM, "d1") == ""
+    await ledger.claim(ROOM, "d1", "b1", [Claim("ann", "c1")], NOW)
+    await ledger.claim(ROOM, "d1", "b2", [Claim("bob", "c1")], NOW)
+    assert await ledgers().occasion(ROOM, "d1") == "b1"
+    assert await ledger.occasion(ROOM, "nothing") == ""

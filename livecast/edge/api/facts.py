@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from livecast.core.drops import FactInt, FactText, Name
+from livecast.core.patch import INT_MAX
 from livecast.edge.callers import room_now
 from livecast.edge.calls import Call, Outcome, Route
 from livecast.edge.money import Money
@@ -15,7 +16,7 @@ from livecast.edge.problems import Fault, ProblemError
 
 FACTS_BYTES_MAX: Final = 1024
 """As JSON: what a token may carry of them, too."""
-FactMap: TypeAlias = dict[Name, FactText | FactInt | Annotated[float, Meta(description="Not whole.")] | bool | None]
+FactMap: TypeAlias = dict[Name, FactText | FactInt | Annotated[float, Meta(ge=-INT_MAX, le=INT_MAX)] | bool | None]
 """Facts by name."""
 
 

@@ -43,7 +43,7 @@ class Eligible(Struct):
 
 
 class MyClaim(Struct):
-    """A unit of one's own. `of` was the stock; `expires_at` goes with a reservation."""
+    """A unit of one's own. `of` was the stock; `expires_at` goes with a reservation, `receipt` with what still is one's own."""
 
     drop: str
     serial: int
@@ -53,6 +53,8 @@ class MyClaim(Struct):
     code: str | UnsetType = UNSET
     expires_at: int | UnsetType = UNSET
     order_id: str | UnsetType = UNSET
+    receipt: str | UnsetType = UNSET
+    test: bool | UnsetType = UNSET
 
 
 class MyEntry(Struct):

@@ -17,6 +17,7 @@ from livecast.core.commands import PatchRoom, PutRoom, Redactions
 from livecast.core.drops import DropConfig
 from livecast.core.patch import INT_MAX
 from livecast.core.rules import Policy
+from livecast.edge.api.orders import PostOrder
 from livecast.edge.calls import Route
 from livecast.edge.problems import CONTENT_TYPE, Problem, every_code
 
@@ -184,18 +185,24 @@ def _as_taken(routes: Sequence[Route], components: dict[str, Any]) -> None:
     for name in (PutRoom.__name__, PatchRoom.__name__):
         components[name]["properties"]["policy"] = _or_null({"$ref": _REF.format(name=_patch_of(Policy.__name__))})
     components[DropConfig.__name__]["allOf"] = [
-        {
-            "if": {"properties": {"fair_window_ms": {"type": "integer"}}, "required": ["fair_window_ms"]},
-            "then": {"properties": {"order": {"const": "fair"}}, "required": ["order"]},
-        },
-        {
-            "if": {"properties": {"order": {"const": "fair"}}, "required": ["order"]},
-            "then": {"properties": {"kind": {"const": "coupon"}}},
-        },
+        _if_then({"fair_window_ms": {"type": "integer"}}, {"order": {"const": "fair"}}),
+        _if_then({"order": {"const": "fair"}}, {"kind": {"const": "coupon"}}),
+    ]
+    components[PostOrder.__name__]["allOf"] = [
+        _if_then({"drop": {"type": "string"}}, {"serial": {"type": "integer"}}),
+        _if_then({"serial": {"type": "integer"}}, {"drop": {"type": "string"}}),
     ]
     components[Redactions.__name__]["anyOf"] = [
         {"required": [part], "properties": {part: {"type": "array", "minItems": 1}}} for part in ("comments", "users")
     ]
+
+
+def _if_then(given: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
+    """A member asks for another one."""
+    return {
+        "if": {"properties": given, "required": list(given)},
+        "then": {"properties": wanted, "required": list(wanted)},
+    }
 
 
 def _bound_free_values(components: dict[str, Any]) -> None:
@@ -212,7 +219,7 @@ def _bound_free_values(components: dict[str, Any]) -> None:
                     choice["additionalProperties"] = plain
     components["Plain"] = {
         "title": "Plain",
-        "description": "Any JSON value, of integers with at most 53 bits.",
+        "description": "Any JSON value, of numbers with at most 53 bits.",
         "anyOf": [
             {"type": ["null", "boolean", "string"]},
             {"type": "number", "minimum": -INT_MAX, "maximum": INT_MAX},
@@ -257,7 +264,7 @@ def _body(schema: dict[str, Any], *, required: bool = False) -> dict[str, Any]:
 
 def _needs_body(shape: Any) -> bool:
     """Whether an empty body, which reads as `{}`, is refused."""
-    return not isinstance(shape, type) or any(item.required for item in msgspec.structs.fields(shape))
+    return not isinstance(shape, type) or shape is Redactions or any(item.required for item in msgspec.structs.fields(shape))
 
 
 def _responses(route: Route, schema_of: dict[Any, dict[str, Any]]) -> dict[str, Any]:

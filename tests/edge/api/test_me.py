@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import jwt
 import msgspec
 
 from livecast.core.errors import Refusal
 from livecast.core.units import Claim
 from livecast.edge.api.messages import Me
 from livecast.ports import Unavailable
-from support.house import House
+from support.house import House, until
 from support.shop import Shop
 
 ME = "/v1/rooms/r1/me"
@@ -39,7 +40,7 @@ async def test_a_newcomer_has_nothing(shop: Shop) -> None:
     """No coins, no claims, no entries, no mute."""
     await shop.live_room("r1")
     assert await mine(shop, "ada") == {
-        "muted": False, "muted_until": None, "banned": False, "banned_until": None,
+        "muted": False, "muted_until": None, "banned": False, "banned_until": None, "votes": [],
         "balance": 0, "claims": [], "entries": [], "eligibility": {},
     }  # fmt: skip
 
@@ -58,6 +59,38 @@ async def test_ones_coins_and_claims_are_there(shop: Shop) -> None:
     await shop.call("POST", f"{DROPS}/{drop}/claims/1/confirm", json={"order_id": "o-1"})
     (claim,) = (await mine(shop, "ada"))["claims"]
     assert (claim["state"], claim["order_id"]) == ("confirmed", "o-1")
+
+
+def read(shop: Shop, receipt: str) -> dict[str, Any]:
+    """What a receipt says, by the published key."""
+    key = jwt.PyJWKSet.from_dict(shop.node.money.jwks()).keys[0]  # type: ignore[union-attr] # a shop has a ledger
+    said: dict[str, Any] = jwt.decode(receipt, key, ["EdDSA"], options={"verify_aud": False, "verify_exp": False})
+    return said
+
+
+async def test_ones_receipts_stay(shop: Shop) -> None:
+    """The very one of the click, also in the next broadcast; without an end once the unit is bought; none for what is gone."""
+    drop = await opened(shop, reserve_s=60, per_user=2, test=True)
+    message = {"t": "claim", "cid": "c1", "drop": drop}
+    click = (await shop.call("POST", "/v1/rooms/r1/messages", auth=shop.token("ada"), json=message)).json
+    broadcast = read(shop, click["receipt"])["broadcast"]
+    await shop.call("POST", "/v1/rooms/r1/end")
+    await shop.call("POST", "/v1/rooms/r1/start")
+    hub = await shop.node.views.get("r1")
+    assert hub is not None
+    await until(lambda: hub.view.state["broadcast"] != broadcast, "next broadcast")
+    again = await shop.call("POST", "/v1/rooms/r1/messages", auth=shop.token("ada"), json=message)
+    assert again.json["receipt"] == click["receipt"]
+    (claim,) = (await mine(shop, "ada"))["claims"]
+    assert (claim["receipt"], claim["test"]) == (click["receipt"], True)
+    await shop.call("POST", f"{DROPS}/{drop}/claims/1/confirm", json={"order_id": "o-1"})
+    (claim,) = (await mine(shop, "ada"))["claims"]
+    said, before = read(shop, claim["receipt"]), read(shop, click["receipt"])
+    assert "exp" in before
+    assert said == {name: value for name, value in before.items() if name != "exp"}
+    await shop.call("POST", f"{DROPS}/{drop}/claims/1/revoke")
+    (claim,) = (await mine(shop, "ada"))["claims"]
+    assert "receipt" not in claim
     assert (await mine(shop, "bob"))["claims"] == []
 
 
@@ -80,7 +113,7 @@ async def test_without_a_ledger_the_room_still_answers(house: House) -> None:
     """What is about money is absent, not zero."""
     await house.live_room("r1")
     me = await house.call("GET", ME, auth=house.token("ada"))
-    assert me.json.keys() == {"muted", "muted_until", "banned", "banned_until"}
+    assert me.json.keys() == {"muted", "muted_until", "banned", "banned_until", "votes"}
 
 
 async def test_a_ledger_that_is_silent_is_not_taken_for_empty(shop: Shop) -> None:

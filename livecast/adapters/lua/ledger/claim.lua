@@ -2,6 +2,7 @@
 --
 --   entrants:<room>/<id> (list)          the n-th: user, cid, nonce, at
 --   entries:<room>/<id> (hash)           user -> n
+--   occasion:<room>/<id> (string)        the broadcast of the first claim that was taken
 --   refusals:<room>/<id>/<period> (hash)  user -> the last final refusals, "\n<cid>\t<verdict><until>" each. A period lasts
 --                                        refusals_keep_ms; its key goes at the end of the next one
 --
@@ -66,6 +67,7 @@ for verdict, letter in pairs(LETTER_OF) do
 end
 local until_text = text(server + refusals_keep_ms)
 
+local is_first = drop.granted == 0 and drop.entrants == 0
 local grants = new_grants(drop, n)
 local entrants, new_entries, new_answers, new_refused = {}, {}, {}, {}
 
@@ -165,6 +167,9 @@ for i = 1, n do
 end
 
 write_grants(grants, room, id, taken)
+if is_first and (drop.granted > 0 or drop.entrants > 0) then
+  redis.call('SET', key('occasion', name), ARGV[6])
+end
 if #entrants > 0 then
   drop.changed = next_position()
   append(drop.changed, 'entered', 'room', room, 'drop', id, 'first', drop.entrants - #entrants + 1, 'entrants',
