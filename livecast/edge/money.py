@@ -78,6 +78,8 @@ class Money:
         self.receipts = receipts
         self.ring = ring
         """The ledger of a room's or a user's shard has a new entry: its owner shall read on. Never waits, never fails."""
+        self.closed: Callable[[], str] = str
+        """Why money is closed somewhere, or ""; the composition root puts here who knows."""
         self._node = node
         self._cards = Cards(ledger)
         self._facts = FactBook(node, ledger)
@@ -177,13 +179,11 @@ class Money:
             "at": unit.at,
             "expires_at": unit.expires_at,
             "order_id": unit.order_id or None,
-        }
-        return {name: value for name, value in told.items() if value is not None}
             "receipt": None if card is None or unit.state not in HELD else await self._receipt(card, unit),
             "test": drop.terms.test or None,
+        }
+        return {name: value for name, value in told.items() if value is not None}
 
-    async def _eligibility(self, room: str, who: Identity) -> dict[str, Any]:
-        hub = await self._node.views.get(room)
     async def _receipt(self, card: Card, unit: Unit) -> str:
         """What the winner was told, also where they won by a draw. Once it is confirmed the unit does not lapse any more."""
         drop = card.drop
@@ -193,6 +193,8 @@ class Money:
             unit = msgspec.structs.replace(unit, expires_at=None)
         return self._claims.receipt(card, unit, await self._cards.broadcast(drop.room, drop.id), merchant)
 
+    async def _eligibility(self, room: str, who: Identity) -> dict[str, Any]:
+        hub = await self._node.views.get(room)
         if hub is None:
             return {}
         said: dict[str, Any] = {}
