@@ -19,7 +19,7 @@ from livecast.adapters.redis_listener import Listener
 from livecast.adapters.redis_outbox import Outbox
 from livecast.adapters.redis_server import RedisServer
 from livecast.core.errors import Refusal
-from livecast.core.events import Ask, Command, Event, Liked, Notice, Origin, Reply, Said
+from livecast.core.events import Ask, Command, Event, Liked, Notice, Origin, Reply, Reported, Said, Voted
 from livecast.core.placement import shard_of
 from livecast.ports import (
     EventsHandler,
@@ -169,6 +169,6 @@ class RedisBus:
 
 def _asker(event: Event) -> tuple[Origin, str | None] | None:
     """Who waits for an answer to this event, if anybody does."""
-    if isinstance(event, Said | Command | Ask) or (isinstance(event, Liked) and event.cid is not None):
+    if isinstance(event, Said | Voted | Reported | Command | Ask) or (isinstance(event, Liked) and event.cid is not None):
         return event.origin, event.cid
     return None

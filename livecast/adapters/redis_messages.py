@@ -18,7 +18,23 @@ from msgspec import Raw, Struct
 
 from livecast.core.commands import COMMANDS
 from livecast.core.errors import Refusal
-from livecast.core.events import Answer, Ask, Command, Done, EdgeRefused, Event, Liked, Notice, Presence, Reply, Said, Verdict
+from livecast.core.events import (
+    Answer,
+    Ask,
+    Command,
+    Done,
+    EdgeRefused,
+    Event,
+    Liked,
+    Notice,
+    Presence,
+    Reply,
+    Reported,
+    Said,
+    Tapped,
+    Verdict,
+    Voted,
+)
 from livecast.ports import Published
 
 
@@ -31,6 +47,9 @@ class _CommandAsSent(Command, frozen=True, kw_only=True):
 _EVENT_KINDS: Final[dict[type[Struct], str]] = {
     Said: "said",
     Liked: "liked",
+    Voted: "voted",
+    Tapped: "tapped",
+    Reported: "reported",
     Presence: "presence",
     EdgeRefused: "edge_refused",
     Command: "command",

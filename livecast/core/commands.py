@@ -186,11 +186,19 @@ class ForgetUser(Struct, frozen=True, forbid_unknown_fields=True):
     reason: Reason = ""
 
 
+class PollChoice(Struct, frozen=True, forbid_unknown_fields=True):
+    """A choice written as an object."""
+
+    text: Annotated[str, Meta(min_length=1, max_length=100)]
+
+
 class OpenPoll(Struct, frozen=True, forbid_unknown_fields=True):
     """A question and its choices. It closes at `closes_at` (Unix ms), or after `duration_s`, or by hand, or with the broadcast."""
 
     question: Annotated[str, Meta(min_length=1, max_length=200)]
-    choices: Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=100)], ...], Meta(min_length=2, max_length=10)]
+    choices: Annotated[
+        tuple[Annotated[str, Meta(min_length=1, max_length=100)] | PollChoice, ...], Meta(min_length=2, max_length=10)
+    ]
     results: Literal["live", "after_close"] = "live"
     closes_at: TimeMs | None = None
     duration_s: Annotated[int, Meta(ge=1, le=86_400)] | None = None

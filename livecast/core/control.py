@@ -208,6 +208,7 @@ class Control:
             "title": state["title"],
             "merchant": self.merchant,
             "hosts": state["hosts"],
+            "moderators": state.get("moderators", []),
             "status": state["status"],
             "broadcast": state["broadcast"],
             "test": bool(state.get("test")),

@@ -428,6 +428,10 @@ class StaffAct(Struct, frozen=True, array_like=True):
     reason: str
 
 
+TO_STAFF = 0
+"""The number of an asker that nobody has: a reply to it is for the staff of a room (`Done` with a `desk` message) on that node."""
+
+
 class ForStaff(Struct, frozen=True):
     """What only staff see of a tick, and the nodes on which some are: `told` is the message, as plain values."""
 

@@ -92,7 +92,8 @@ class Polls:
     # --- Feed ---------------------------------------------------------------------------------------------------------
     def open(self, args: c.OpenPoll, control: Control, now: int) -> Json:
         """Ask a question from now on."""
-        question, choices = clean(args.question), tuple(map(clean, args.choices))
+        question = clean(args.question)
+        choices = tuple(clean(choice if isinstance(choice, str) else choice.text) for choice in args.choices)
         if not question:
             raise InvalidChange(Refusal("invalid", "Nothing is left of this text.", field="question"))
         if not all(choices) or len(set(choices)) < len(choices):

@@ -223,6 +223,8 @@ class Room:
         """The room's line in the list of rooms."""
         told = self._control.tell()
         line = {"room": told["id"], **{k: told[k] for k in ("title", "merchant", "status", "broadcast")}}
+        if told["test"]:
+            line["test"] = True
         return line if told["started_at"] is None else {**line, "started_at": told["started_at"]}
 
     def snapshot(self) -> Snapshot:

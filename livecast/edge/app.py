@@ -17,7 +17,23 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from livecast import __version__
-from livecast.edge.api import chat, claims, drops, facts, gifts, messages, moderation, orders, rooms, tokens, wallets, webhooks
+from livecast.edge.api import (
+    backstage,
+    chat,
+    claims,
+    drops,
+    facts,
+    gifts,
+    messages,
+    moderation,
+    orders,
+    polls,
+    products,
+    rooms,
+    tokens,
+    wallets,
+    webhooks,
+)
 from livecast.edge.api.docs import page
 from livecast.edge.api.draws import DrawFiles
 from livecast.edge.api.openapi import STREAMS_AND_FILES, document
@@ -40,6 +56,9 @@ ROUTES: Final = (
     *chat.ROUTES,
     *messages.ROUTES,
     *moderation.ROUTES,
+    *backstage.ROUTES,
+    *polls.ROUTES,
+    *products.ROUTES,
     *tokens.ROUTES,
     *drops.ROUTES,
     *claims.ROUTES,

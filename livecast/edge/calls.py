@@ -14,6 +14,7 @@ from msgspec import Struct, field
 
 from livecast.core.errors import Refusal
 from livecast.core.events import Answer, Ask, Command, Done
+from livecast.edge import cursors
 from livecast.edge.callers import Caller, room_now
 from livecast.edge.conditions import check_match, etag, names_tag
 from livecast.edge.money import Money
@@ -126,6 +127,13 @@ async def question(call: Call, what: str, **args: Any) -> Any:
     """What the room's owner answers to a question."""
     answer = await call.node.ask(call.room, lambda origin: Ask(origin, call.caller.person, what, args))
     return done(answer).value
+
+
+async def listed(call: Call, what: str) -> Outcome:
+    """A page of what the room's owner lists. The route's query has `limit` and `cursor`, whose content is the owner's."""
+    page = await question(call, what, limit=call.query.limit, cursor=cursors.read(call.query.cursor))
+    after = page["next_cursor"]
+    return Outcome({"data": page["data"], "next_cursor": None if after is None else cursors.make(after)})
 
 
 def done(answer: Answer) -> Done:

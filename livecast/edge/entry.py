@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
+from zlib import crc32
 
 import msgspec
 
 from livecast.core.errors import Refusal
-from livecast.core.events import Event, Liked, Origin, Said
+from livecast.core.events import Event, Liked, Origin, Reported, Said, Tapped, Voted
 from livecast.edge.identity import Identity
 from livecast.wire.codec import body_digest
 from livecast.wire.messages import (
@@ -32,11 +33,9 @@ if TYPE_CHECKING:
 NOT_ALLOWED: Final = Refusal("not_allowed")
 SIGN_IN: Final = Refusal("unauthorized", "Sign in to do this.")
 UNAVAILABLE: Final = Refusal("unavailable", retry_after_ms=1000)
-NO_DESK: Final = Refusal("unavailable", "Reports are not taken yet.", retry_after_ms=60_000)
-# Without a ledger nobody here knows any gift or drop, and nobody knows any poll so far: the truth, and not a fault.
+# Without a ledger nobody here knows any gift or drop: the truth, and not a fault.
 UNKNOWN_GIFT: Final = Refusal("unknown_gift")
 UNKNOWN_DROP: Final = Refusal("unknown_drop")
-UNKNOWN_POLL: Final = Refusal("unknown_poll")
 
 #: An event for the room, a refusal at once, or None: nothing to do and nobody to answer, or (`PAID`) it goes to `node.money`.
 Entered = Event | Refusal | None
@@ -75,18 +74,22 @@ def _money(kind: str, unknown: Refusal) -> Callable[[Any, Identity, RoomHub, Ori
     return entry
 
 
-def _vote(_m: VoteMessage, who: Identity, _hub: RoomHub, _origin: Origin) -> Entered:
+def _vote(m: VoteMessage, who: Identity, _hub: RoomHub, origin: Origin) -> Entered:
     if who.person.anonymous:
         return SIGN_IN
-    return UNKNOWN_POLL if "vote" in who.can else NOT_ALLOWED
+    if "vote" not in who.can:
+        return NOT_ALLOWED
+    return Voted(origin, who.person, m.cid, m.poll, m.choice, crc32(m.cid.encode()))
 
 
-def _tap(_m: TapMessage, _who: Identity, _hub: RoomHub, _origin: Origin) -> Entered:
-    return None
+def _tap(m: TapMessage, who: Identity, _hub: RoomHub, origin: Origin) -> Entered:
+    return Tapped(origin, who.person, m.target, m.n)
 
 
-def _report(_m: ReportMessage, who: Identity, _hub: RoomHub, _origin: Origin) -> Entered:
-    return SIGN_IN if who.person.anonymous else NO_DESK
+def _report(m: ReportMessage, who: Identity, _hub: RoomHub, origin: Origin) -> Entered:
+    if who.person.anonymous:
+        return SIGN_IN
+    return Reported(origin, who.person, m.cid, m.reason, m.comment, m.user, body_digest(m))
 
 
 #: Kinds that go to `node.money` once they have entered.

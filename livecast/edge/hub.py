@@ -16,6 +16,7 @@ from msgspec import UNSET, Raw
 
 from livecast.core.events import Frame, Notice, Person
 from livecast.core.view import RoomView
+from livecast.edge.backstage import Backstage
 from livecast.edge.fanout import VARIANTS, FanOut
 from livecast.edge.identity import Identity
 from livecast.edge.websocket import ViewerSocket
@@ -93,6 +94,7 @@ class RoomHub:
         "_sockets",
         "_users",
         "_watchers",
+        "backstage",
         "bans",
         "closes_at",
         "idle_since",
@@ -121,7 +123,7 @@ class RoomHub:
         """Ids of those who went since the last report and are not back."""
         self.present: list[str] = []
         """Ids of those who were here before the room's owner was: it has not heard of them."""
-        self.reported: tuple[int, int] = (0, 0)
+        self.reported: tuple[int, int, int] = (0, 0, 0)
         self.reported_at = 0
         self.idle_since: int | None = node.clock()
         """Since when nobody watches here; None: somebody does."""
@@ -131,6 +133,7 @@ class RoomHub:
         self._watchers: dict[Watcher, None] = {}
         self._users: dict[str, Member | list[Member]] = {}
         self._anonymous = 0
+        self.backstage = Backstage()
         self._fanout = FanOut(self)
         self._parts: dict[Codec, _Parts] = {}
         self._awaited: dict[int, list[asyncio.Future[None]]] = {}
@@ -167,6 +170,7 @@ class RoomHub:
 
     def you(self, identity: Identity) -> You:
         """How the room sees a caller."""
+        identity = self.backstage.seen_as(identity)
         person, money = identity.person, self.node.money
         balance = None if money is None else money.balance(identity)
         return You(person.id, person.name, person.role, person.anonymous, self.can(identity), identity.expires_at_ms, balance)
@@ -232,6 +236,7 @@ class RoomHub:
     def join(self, socket: ViewerSocket) -> None:
         """From now on `socket` gets every frame after the view's `seq`."""
         self._sockets[socket.variant][socket] = None
+        socket.identity = self.backstage.seen_as(socket.identity)
         self._came(socket)
 
     def leave(self, socket: ViewerSocket) -> None:
@@ -251,6 +256,7 @@ class RoomHub:
 
     def signed_in(self, socket: ViewerSocket, identity: Identity) -> None:
         """A socket's identity becomes this one: the same user's renewed, or the first of an anonymous viewer."""
+        identity = self.backstage.seen_as(identity)
         if not socket.identity.person.anonymous:
             socket.identity = identity
             return
@@ -275,6 +281,7 @@ class RoomHub:
     def _came(self, member: Member) -> None:
         self.idle_since = None
         self.node.reports.note(self)
+        self.backstage.came(member)
         person = member.identity.person
         if person.anonymous:
             self._anonymous += 1
@@ -291,6 +298,7 @@ class RoomHub:
 
     def _went(self, member: Member) -> None:
         self.node.reports.note(self)
+        self.backstage.went(member)
         person = member.identity.person
         if person.anonymous:
             self._anonymous -= 1
@@ -339,7 +347,7 @@ class RoomHub:
             for done in waiting:
                 done.cancel()
         self._awaited.clear()
-        self.reported = (0, 0)  # a new owner has not heard from us
+        self.reported = (0, 0, 0)  # a new owner has not heard from us
         if self._broadcast != self.view.state["broadcast"]:
             self._broadcast = self.view.state["broadcast"]
             self.joined = self._present()  # who stayed is of the new broadcast, too
@@ -414,6 +422,10 @@ class RoomHub:
     def look_at_state(self) -> None:
         """After a change of the room's state: is the broadcast over, are the anonymous still welcome?"""
         state, policy = self.view.state, self.view.policy
+        for user in self.backstage.note(state):
+            for member in self._of(user):
+                self.backstage.renew(member)
+            self.node.reports.note(self)
         if state.get("status") != "ended":
             self.closes_at = None
         elif self.closes_at is None:

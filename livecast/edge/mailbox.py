@@ -37,6 +37,7 @@ class Mailbox:
             return UNAVAILABLE
         if hub is None:
             return Refusal("unknown_room")
+        identity = hub.backstage.seen_as(identity)
         entered = self._refusal(hub, identity, message) or entry.enter(message, identity, hub, Origin(self._node.id, 0))
         if isinstance(entered, Refusal):
             if isinstance(message, CommentMessage) and not identity.person.anonymous:
@@ -50,7 +51,7 @@ class Mailbox:
 
     async def _to_room(self, hub: RoomHub, identity: Identity, message: ClientMessage, entered: Event) -> Answer:
         room = hub.room
-        if message.cid is None:  # type: ignore[union-attr] # what becomes an event has a cid or may have one
+        if getattr(message, "cid", None) is None:
             return OK if self._node.bus.post(room, entered) else UNAVAILABLE
 
         def asked_by(origin: Origin) -> Event:

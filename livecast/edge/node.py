@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Final, Protocol
 
 from livecast.core.errors import Refusal
-from livecast.core.events import Answer, Ask, Done, Event, Origin, Reply
+from livecast.core.events import TO_STAFF, Answer, Ask, Done, Event, Origin, Reply
 from livecast.core.rules import RoomRules
 from livecast.edge.admission import Admission
 from livecast.edge.answers import Answers
@@ -213,6 +213,10 @@ class Node:
                     waiter.set_result(reply.answer)
             elif reply.cid is not None and came((reply.asker, reply.cid)) and (viewer := sockets.get(reply.asker)):
                 viewer.answer(reply.cid, reply.answer)
+            elif (
+                reply.asker == TO_STAFF and isinstance(reply.answer, Done) and (hub := self.views.peek(reply.answer.value["room"]))
+            ):
+                hub.backstage.tell(reply.answer.value)
 
     def hear(self, answers: Sequence[tuple[int, str, Refusal | Ack | ClaimAck]]) -> None:
         """What the ledger says: (asker, cid, answer) each."""

@@ -53,7 +53,7 @@ class Reports:
             if not node.bus.post(hub.room, EdgeRefused(node.id, hub.refused)):
                 return False
             hub.refused = {}
-        counts = (hub.connections, hub.users)
+        counts = (hub.connections, hub.users, len(hub.backstage))
         changed = counts != hub.reported or hub.joined or hub.left or hub.present
         if not changed and now - hub.reported_at < REPEAT_MS:
             return True
@@ -62,7 +62,7 @@ class Reports:
             # Who came and went is told of as gone, so not before all those are named who came.
             last = len(joined) == len(hub.joined) and len(present) == len(hub.present)
             left = tuple(islice(hub.left, JOINED_MAX)) if last else ()
-            if not node.bus.post(hub.room, Presence(node.id, *counts, joined, STANDS_MS, left, present)):
+            if not node.bus.post(hub.room, Presence(node.id, counts[0], counts[1], joined, STANDS_MS, left, present, counts[2])):
                 return False
             del hub.joined[:JOINED_MAX], hub.present[:JOINED_MAX]
             for user in left:

@@ -18,7 +18,24 @@ from typing import Final, Protocol
 from msgspec import Struct
 
 from livecast.core.errors import Refusal
-from livecast.core.events import Answer, Ask, Command, Event, Flush, Frame, LedgerEvent, Liked, Origin, Reply, Said, Snapshot
+from livecast.core.events import (
+    TO_STAFF,
+    Answer,
+    Ask,
+    Command,
+    Done,
+    Event,
+    Flush,
+    Frame,
+    LedgerEvent,
+    Liked,
+    Origin,
+    Reply,
+    Reported,
+    Said,
+    Snapshot,
+    Voted,
+)
 from livecast.core.recovery import recover
 from livecast.core.room import Room
 from livecast.core.rules import RoomRules
@@ -280,6 +297,9 @@ class RoomLoop:
     def _notify(self, flush: Flush) -> None:
         for user, notice in flush.notices:
             self._around.bus.notify(self.name, user, notice)
+        if flush.for_staff is not None:
+            for node in flush.for_staff.nodes:
+                self._around.bus.reply(node, [Reply(TO_STAFF, None, Done(flush.for_staff.told))])
 
     # --- Coming and going ---------------------------------------------------------------------------------------------
     async def _wake(self) -> None:
@@ -331,7 +351,9 @@ class RoomLoop:
             self._around.rules,
         )
         remembered = [r for blob in stored.remembered for r in records.decode_remembered(blob)]
-        return Room.restore(self.name, self._around.new_epoch(), self._around.rules, snapshot, remembered, self._around.clock())
+        room = Room.restore(self.name, self._around.new_epoch(), self._around.rules, snapshot, remembered, self._around.clock())
+        room.remember(records.decode_frame(e.frame) for e in stored.entries if e.frame is not None)
+        return room
 
     def _create(self) -> Room | None:
         """A new room, if that is what the first command asks for; what came before it finds no room."""
@@ -434,7 +456,7 @@ class RoomLoop:
             self._around.bus.reply(node, batch)
 
     def _refuse(self, events: Sequence[Event], refusal: Refusal) -> None:
-        waiting = [e for e in events if isinstance(e, Said | Liked | Command | Ask)]
+        waiting = [e for e in events if isinstance(e, Said | Liked | Voted | Reported | Command | Ask)]
         self._reply([(e.origin, e.cid, refusal) for e in waiting if e.cid is not None or not isinstance(e, Liked)])
         if events is self._inbox:
             self._inbox.clear()

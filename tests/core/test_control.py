@@ -50,6 +50,7 @@ def test_a_room_is_made_by_its_first_put() -> None:
         "title": "My show",
         "merchant": "m1",
         "hosts": hosts,
+        "moderators": [],
         "status": "scheduled",
         "broadcast": "",
         "test": False,

@@ -45,13 +45,14 @@ async def test_ack_then_frame(room, codec, deflate):
         assert not viewer.gaps()
 
 
-async def test_what_is_not_here_yet_is_answered_honestly(room):
-    """No gift, drop or poll is known so far; taps on unknown products are nobody's business; reports are not taken yet."""
+async def test_what_is_not_here_is_answered_honestly(room):
+    """No gift, drop or poll is known; taps on unknown products are nobody's business; a user can be reported."""
     async with Viewer(room.port, "r", room.token("ada")) as viewer:
         assert (await viewer.ask("gift", "g", gift="rose", n=1))["code"] == "unknown_gift"
         assert (await viewer.ask("claim", "d", drop="d1"))["code"] == "unknown_drop"
         assert (await viewer.ask("vote", "v", poll="p1", choice=0))["code"] == "unknown_poll"
-        assert (await viewer.ask("report", "r", user="bob", reason="spam"))["code"] == "unavailable"
+        assert (await viewer.ask("report", "r", user="bob", reason="spam"))["verdict"] == "reported"
+        assert (await viewer.ask("report", "r2", comment="c", reason="spam"))["code"] == "not_found"
         await viewer.send("tap", target="p1", n=3)
         pong = await viewer.ask("ping", "p")
         assert not [m for m in viewer.told if m.get("t") == "error" and "cid" not in m]

@@ -71,6 +71,13 @@ class MyEntry(Struct):
     won: list[int]
 
 
+class MyVote(Struct):
+    """What the caller voted for in one poll of the room, of the last week."""
+
+    poll: str
+    choice: int
+
+
 class Me(Struct):
     """What is known of the caller: by the room (null with `muted` or `banned`: until taken back) and by the ledger.
 
@@ -81,6 +88,7 @@ class Me(Struct):
     muted_until: int | None
     banned: bool
     banned_until: int | None
+    votes: list[MyVote] = []
     balance: int | None = None
     claims: list[MyClaim] = []
     entries: list[MyEntry] = []

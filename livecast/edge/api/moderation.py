@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from livecast.core.commands import Ban, Mute, Redactions, Unban, Unmute
 from livecast.edge import cursors
-from livecast.edge.calls import Call, Outcome, Route, change, question, whole
+from livecast.edge.calls import Call, Outcome, Route, change, listed, whole
 from livecast.edge.frames import surrogate_key
 from livecast.edge.problems import Fault, ProblemError
 
@@ -58,7 +58,7 @@ async def delete_mute(call: Call) -> Outcome:
 
 async def get_mutes(call: Call) -> Outcome:
     """Those in force."""
-    return await _listed(call, "mutes")
+    return await listed(call, "mutes")
 
 
 async def post_ban(call: Call) -> Outcome:
@@ -73,7 +73,7 @@ async def delete_ban(call: Call) -> Outcome:
 
 async def get_bans(call: Call) -> Outcome:
     """Those in force."""
-    return await _listed(call, "bans")
+    return await listed(call, "bans")
 
 
 async def post_redaction(call: Call) -> Outcome:
@@ -88,14 +88,6 @@ async def post_redaction(call: Call) -> Outcome:
 
 def _made(outcome: Outcome) -> Outcome:
     return Outcome(outcome.value, 201)
-
-
-async def _listed(call: Call, what: str) -> Outcome:
-    """A page from the room's owner, whose cursor is the last user of the page before."""
-    wanted: ListUsers = call.query
-    page = await question(call, what, limit=wanted.limit, cursor=cursors.read(wanted.cursor))
-    after = page["next_cursor"]
-    return Outcome({"data": page["data"], "next_cursor": None if after is None else cursors.make(after)})
 
 
 _ROOM: Final = "/v1/rooms/{room}"

@@ -33,9 +33,12 @@ class Room(Struct):
     title: str
     merchant: str
     hosts: list[Host]
+    moderators: list[Host]
     status: Status
     broadcast: str
     """The id of the broadcast, empty before the first."""
+    test: bool
+    """The broadcast is a rehearsal."""
     starts_at: int | None
     started_at: int | None
     ended_at: int | None
@@ -54,6 +57,7 @@ class RoomLine(Struct, omit_defaults=True):
     status: Status
     broadcast: str
     started_at: int | None = None
+    test: bool = False
 
 
 class RoomPage(Struct):

@@ -1,0 +1,254 @@
+"""What only staff see and decide: held comments, reports, what was said, who moderates, the panic button, the log of it all."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta, Struct
+
+from livecast.core.commands import Appoint, Dismiss, Host, JudgeHeld, Panic, Reason, SettleReport
+from livecast.core.events import Quote
+from livecast.edge import cursors
+from livecast.edge.calls import Call, Outcome, Route, change, listed, question, whole
+from livecast.edge.frames import surrogate_key
+from livecast.edge.problems import ProblemError
+
+
+class Page(Struct, frozen=True):
+    """Which page. The cursor is opaque: hand back what `next_cursor` said."""
+
+    limit: Annotated[int, Meta(ge=1, le=200)] = 50
+    cursor: cursors.Cursor = ""
+
+
+class Author(Struct, omit_defaults=True):
+    """Who wrote a comment."""
+
+    id: str
+    name: str
+    role: str = "viewer"
+    level: int = 0
+    badges: list[str] = []
+    avatar: str = ""
+
+
+class About(Struct, omit_defaults=True):
+    """What the room knows of an author: whether they are new here, how long they have watched this broadcast, how often they
+    were blocked, muted, banned, redacted or rejected, whether they gave, and how many orders they placed in it.
+    """
+
+    new: bool
+    watched_s: int
+    violations: int
+    gifted: bool
+    orders: int = 0
+
+
+class HeldComment(Struct, omit_defaults=True):
+    """A comment that waits for a moderator."""
+
+    id: str
+    u: Author
+    text: str
+    at: int
+    late: bool = True
+    lane: int = 3
+    style: dict[str, Any] | None = None
+    reply_to: Quote | None = None
+    mentions: list[str] = []
+    meta: dict[str, Any] | None = None
+    paid: dict[str, Any] | None = None
+    about: About | None = None
+
+
+class HeldPage(Struct):
+    """A page of held comments, the oldest first."""
+
+    data: list[HeldComment]
+    next_cursor: str | None
+
+
+class Judged(Struct):
+    """What was decided about a held comment."""
+
+    id: str
+    action: str
+    comment: HeldComment
+    at: int
+
+
+class Judgement(Struct, frozen=True, forbid_unknown_fields=True):
+    """`approve`: it is shown now. `reject`: it never is."""
+
+    action: Annotated[str, Meta(pattern="^(approve|reject)$")]
+    reason: Reason = ""
+
+
+class ReportReason(Struct):
+    """One viewer's words."""
+
+    by: str
+    reason: str
+    at: int
+
+
+class Report(Struct, omit_defaults=True):
+    """What viewers reported: a comment of `user`, or (without `comment`) the user. `n` of them, the first reasons given."""
+
+    id: str
+    user: str
+    n: int
+    at: int
+    last_at: int
+    reasons: list[ReportReason]
+    comment: str = ""
+    text: str = ""
+
+
+class ReportPage(Struct):
+    """A page of open reports, what was last reported first."""
+
+    data: list[Report]
+    next_cursor: str | None
+
+
+class SaidComment(Struct, omit_defaults=True):
+    """A comment that was shown; of a redacted one only `id`, `at` and `redacted`."""
+
+    id: str
+    at: int
+    u: Author | None = None
+    text: str = ""
+    n: int = 1
+    late: bool = False
+    lane: int = 3
+    style: dict[str, Any] | None = None
+    reply_to: Quote | None = None
+    mentions: list[str] = []
+    meta: dict[str, Any] | None = None
+    paid: dict[str, Any] | None = None
+    redacted: bool = False
+
+
+class CommentPage(Struct):
+    """A page of comments, the newest first."""
+
+    data: list[SaidComment]
+    next_cursor: str | None
+
+
+class ListComments(Struct, frozen=True):
+    """Which comments: before this one (its id, or Unix ms), of this user, with these words in the text."""
+
+    before: Annotated[str, Meta(max_length=64)] = ""
+    user: Annotated[str, Meta(max_length=128)] = ""
+    q: Annotated[str, Meta(max_length=200)] = ""
+    limit: Annotated[int, Meta(ge=1, le=200)] = 50
+    cursor: cursors.Cursor = ""
+
+
+class Moderators(Struct):
+    """A page of the room's moderators."""
+
+    data: list[Host]
+    next_cursor: str | None
+
+
+class Appointment(Struct, frozen=True, forbid_unknown_fields=True):
+    """`name` is what viewers are shown of the moderator."""
+
+    name: Annotated[str, Meta(max_length=64)] = ""
+    reason: Reason = ""
+
+
+class Cleaned(Struct):
+    """What the panic button did: who may speak now, and how many comments were taken off the screens."""
+
+    mode: str
+    redacted: int
+    reason: str
+    at: int
+
+
+async def get_held(call: Call) -> Outcome:
+    """The oldest first."""
+    return await listed(call, "held")
+
+
+async def post_held(call: Call) -> Outcome:
+    """What was decided."""
+    body: Judgement = call.body
+    args = msgspec.convert({"id": call.path("comment"), "action": body.action, "reason": body.reason}, JudgeHeld)
+    return whole(await change(call, "judge_held", args))
+
+
+async def get_reports(call: Call) -> Outcome:
+    """What was last reported first."""
+    return await listed(call, "reports")
+
+
+async def delete_report(call: Call) -> Outcome:
+    """What was settled."""
+    return whole(await change(call, "settle_report", SettleReport(call.path("report"))))
+
+
+async def get_comments(call: Call) -> Outcome:
+    """The newest first."""
+    wanted: ListComments = call.query
+    before = cursors.read(wanted.cursor) or wanted.before
+    page = await question(call, "comments", before=before, user=wanted.user, q=wanted.q, limit=wanted.limit)
+    after = page["next_cursor"]
+    return Outcome({"data": page["data"], "next_cursor": None if after is None else cursors.make(after)})
+
+
+async def get_moderators(call: Call) -> Outcome:
+    """Those whom the room appointed; hosts and holders of a moderator's token are not among them."""
+    return await listed(call, "moderators")
+
+
+async def put_moderator(call: Call) -> Outcome:
+    """The moderator."""
+    _check_host(call)
+    body: Appointment = call.body
+    return whole(await change(call, "appoint", Appoint(call.path("user"), body.name, body.reason)))
+
+
+async def delete_moderator(call: Call) -> Outcome:
+    """Who is a moderator no longer."""
+    _check_host(call)
+    return whole(await change(call, "dismiss", Dismiss(call.path("user"))))
+
+
+async def panic(call: Call) -> Outcome:
+    """How many comments were taken off."""
+    body: Panic = call.body
+    done = await change(call, "panic", body)
+    return Outcome(done.value, 200, {"Surrogate-Key": surrogate_key(call.room)})
+
+
+def _check_host(call: Call) -> None:
+    """Moderators make no moderators, and unmake none."""
+    if call.caller.kind != "key" and call.caller.person.role not in {"host", "merchant"}:
+        raise ProblemError("forbidden", "Hosts and services say who moderates.")
+
+
+_ROOM: Final = "/v1/rooms/{room}"
+_SCOPES: Final = ("chat:moderate",)
+ROUTES: Final = (
+    Route("GET", f"{_ROOM}/held", get_held, _SCOPES, "List the comments that wait for a moderator.", query=Page, answer=HeldPage),
+    Route("POST", f"{_ROOM}/held/{{comment}}", post_held, _SCOPES, "Let a held comment be shown, or not.",
+          body=Judgement, answer=Judged),
+    Route("GET", f"{_ROOM}/reports", get_reports, _SCOPES, "List what viewers reported.", query=Page, answer=ReportPage),
+    Route("DELETE", f"{_ROOM}/reports/{{report}}", delete_report, _SCOPES, "Take a report off the list: it was looked at.",
+          answer=Report),
+    Route("GET", f"{_ROOM}/comments", get_comments, _SCOPES, "Look up what was said lately.",
+          query=ListComments, answer=CommentPage),
+    Route("GET", f"{_ROOM}/moderators", get_moderators, _SCOPES, "List the moderators that the room appointed.",
+          query=Page, answer=Moderators),
+    Route("PUT", f"{_ROOM}/moderators/{{user}}", put_moderator, _SCOPES, "Make a user a moderator of this room, at once.",
+          body=Appointment, answer=Host),
+    Route("DELETE", f"{_ROOM}/moderators/{{user}}", delete_moderator, _SCOPES, "Take that back, at once.", answer=Host),
+    Route("POST", f"{_ROOM}/panic", panic, _SCOPES, "Let nobody but staff speak, and clean every screen.",
+          body=Panic, answer=Cleaned),
+)  # fmt: skip
