@@ -10,7 +10,7 @@ crash leaves between is found by `pending` and brought to its end by `finish`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final, Literal, Protocol, TypeAlias
 
 from msgspec import Struct
@@ -265,6 +265,9 @@ class Ledger(Protocol):
     async def position(self, shard: int) -> ShardStatus:
         """Where the shard's ledger stands."""
 
+    async def statuses(self) -> list[ShardStatus]:
+        """Where all shards stand, in their order: nothing that is not safe, and not one moment's picture."""
+
     async def read(self, shard: int, after: int, limit: int) -> list[BookEntry]:
         """Entries above the position `after`, in order."""
 
@@ -284,6 +287,16 @@ class Ledger(Protocol):
 
     async def close(self) -> None:
         """Let connections go. Calls under way raise `Unavailable`."""
+
+
+class Positions(Protocol):
+    """Positions that shards of the ledger were seen at, remembered elsewhere than in the ledger itself."""
+
+    async def seen(self) -> dict[int, int]:
+        """Shard -> the highest position that was noted. Raises `StoreError`."""
+
+    async def note(self, positions: Mapping[int, int]) -> None:
+        """Remember these, each unless a higher one is remembered. Raises `StoreError`."""
 
 
 async def finish(ledger: Ledger, pending: Pending, now: int) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from livecast.adapters.memory_books import CONFIRM_STEP, Books
 from livecast.adapters.memory_picture import MemoryPictures
 from livecast.core.bookkeeping import BookEntry, ShardConfirmed
+from livecast.core.placement import SHARDS
 from livecast.ledger import ShardStatus
 
 
@@ -26,6 +27,10 @@ class MemoryLedger(MemoryPictures):
         """Where the shard's ledger stands."""
         books = self._books.shards[shard]
         return ShardStatus(shard, books.position, books.closed)
+
+    async def statuses(self) -> list[ShardStatus]:
+        """Where all shards stand."""
+        return [await self.position(shard) for shard in range(SHARDS)]
 
     async def read(self, shard: int, after: int, limit: int) -> list[BookEntry]:
         """Entries above a position."""

@@ -55,12 +55,12 @@ Names: TypeAlias = dict[int, dict[Kind, list[str]]]
 class RedisBooks(RedisClaims):
     """What is held, by shard."""
 
-    _server: LedgerServer
+    server: LedgerServer
     _names: Names | None = None
 
     async def used_shards(self) -> list[int]:
         """Shards that have anything. Walks over the names of all keys."""
-        self._names = await _all_names(self._server)
+        self._names = await _all_names(self.server)
         return sorted(self._names)
 
     async def held(self, replay: ShardReplay) -> AsyncIterator[tuple[int, list[Found]]]:
@@ -69,12 +69,12 @@ class RedisBooks(RedisClaims):
             await self.used_shards()
         names = (self._names or {}).get(replay.shard, {})
         for commands, read in _looks(replay, names):
-            position, answers = await _at_once(self._server, replay.shard, commands)
+            position, answers = await _at_once(self.server, replay.shard, commands)
             yield position, list(read(answers))
         hashes: tuple[Kind, ...] = ("taken", "orders")
         for kind in hashes:
             for name in dict.fromkeys([*names.get(kind, ()), *replay.names(kind)]):
-                async for page in _strangers(self._server, replay.shard, kind, name):
+                async for page in _strangers(self.server, replay.shard, kind, name):
                     yield page
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from livecast.adapters.memory_books import CONFIRM_STEP
 from livecast.adapters.redis_books import RedisBooks
 from livecast.adapters.redis_ledger_calls import LedgerCalls, LedgerServer, behind
 from livecast.adapters.redis_ledger_entries import entry_of
+from livecast.adapters.redis_server import Command
 from livecast.core.bookkeeping import BookEntry
+from livecast.core.placement import SHARDS
 from livecast.ledger import ShardStatus
 
 
@@ -18,15 +22,23 @@ class RedisLedger(RedisBooks):
 
     def __init__(self, server: LedgerServer, *, opening: int = 0) -> None:
         super().__init__(LedgerCalls(server), opening)
-        self._server = server
+        self.server = server
 
     async def position(self, shard: int) -> ShardStatus:
         """Where the shard's ledger stands."""
         tag = f"{{s{shard}}}:"
-        position, (seen, stood) = await self._calls.read(
-            shard, ("GET", f"{tag}barrier"), ("HMGET", f"{tag}closed", "seen", "stood")
-        )
-        return ShardStatus(shard, int(position or 0), "" if seen is None else behind(int(seen), int(stood)))
+        where = (("GET", f"{tag}barrier"), ("HMGET", f"{tag}closed", "seen", "stood"))
+        return _status(shard, *await self._calls.read(shard, *where))
+
+    async def statuses(self) -> list[ShardStatus]:
+        """Where all shards stand, in one round trip."""
+        commands: list[Command] = []
+        for shard in range(SHARDS):
+            commands += [("GET", f"{{s{shard}}}:barrier"), ("HMGET", f"{{s{shard}}}:closed", "seen", "stood")]
+        if self.server.replicas:  # a write behind the reads: what vouches for it vouches for all that was read
+            commands.append(("INCR", "{s0}:barrier"))
+        answers = await self.server.pipeline(commands)
+        return [_status(shard, *answers[2 * shard : 2 * shard + 2]) for shard in range(SHARDS)]
 
     async def read(self, shard: int, after: int, limit: int) -> list[BookEntry]:
         """Entries above a position."""
@@ -45,3 +57,8 @@ class RedisLedger(RedisBooks):
     async def close(self) -> None:
         """Calls under way raise `Unavailable`."""
         await self._calls.close()
+
+
+def _status(shard: int, position: bytes | None, closed: Sequence[bytes | None]) -> ShardStatus:
+    seen, stood = closed
+    return ShardStatus(shard, int(position or 0), "" if seen is None else behind(int(seen), int(stood or 0)))

@@ -83,7 +83,8 @@ class Health:
             return f"money is closed: {closed}"
         except (StoreError, TimeoutError):
             return "the ledger does not answer: claims, gifts and wallets are refused"
-        return ""
+        why = self._node.money.closed()
+        return f"money is closed {why}" if why else ""
 
 
 def add_health(

@@ -25,6 +25,7 @@ from livecast.adapters.redis_idempotency import RedisIdempotency
 from livecast.adapters.redis_ledger import RedisLedger
 from livecast.adapters.redis_ledger_calls import LedgerServer
 from livecast.adapters.redis_log import RedisRoomLog
+from livecast.adapters.redis_positions import RedisPositions
 from livecast.adapters.redis_revoked import RedisRevokedKeys
 from livecast.adapters.redis_server import RedisServer
 from livecast.adapters.redis_webhooks import RedisWebhooks
@@ -59,6 +60,7 @@ from livecast.ops.revoking import Revoking
 from livecast.ops.settings import Settings
 from livecast.ops.valkey_binary import NoValkeyError
 from livecast.ports import Observer, RoomsHeld, StoreError, Trouble
+from livecast.shard.position_keeper import PositionKeeper
 from livecast.shard.shards import Shards
 from livecast.shard.treasury import Treasury
 from livecast.shard.webhooks import WebhookOffice
@@ -161,6 +163,11 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
         prometheus.observe(RoomsHeld(shards.owned, shards.active, len(node.views.hubs()), node.views.bytes))
         return prometheus.exposition()
 
+    keeper = None
+    if settings.ledger.durability != "none":  # what may lose its entries at any time may stand anywhere
+        keeper = PositionKeeper(ledger=ledger, positions=RedisPositions(server), observer=observer)
+        node.money.closed = keeper.closed
+
     app = build_app(node, idempotency=RedisIdempotency(server), metrics=MetricsPage(metrics, open_to_all=settings.dev))
     http = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_HTTP_S / 4)  # it takes twice as long at worst
     await http.setup()
@@ -170,6 +177,9 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
         await revoking.refresh()
         await node.start()
         _later(stack, observer, partial(node.drain, BYE_SPREAD_MS), DRAIN_VIEWERS_S)
+        if keeper is not None:
+            await keeper.start()
+            stack.callback(keeper.stop)
         await shards.start()
     except StoreError as error:
         raise StartFailed(f"the store does not answer as it should: {error}") from error

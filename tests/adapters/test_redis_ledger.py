@@ -380,7 +380,7 @@ async def test_the_auditor_finds_what_was_tampered_with(ledger: RedisLedger, wha
     sums = await audit(ledger)
     assert (sums.units, sums.reserved, sums.gifts, sums.gift_value, sums.coins, sums.drops) == (3, 1, 1, 1, 9, 3)
     command, named = TAMPERING[what]
-    server = ledger._server
+    server = ledger.server
     values = {
         b"%USER%": b"%d" % shard_of("ann"),
         b"%LAST%": b"%d-0" % (await ledger.read(SHARD, 0, 99))[-1].position,

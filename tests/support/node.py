@@ -49,6 +49,8 @@ class NodeProcess:
 
     def start(self) -> NodeProcess:
         """Start (again): on the same port and data directory as before."""
+        if self.process and self.process.stdout:
+            self.process.stdout.close()
         livecast = str(pathlib.Path(sys.executable).with_name("livecast"))
         command = [livecast, "serve", "--port", str(self._port), "--data-dir", str(self.data), *self._args]
         with self.log_path.open("ab") as log:

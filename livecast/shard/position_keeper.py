@@ -1,0 +1,98 @@
+"""Watches that no shard of the ledger falls back behind where it was, and closes the money of one that did.
+
+What falls back has lost something that may have been acknowledged: a volume that came back empty, an old copy of it, a replica
+that took over too early. Positions are remembered in this process and outside the ledger, so that it is noticed over a restart
+as well. Whether to go on with what is left only an operator can say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Final
+
+from livecast.core.placement import SHARDS
+from livecast.ledger import Ledger, Positions, ShardStatus
+from livecast.ports import Observer, StoreError, Trouble, Unavailable
+
+LOOK_S: Final = 2.0
+"""How often all shards are looked at, in one round trip of some 2 ms of the loop. A claim, a gift or a movement notices at once;
+this is for shards where nothing happens, and it bounds what a restart may not know."""
+ADVICE: Final = (
+    "look at what happened to the ledger's server and its disk; then `livecast ledger status` and `livecast ledger confirm`"
+)
+
+
+class PositionKeeper:
+    """Looks after the positions of all shards."""
+
+    def __init__(self, *, ledger: Ledger, positions: Positions, observer: Observer) -> None:
+        self._ledger = ledger
+        self._positions = positions
+        self._observer = observer
+        self._known: dict[int, int] = {}
+        self._unsaved: dict[int, int] = {}
+        self._closed: dict[int, str] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    # --- Feed ---------------------------------------------------------------------------------------------------------
+    async def start(self) -> None:
+        """Before anybody moves money: what is remembered counts from now on. Raises `StoreError` if it cannot be read.
+
+        A ledger that does not answer is no obstacle: whatever is asked of it later carries the position that is expected.
+        """
+        self._known = await self._positions.seen()
+        await asyncio.gather(*(self._expect(shard, position) for shard, position in self._known.items()))
+        with suppress(StoreError):
+            await self.look()
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def stop(self) -> None:
+        """No more looks."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def look(self) -> None:
+        """Look at all shards once. Raises `StoreError` if the ledger, or what remembers its positions, does not answer."""
+        statuses = {status.shard: status for status in await self._ledger.statuses()}
+        for shard in range(SHARDS):
+            status = statuses.get(shard, ShardStatus(shard, 0))
+            if status.position < self._known.get(shard, 0) and not status.closed:
+                await self._expect(shard, self._known[shard])
+                status = await self._ledger.position(shard)
+            elif status.position > self._known.get(shard, 0) and not status.closed:
+                self._known[shard] = self._unsaved[shard] = status.position
+            self._tell(status)
+        if self._unsaved:
+            await self._positions.note(self._unsaved)
+            self._unsaved = {}
+
+    # --- Ask ----------------------------------------------------------------------------------------------------------
+    def closed(self) -> str:
+        """Why money is closed, and in how many shards; "" if it is not."""
+        if not self._closed:
+            return ""
+        shard, why = next(iter(self._closed.items()))
+        return f"in {len(self._closed)} of {SHARDS} shards, for example shard {shard}: {why}"
+
+    # --- Private ------------------------------------------------------------------------------------------------------
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            with suppress(StoreError):  # whoever needs the ledger, or the rooms' store, says that it does not answer
+                await self.look()
+
+    async def _expect(self, shard: int, position: int) -> None:
+        with suppress(Unavailable):
+            await self._ledger.expect(shard, position)
+
+    def _tell(self, status: ShardStatus) -> None:
+        was = self._closed.get(status.shard)
+        if status.closed and was is None:
+            self._closed[status.shard] = status.closed
+            if len(self._closed) == 1:  # the first speaks for those that follow in the same moment
+                self._observer.observe(Trouble(f"money is closed: {status.closed}", f"shard {status.shard}", ADVICE, "error"))
+        elif not status.closed and was is not None:
+            del self._closed[status.shard]
+            if not self._closed:
+                self._observer.observe(Trouble("money is open again in all shards", f"shard {status.shard}", "", "info"))
