@@ -111,15 +111,16 @@ class Claims:
     def won(self, card: Card, one: Waiting, won: Won, broadcast: str, merchant: str) -> ClaimAck:
         """What a winner is told. It follows from the unit, so a repeat is told the same."""
         unit = Unit(won.serial, one.who.person.id, one.cid, won.at, won.of, "granted", won.code, won.expires_at)
-        receipt, code = self.receipt(card, unit, broadcast, merchant), card.code_of(unit)
+        code = card.code_of(unit)
+        receipt = self.receipt(card, unit, code, broadcast, merchant)
         test = card.drop.terms.test or None
         return ClaimAck(one.cid, "won", won.serial, won.of, code or None, receipt, won.expires_at, test=test)
 
-    def receipt(self, card: Card, unit: Unit, broadcast: str, merchant: str) -> str:
-        """The receipt for a unit, signed."""
+    def receipt(self, card: Card, unit: Unit, code: str, broadcast: str, merchant: str) -> str:  # noqa: PLR0917 - all it says
+        """The receipt for a unit and its code, signed."""
         drop = card.drop
         occasion = Occasion(ISSUER, merchant, drop.room, broadcast, drop.id, card.sku, drop.terms.test)
-        return self._receipts.sign(receipt_of(unit, occasion, card.code_of(unit)))
+        return self._receipts.sign(receipt_of(unit, occasion, code))
 
 
 class Queue:

@@ -179,19 +179,19 @@ class Money:
             "at": unit.at,
             "expires_at": unit.expires_at,
             "order_id": unit.order_id or None,
-            "receipt": None if card is None or unit.state not in HELD else await self._receipt(card, unit),
+            "receipt": None if card is None or unit.state not in HELD else await self._receipt(card, unit, code),
             "test": drop.terms.test or None,
         }
         return {name: value for name, value in told.items() if value is not None}
 
-    async def _receipt(self, card: Card, unit: Unit) -> str:
+    async def _receipt(self, card: Card, unit: Unit, code: str) -> str:
         """What the winner was told, also where they won by a draw. Once it is confirmed the unit does not lapse any more."""
         drop = card.drop
         hub = await self._node.views.get(drop.room)
         merchant = "" if hub is None else await self._claims.merchant(hub)
         if unit.state == "confirmed":
             unit = msgspec.structs.replace(unit, expires_at=None)
-        return self._claims.receipt(card, unit, await self._cards.broadcast(drop.room, drop.id), merchant)
+        return self._claims.receipt(card, unit, code, await self._cards.broadcast(drop.room, drop.id), merchant)
 
     async def _eligibility(self, room: str, who: Identity) -> dict[str, Any]:
         hub = await self._node.views.get(room)
