@@ -219,6 +219,13 @@ class StockChanged(Struct, frozen=True):
     state: str
 
 
+class Sold(Struct, frozen=True):
+    """An order was told for the first time."""
+
+    position: int
+    sku: str
+
+
 class Ranked(Struct, frozen=True):
     """A line of the board. A person without a name is one whom the ledger knows by id only."""
 
@@ -234,7 +241,8 @@ class BoardChanged(Struct, frozen=True):
     ranks: tuple[Ranked, ...]
 
 
-LedgerEvent: TypeAlias = GiftShown | GiftReversed | DropChanged | StockChanged | BoardChanged
+TradeEvent: TypeAlias = GiftShown | GiftReversed | DropChanged | StockChanged | BoardChanged
+LedgerEvent: TypeAlias = TradeEvent | Sold
 Event: TypeAlias = Said | Liked | Voted | Tapped | Reported | Presence | EdgeRefused | Command | Ask | LedgerEvent
 
 

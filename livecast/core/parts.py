@@ -14,7 +14,7 @@ from livecast.core.comments import Chat
 from livecast.core.control import Control
 from livecast.core.deeds import Deeds
 from livecast.core.desk import Desk
-from livecast.core.events import Command, Comment, Flush, Json, LedgerEvent, Presence, Remembered, Viewers
+from livecast.core.events import Command, Comment, Flush, Json, LedgerEvent, Presence, Remembered, Sold, Viewers
 from livecast.core.likes import Hearts
 from livecast.core.moderation import Words
 from livecast.core.polls import Polls
@@ -182,7 +182,10 @@ class Parts:
             self.the_attendance().report(presence, now)
 
     def hear(self, event: LedgerEvent, now: int) -> bool:
-        """The ledger says something; whether it is new."""
+        """The ledger says something; whether it is to be told with the next tick."""
+        if isinstance(event, Sold):
+            self.the_audience().sold(event.sku, now)
+            return False  # told as people who came are, once a second
         new = self.the_trade().receive(event, self._control, now)
         if new:
             self.heed_drops()

@@ -12,6 +12,8 @@ NEW_USERS_MAX: Final = 100_000
 """Ids kept for counting until a broadcast begins; those beyond it are missing in its `total`."""
 WHO_MAX: Final = 3
 """Names of people who came in, per frame: what fits into one line. The others are counted."""
+SKUS_MAX: Final = 3
+"""Articles that are named of those that were sold, per frame; the others are counted."""
 NEVER: Final = -(10**15)
 """A moment before all others, for what has not happened yet."""
 
@@ -22,7 +24,20 @@ class Audience:
     `told` is what frames have said last; `total` is the log's count of distinct users of the broadcast.
     """
 
-    __slots__ = ("_changed_at", "_every_ms", "_joined", "_new_users", "_nodes", "_soonest", "_told_at", "_total", "_who", "told")
+    __slots__ = (
+        "_changed_at",
+        "_every_ms",
+        "_joined",
+        "_new_users",
+        "_nodes",
+        "_orders",
+        "_skus",
+        "_soonest",
+        "_told_at",
+        "_total",
+        "_who",
+        "told",
+    )
 
     def __init__(self, every_ms: int, told: Viewers) -> None:
         self.told = told
@@ -32,6 +47,8 @@ class Audience:
         self._soonest: int | None = None  # no report ends before this
         self._joined = 0
         self._who: list[str] = []
+        self._orders = 0
+        self._skus: dict[str, int] = {}
         self._new_users: dict[str, None] = {}
         self._changed_at: int | None = None
         self._told_at = NEVER
@@ -52,6 +69,13 @@ class Audience:
                 self._new_users[person.id] = None
             if len(self._who) < WHO_MAX and person.name and not person.anonymous and person.name not in self._who:
                 self._who.append(person.name)
+        self._note_change(now)
+
+    def sold(self, sku: str, now: int) -> None:
+        """Somebody bought something. Who, nobody is told."""
+        self._orders += 1
+        if sku in self._skus or len(self._skus) < SKUS_MAX:
+            self._skus[sku] = self._skus.get(sku, 0) + 1
         self._note_change(now)
 
     def note_total(self, total: int, now: int) -> None:
@@ -91,17 +115,21 @@ class Audience:
 
     # --- Drain --------------------------------------------------------------------------------------------------------
     def drain(self, now: int) -> tuple[Viewers | None, Json]:
-        """(The count if it changed, `{joins: {n, who}}` if anybody came in), both None until it is time to tell."""
+        """(The count if it changed, `{joins: {n, who}, orders: {n, skus}}` of what there was), both None until it is time."""
         if self._changed_at is None or now < self._told_at + self._every_ms:
             return None, None
         self._changed_at = None
         count = self._count()
         changed = count != self.told
-        joined, who = self._joined, self._who
-        self._joined, self._who = 0, []
-        if changed or joined:
+        activity: dict[str, Json] = {}
+        if self._joined:
+            activity["joins"] = {"n": self._joined, "who": self._who}
+        if self._orders:
+            activity["orders"] = {"n": self._orders, "skus": self._skus}
+        self._joined, self._who, self._orders, self._skus = 0, [], 0, {}
+        if changed or activity:
             self.told, self._told_at = count, now
-        return count if changed else None, {"joins": {"n": joined, "who": who}} if joined else None
+        return count if changed else None, activity or None
 
     def drain_users(self) -> list[str]:
         """Ids that came in since the last call, in order."""
@@ -110,7 +138,7 @@ class Audience:
 
     # --- Private ------------------------------------------------------------------------------------------------------
     def _note_change(self, now: int) -> None:
-        if self._changed_at is None and (self._joined or self._count() != self.told):
+        if self._changed_at is None and (self._joined or self._orders or self._count() != self.told):
             self._changed_at = now
 
     def _first_end(self) -> int | None:

@@ -42,6 +42,7 @@ from livecast.core.events import (
     Reported,
     Said,
     Snapshot,
+    Sold,
     StaffAct,
     StockChanged,
     Tapped,
@@ -139,7 +140,7 @@ class Room:
                     self._something_waits(now)
             case EdgeRefused():
                 self._parts.the_chat(self.epoch, now).refused_elsewhere(event.codes, now)
-            case GiftShown() | GiftReversed() | BoardChanged() | DropChanged() | StockChanged():
+            case GiftShown() | GiftReversed() | BoardChanged() | DropChanged() | StockChanged() | Sold():
                 if self._parts.hear(event, now):
                     self._something_waits(now)
         return None

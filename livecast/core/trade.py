@@ -17,7 +17,7 @@ import msgspec
 from livecast.core.board import Board
 from livecast.core.combos import Combos
 from livecast.core.control import Control
-from livecast.core.events import BoardChanged, Combo, DropChanged, GiftReversed, GiftShown, Json, LedgerEvent, StockChanged
+from livecast.core.events import BoardChanged, Combo, DropChanged, GiftReversed, GiftShown, Json, StockChanged, TradeEvent
 from livecast.core.kept import Kept
 from livecast.core.showcase import Showcase
 
@@ -54,7 +54,7 @@ class Trade:
         self._told_places: dict[str, Json] = {}  # ledger positions as of the last commit
 
     # --- Feed ---------------------------------------------------------------------------------------------------------
-    def receive(self, event: LedgerEvent, control: Control, now: int) -> bool:
+    def receive(self, event: TradeEvent, control: Control, now: int) -> bool:
         """Take in what the ledger says; whether there is something new in it."""
         if isinstance(event, DropChanged):
             changed = self.showcase.put(event, now)

@@ -25,12 +25,13 @@ from livecast.core.bookkeeping import (
     DropChanged,
     GiftCommitted,
     GiftReversed,
+    OrderTaken,
     UnitsChanged,
     UnitsGranted,
     WalletMoved,
 )
 from livecast.core.drops import ENDED, view_of
-from livecast.core.events import BoardChanged, LedgerEvent, Notice, Person, Ranked, StockChanged
+from livecast.core.events import BoardChanged, LedgerEvent, Notice, Person, Ranked, Sold, StockChanged
 from livecast.core.events import DropChanged as DropShown
 from livecast.core.events import GiftReversed as GiftTakenBack
 from livecast.core.placement import SHARDS, shard_of
@@ -217,7 +218,7 @@ class LedgerFeed:
         elif not self._rooms.feed(room, events):
             if self._rooms.heard(room) is None:
                 # It sleeps. Once awake it hears what it missed, this included; for a mere count nobody wakes it.
-                if any(not isinstance(event, StockChanged) for event in events):
+                if any(not isinstance(event, StockChanged | Sold) for event in events):
                     self._rooms.wake(room)
             else:
                 self.awake(room)
@@ -303,7 +304,7 @@ def room_of(fact: BookFact) -> str:
             return fact.gift.room
         case DropChanged():
             return fact.drop.room
-        case UnitsGranted() | UnitsChanged():
+        case UnitsGranted() | UnitsChanged() | OrderTaken():
             return fact.room
         case _:
             return ""
@@ -321,6 +322,8 @@ def event_of(entry: BookEntry) -> LedgerEvent | None:
             return _shown(fact.drop, position)
         case UnitsGranted() | UnitsChanged():
             return StockChanged(position, fact.drop, fact.left, fact.state)
+        case OrderTaken(first=True):
+            return Sold(position, fact.order.sku)
         case _:
             return None
 

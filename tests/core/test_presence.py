@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from livecast.core.events import Presence, Viewers
+from livecast.core.events import Presence, Sold, Viewers
 from support.driven import Driven, person, told, watching
 
 
@@ -62,6 +62,21 @@ def test_who_comes_in_is_counted_and_sampled() -> None:
         {"joins": {"n": 5, "who": ["Bob", "Cid", "Dan"]}},
     ]
     assert [u for f in room.flushes for u in f.new_users] == ["anon-1", "ann", "bob", "cid", "dan", "eve"]
+
+
+def test_what_is_sold_is_counted_and_sampled() -> None:
+    """One line a second, together with who came: how many orders, and of three articles how many each; nobody's name."""
+    room = Driven()
+    room.feed(1000, Sold(1, "cup"))
+    room.feed(1100, watching("n1", 1, "bob"), *(Sold(n, sku) for n, sku in enumerate(["cup", "bag", "cup", "hat", "pen"], 2)))
+    room.run(5000)
+    assert [(f.ts, f.activity) for f in room.frames if f.activity] == [
+        (1000, {"orders": {"n": 1, "skus": {"cup": 1}}}),
+        (2000, {"joins": {"n": 1, "who": ["Bob"]}, "orders": {"n": 5, "skus": {"cup": 2, "bag": 1, "hat": 1}}}),
+    ]
+    assert room.room.next_flush_at() is not None
+    room.feed(6000, watching("n1", 0))
+    assert room.room.next_flush_at() is None
 
 
 def test_the_logs_count_of_users_is_told() -> None:

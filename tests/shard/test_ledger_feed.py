@@ -8,7 +8,9 @@ from livecast.adapters.memory_ledger import MemoryLedger
 from livecast.core.bookkeeping import BookEntry
 from livecast.core.money import Movement
 from livecast.core.placement import shard_of
+from livecast.core.units import Order, Ordered
 from livecast.ports import Trouble, Unavailable
+from livecast.wire import records
 from support.vault import ROOM, Vault
 from support.virtual import VirtualLoop, run_virtual
 
@@ -123,6 +125,35 @@ def test_nobody_is_woken_for_a_count():
         await vault.give("ann")
         await vault.until(lambda: vault.shown() == ("open", 2), "rest")
         await vault.until(vault.combos, "combo")
+
+    run_virtual(main)
+
+
+def test_an_order_is_told_once():
+    """To who watches; what becomes of it later is no second sale, and nobody is woken for it."""
+
+    async def main(loop: VirtualLoop) -> None:
+        vault = await Vault(loop).begin()
+
+        async def order(order_id: str, status: str) -> None:
+            asked = Order(order_id, "ann", "cup", 1990, "EUR", status)
+            assert isinstance(await vault.ledger.order(ROOM, asked, loop.unix_ms()), Ordered)
+            vault.treasury.ring(ROOM)
+
+        def orders() -> int:
+            frames = [records.decode_frame(heard.frame) for heard in vault.published if heard.frame is not None]
+            return sum(frame.activity["orders"]["n"] for frame in frames if frame.activity)
+
+        await order("o1", "placed")
+        await vault.until(lambda: orders() == 1, "order")
+        await order("o1", "paid")
+        await order("o2", "placed")
+        await vault.until(lambda: orders() == 2, "second order")
+        await asyncio.sleep(700)
+        assert (orders(), vault.shards.owned) == (2, 0)
+        await order("o3", "placed")
+        await asyncio.sleep(5)
+        assert vault.shards.owned == 0
 
     run_virtual(main)
 
