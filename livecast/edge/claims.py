@@ -116,7 +116,7 @@ class Claims:
         test = card.drop.terms.test or None
         return ClaimAck(one.cid, "won", won.serial, won.of, code or None, receipt, won.expires_at, test=test)
 
-    def receipt(self, card: Card, unit: Unit, code: str, broadcast: str, merchant: str) -> str:  # noqa: PLR0917 - all it says
+    def receipt(self, card: Card, unit: Unit, code: str, broadcast: str, merchant: str) -> str:
         """The receipt for a unit and its code, signed."""
         drop = card.drop
         occasion = Occasion(ISSUER, merchant, drop.room, broadcast, drop.id, card.sku, drop.terms.test)
