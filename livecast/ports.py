@@ -68,6 +68,8 @@ class Commit(Struct, frozen=True):
     """The broadcast that the frame's comments and figures belong to: while a new one begins still the one before."""
     notes: bytes | None = None
     """What else the archive shall have: what staff did (MessagePack)."""
+    acts: bytes | None = None
+    """What staff did (an array of `StaffAct`, MessagePack), kept apart for whoever asks."""
 
 
 class Committed(Struct, frozen=True):
@@ -142,6 +144,11 @@ class RoomLog(Protocol):
 
     async def rooms(self, after: str, limit: int) -> list[tuple[str, bytes]]:
         """(room, summary) in order of room id, from the first id above `after` on. Not one moment's picture."""
+
+    async def acts(self, room: str, before: str, limit: int) -> list[tuple[str, bytes]]:
+        """(position, `Commit.acts`) of the room's last commits that have some, from before a position (`""`: the newest on),
+        latest first. At least the last 2,000 are kept.
+        """
 
     async def close(self) -> None:
         """Let connections go. Calls under way raise `Unavailable`."""

@@ -18,3 +18,7 @@ UPLOAD_REPEATED_SHOWN_MAX = 100
 
 WEBHOOK_ONCE_MS = 40 * 86_400_000
 """How long it is remembered that a thing was told which is told once. Rooms are looked at again for what began within 30 days."""
+HOUSE_ACTS_MAX = 10_000
+"""Lines kept of what staff did beyond single rooms: some 2 MB. Years of bans, or a busy month."""
+ROOM_ACTS_MAX = 2_000
+"""Lines kept of what staff did in one room, where nobody asks the archive: some 400 KB."""

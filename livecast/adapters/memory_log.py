@@ -8,7 +8,7 @@ from __future__ import annotations
 from bisect import bisect_right, insort
 from collections import deque
 
-from livecast.adapters.bounds import REMEMBERED_BYTES_MAX
+from livecast.adapters.bounds import REMEMBERED_BYTES_MAX, ROOM_ACTS_MAX
 from livecast.adapters.memory_records import MemoryRoomRecords
 from livecast.core.placement import shard_of
 from livecast.ports import Commit, Committed, Entry, Fenced, OutOfOrder, Stored
@@ -17,7 +17,18 @@ from livecast.ports import Commit, Committed, Entry, Fenced, OutOfOrder, Stored
 class _Kept:
     """One room as kept."""
 
-    __slots__ = ("broadcast", "entries", "last", "remembered", "remembered_bytes", "snapshot", "snapshot_number", "users")
+    __slots__ = (
+        "acts",
+        "acts_ever",
+        "broadcast",
+        "entries",
+        "last",
+        "remembered",
+        "remembered_bytes",
+        "snapshot",
+        "snapshot_number",
+        "users",
+    )
 
     def __init__(self) -> None:
         self.last: Commit | None = None
@@ -28,6 +39,8 @@ class _Kept:
         self.remembered_bytes = 0
         self.broadcast = ""
         self.users: set[str] = set()
+        self.acts: deque[tuple[int, bytes]] = deque(maxlen=ROOM_ACTS_MAX)
+        self.acts_ever = 0
 
 
 class MemoryRoomLog:
@@ -83,6 +96,12 @@ class MemoryRoomLog:
         start = bisect_right(self._order, after)
         return [(room, self._summaries[room]) for room in self._order[start : start + limit]]
 
+    async def acts(self, room: str, before: str, limit: int) -> list[tuple[str, bytes]]:
+        """What staff did."""
+        kept = self._rooms.get(room)
+        end = int(before) if before.isdecimal() else 2**62
+        return [(str(n), acts) for n, acts in reversed(kept.acts) if n < end][:limit] if kept is not None else []
+
     async def close(self) -> None:
         """Nothing to let go."""
 
@@ -129,6 +148,9 @@ def _append(kept: _Kept, commit: Commit) -> None:
         kept.snapshot, kept.snapshot_number = commit.snapshot, commit.number
         while kept.entries and kept.entries[0].number < commit.keep_from:
             kept.entries.popleft()
+    if commit.acts is not None:
+        kept.acts_ever += 1
+        kept.acts.append((kept.acts_ever, commit.acts))
     # What a repeat is told apart by is all that is needed of the last commit: its payloads live above.
     kept.last = Commit(commit.room, commit.token, commit.epoch, commit.number, commit.seq, commit.at)
 

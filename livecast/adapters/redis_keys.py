@@ -14,7 +14,12 @@
 {s17}:out:<room>       channel   `Published`, MessagePack
 {s17}:in               channel   events for the shard's owner
 {node:<id>}            channel   replies for a node
+{s17}:acts:<room>      stream    what staff did in it: a an array of `StaffAct`, MessagePack; the last 2,000 or so commits
 {notices}              channel   notices for all nodes
+{house}:filters        hash      scope -> word lists, MessagePack
+{house}:sanctions      hash      "<mute|ban> <scope> <user>" -> [at, until, by, reason], MessagePack
+{house}:revision       string    how often either was changed
+{house}:acts           stream    what staff did beyond single rooms: a `StaffAct`, MessagePack
 idempotency:<key>      hash      d digest, a answer (absent while in flight)
 """
 
@@ -23,6 +28,10 @@ from __future__ import annotations
 from livecast.core.placement import shard_of
 
 NOTICES = "{notices}"
+HOUSE_FILTERS = "{house}:filters"
+HOUSE_SANCTIONS = "{house}:sanctions"
+HOUSE_REVISION = "{house}:revision"
+HOUSE_ACTS = "{house}:acts"
 
 
 def owner(shard: int) -> str:

@@ -94,6 +94,7 @@ class Journal:
             summary=records.encode_summary(room.summary()) if snapshot or (flush.frame and flush.frame.state) else None,
             counts_for=room.counts_for,
             notes=_notes_of(flush),
+            acts=records.encode_acts(flush.acts),
         )
 
     def begin(self, room: Room, epoch: str, owed: Flush | None, now: int) -> Commit:
@@ -117,6 +118,7 @@ class Journal:
             summary=records.encode_summary(room.summary()),
             counts_for=room.counts_for,
             notes=_notes_of(owed) if owed else None,
+            acts=records.encode_acts(owed.acts) if owed else None,
         )
 
     async def write(self, room: Room, commit: Commit, clock: Clock, observer: Observer) -> int:

@@ -47,6 +47,7 @@ class _StoredRefusal(msgspec.Struct, array_like=True, omit_defaults=True):
     field: str | None = None
 
 
+_acts = msgspec.msgpack.Decoder(list[StaffAct])
 _notes = msgspec.msgpack.Decoder(Notes)
 _answers = msgspec.msgpack.Decoder(list[_StoredAnswer])
 
@@ -89,6 +90,16 @@ def encode_remembered(answers: Sequence[Remembered]) -> bytes:
 def decode_remembered(data: bytes) -> list[Remembered]:
     """Read the remembered answers of one commit. Raises `msgspec.DecodeError` if they are none."""
     return [_whole(s) for s in _answers.decode(data)]
+
+
+def encode_acts(acts: Sequence[StaffAct]) -> bytes | None:
+    """What staff did in one commit; None if nothing."""
+    return _encoder.encode(acts) if acts else None
+
+
+def decode_acts(data: bytes) -> list[StaffAct]:
+    """Read what staff did in one commit. Raises `msgspec.DecodeError` if it is nothing of the kind."""
+    return _acts.decode(data)
 
 
 def encode_notes(notes: Notes) -> bytes | None:

@@ -11,17 +11,20 @@ import pytest
 
 from livecast.adapters.archive.store import SqlArchive, sqlite_url
 from livecast.adapters.memory_bus import MemoryBus
+from livecast.adapters.memory_house import MemoryHouseRules
 from livecast.adapters.memory_idempotency import MemoryIdempotency
 from livecast.adapters.memory_ledger import MemoryLedger
 from livecast.adapters.memory_log import MemoryRoomLog
 from livecast.adapters.memory_records import MemoryRoomRecords
 from livecast.adapters.redis_bus import RedisBus
+from livecast.adapters.redis_house import RedisHouseRules
 from livecast.adapters.redis_idempotency import RedisIdempotency
 from livecast.adapters.redis_ledger import RedisLedger
 from livecast.adapters.redis_ledger_calls import LedgerServer
 from livecast.adapters.redis_log import RedisRoomLog
 from livecast.adapters.redis_records import RedisRoomRecords
 from livecast.adapters.redis_server import RedisServer
+from livecast.house import HouseRules
 from livecast.ledger import Ledger
 from livecast.ports import Bus, Fact, IdempotencyStore, RoomLog, RoomRecords
 
@@ -55,6 +58,9 @@ class Stores(Protocol):
     def idempotency(self, clock: Callable[[], int]) -> IdempotencyStore:
         """An idempotency store; `clock` counts only where the store has none of its own."""
 
+    def house(self) -> HouseRules:
+        """What holds beyond rooms."""
+
     async def close(self) -> None:
         """End everything."""
 
@@ -67,6 +73,7 @@ class MemoryStores:
         self._log = MemoryRoomLog(self._records)
         self._bus = MemoryBus()
         self._idempotency: IdempotencyStore | None = None
+        self._house = MemoryHouseRules()
 
     def log(self) -> RoomLog:
         return self._log
@@ -80,6 +87,9 @@ class MemoryStores:
     def idempotency(self, clock: Callable[[], int]) -> IdempotencyStore:
         self._idempotency = self._idempotency or MemoryIdempotency(clock)
         return self._idempotency
+
+    def house(self) -> HouseRules:
+        return self._house
 
     async def close(self) -> None:
         await self._bus.close()
@@ -112,6 +122,9 @@ class RedisStores:
     def idempotency(self, clock: Callable[[], int]) -> IdempotencyStore:
         del clock  # the server has its own
         return RedisIdempotency(self._server())
+
+    def house(self) -> HouseRules:
+        return RedisHouseRules(self._server())
 
     async def close(self) -> None:
         for port in self._ports:

@@ -317,3 +317,17 @@ async def test_commits_of_many_rooms_do_not_disturb_each_other(log: RoomLog) -> 
         expected.append(Fenced if not owned else n if right else OutOfOrder)
     answers = await asyncio.gather(*calls, return_exceptions=True)
     assert [type(a) if isinstance(a, Exception) else a.users_total for a in answers] == expected  # type: ignore[union-attr]
+
+
+async def test_what_staff_did_is_kept_with_the_commit(log: RoomLog, stores: Any) -> None:
+    """The latest first, in pages; a repeated commit leaves nothing twice; a new epoch takes nothing away."""
+    await log.commit(commit(1, acts=b"first"))
+    await log.commit(commit(2))
+    await log.commit(commit(3, acts=b"second"))
+    await log.commit(commit(3, acts=b"second"))
+    await log.commit(commit(1, epoch="e2", snapshot=b"s", acts=b"third"))
+    other = stores.log()
+    first = await other.acts(ROOM, "", 2)
+    assert [acts for _, acts in first] == [b"third", b"second"]
+    assert [acts for _, acts in await other.acts(ROOM, first[-1][0], 2)] == [b"first"]
+    assert await other.acts("elsewhere", "", 2) == []

@@ -15,11 +15,13 @@
 --       9 out (channel)          of this room
 --      10 records (stream)       what the archive has not read yet, of all rooms of the shard
 --      11 recorded (hash)        n: records ever made; bytes: of all of them; gone: of those before the oldest that is kept
+--      12 acts (stream)         what staff did in this room, the last commits of it
 -- ARGV  1 token  2 epoch  3 number  4 seq  5 at (Unix ms)
 --       6 frame  7 private  8 remembered  9 remember_ms  10 remembered_bytes_max
 --      11 snapshot  12 keep_from  13 broadcast  14 users_ttl_s  15 summary  16 room  17 message to publish
 --      18 records_bytes_max (0: none are made)  19 broadcast that the frame counts for  20 notes
---      21… new users.  An absent value is the empty string: none of these is ever empty MessagePack or JSON.
+--      21 acts  22 acts_max
+--      23… new users.  An absent value is the empty string: none of these is ever empty MessagePack or JSON.
 --
 -- Answer  {"OK", distinct users}       done now, or done before by the same (token, epoch, number): then nothing is written
 --         {"FENCED"}                   another token owns the shard, or none does
@@ -28,7 +30,7 @@
 
 local token, epoch, number, seq = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local at, broadcast, room = tonumber(ARGV[5]), ARGV[13], ARGV[16]
-local first_user = 21
+local first_user = 23
 
 if redis.call('GET', KEYS[1]) ~= token then
   return {'FENCED'}
@@ -140,6 +142,10 @@ if records_max > 0 and weight > 0 then
   redis.call(
     'HSET', KEYS[11], 'n', string.format('%.0f', n), 'bytes', string.format('%.0f', bytes), 'gone', string.format('%.0f', gone)
   )
+end
+
+if ARGV[21] ~= '' then
+  redis.call('XADD', KEYS[12], 'MAXLEN', '~', ARGV[22], '*', 'a', ARGV[21])
 end
 
 if ARGV[15] ~= '' then

@@ -1,0 +1,44 @@
+"""Rules beyond rooms, in this process's memory. It keeps every promise of `livecast.house` but durability."""
+
+from __future__ import annotations
+
+from livecast.adapters.bounds import HOUSE_ACTS_MAX
+from livecast.core.events import StaffAct
+from livecast.house import Rule
+
+
+class MemoryHouseRules:
+    """`house.HouseRules` in memory. Several houses in one process may share it."""
+
+    def __init__(self) -> None:
+        self._rules: dict[Rule, bytes] = {}
+        self._acts: dict[int, StaffAct] = {}
+        self._revision = 0
+
+    async def put(self, rule: Rule, value: bytes | None, act: StaffAct) -> bool:
+        """Change it and note who did."""
+        before = self._rules.pop(rule, None)
+        if value is not None:
+            self._rules[rule] = value
+        self._revision += 1
+        self._acts[self._revision] = act
+        if len(self._acts) > HOUSE_ACTS_MAX:
+            del self._acts[next(iter(self._acts))]
+        return before is not None
+
+    async def get(self, rule: Rule) -> bytes | None:
+        """One rule."""
+        return self._rules.get(rule)
+
+    async def sanctions(self) -> tuple[int, dict[Rule, bytes]]:
+        """All mutes and bans."""
+        return self._revision, {rule: value for rule, value in self._rules.items() if rule.kind != "filter"}
+
+    async def revision(self) -> int:
+        """How many changes there were."""
+        return self._revision
+
+    async def acts(self, before: str, limit: int) -> list[tuple[str, StaffAct]]:
+        """The last changes."""
+        end = int(before) if before.isdecimal() else self._revision + 1
+        return [(str(n), act) for n, act in reversed(self._acts.items()) if n < end][:limit]
