@@ -86,8 +86,10 @@ class Giving:
         if isinstance(answer, Refusal):
             return objection if objection is not None and answer.code == objection.code else answer
         self._told(gift.user, answer.balance)
-        if answer.at == began:  # of a repeat we do not know what the first one was booked as: the sweeper does
+        if answer.at == began:
             node.spawn(self._finish(Pending("commit", shard_of(gift.user), gift, began)))
+        else:  # of a repeat we do not know what the first one was booked as: the sweeper does, once it has heard of it
+            self._ring(gift.user)
         return Ack(message.cid, "sent", tx=answer.tx, balance=answer.balance)
 
     async def give_elsewhere(self, hub: RoomHub, tx: str, person: Person, *, gift: str, n: int, to: str) -> GiftRecord | Refusal:

@@ -44,6 +44,7 @@ STEADY_S = 30.0
 #: What the store's log says when it cannot start or go on -> what to do.
 _ADVICE: Final = (
     ("No space left on device", "the disk is full: make room, then start again"),
+    ("Short write while writing to the AOF file", "the disk is full: make room, and it goes on by itself"),
     ("Permission denied", "this user may not write there: change the owner of the directory, or give another one with --data-dir"),
     ("Read-only file system", "the file system is read-only: give another directory with --data-dir"),
     ("Bad file format", "its files are damaged: restore a backup, or move the directory away to begin empty"),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from livecast.core.bookkeeping import BookEntry, GiftDebited, GiftReversed, PendingCleared
+from livecast.core.money import Pending
 from livecast.core.placement import SHARDS, shard_of
 from livecast.ledger import Ledger, LedgerClosed, finish
 from livecast.ports import Clock, LedgerFollowed, Observer, StoreError, Unavailable
@@ -74,7 +75,12 @@ class GiftSweeper:
     async def _sweep(self, shard: int) -> bool:
         """False if there was no answer: then it is looked at again soon. One that is closed waits for its turn."""
         try:
-            for pending in await self._ledger.pending(shard, self._clock() - AGE_MS, PENDING_MAX):
+            now = self._clock()
+            found = await self._ledger.pending(shard, now + 1, PENDING_MAX)
+            self._compare(shard, found, now)
+            for pending in found:
+                if pending.since > now - AGE_MS:
+                    continue
                 await finish(self._ledger, pending, self._clock())
                 self._ring(pending.gift.room)
                 self._ring(pending.gift.user)
@@ -83,6 +89,15 @@ class GiftSweeper:
         except StoreError:
             return True
         return True
+
+    def _compare(self, shard: int, found: Sequence[Pending], now: int) -> None:
+        """What an owner before us heard of, nobody tells us again: it is noted here, and what is done meanwhile is forgotten."""
+        there: dict[tuple[str, str], tuple[int, int]] = {(each.kind, each.gift.tx): (shard, each.since) for each in found}
+        if len(found) < PENDING_MAX:
+            for id_, (its_shard, since) in list(self._since.items()):
+                if its_shard == shard and id_ not in there and now - since > AGE_MS:
+                    del self._since[id_]
+        self._since.update(there)
 
     def _report(self) -> None:
         now, entries = self._clock(), self._entries()

@@ -1,5 +1,7 @@
 """A process full of impatient people: a socket each, three clicks on a drop, some gifts and credits, and a journal of it all.
 
+The third click repeats the first over a second connection at about the same time: a tab that is opened for it, or plain HTTP.
+
     python clicker.py CONFIG.json      (its fields: `Config`)
 
 It says `{"joined": n}` on stdout when all are in, waits for a line on stdin, then lets them click at times drawn from the seed,
@@ -19,10 +21,10 @@ import os
 import random
 import sys
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import uvloop
@@ -50,6 +52,7 @@ class Config:
     over_s: float
     patience_s: float
     gift_every: int = 10
+    http_every: int = 10
     credit_every: int = 25
 
 
@@ -68,9 +71,8 @@ class Phone(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask to upgrade."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.write(self._request)
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's own are no subclass
+        self._transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
         """Parse what is whole; servers do not mask."""
@@ -158,36 +160,37 @@ class Person:
         self._dialing = asyncio.Lock()
 
     async def phone(self) -> Phone:
-        """Connected, however often it takes."""
-        config = self.crowd.config
+        """The one that is kept connected, however often it takes."""
+        async with self._dialing:
+            if self._phone is None or self._phone.lost.is_set():
+                self._phone = await self._dial()
+            return self._phone
+
+    async def _dial(self) -> Phone:
+        config, loop = self.crowd.config, asyncio.get_running_loop()
         request = (
             f"GET /v1/rooms/{config.room}/ws HTTP/1.1\r\nHost: 127.0.0.1:{config.port}\r\nUpgrade: websocket\r\n"
             "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
             f"Sec-WebSocket-Protocol: livecast.v1.json\r\nAuthorization: Bearer {self._token}\r\n\r\n"
         ).encode()
-        async with self._dialing:
-            while self._phone is None or self._phone.lost.is_set():
-                if os.getppid() != self.crowd.parent:
-                    sys.exit("whoever started this is gone")
-                async with self.crowd.gate:
-                    with contextlib.suppress(OSError, TimeoutError):
-                        async with asyncio.timeout(10):
-                            loop = asyncio.get_running_loop()
-                            _, phone = await loop.create_connection(lambda: Phone(request), "127.0.0.1", config.port)
-                            if await phone.welcome:
-                                self._phone = phone
-                                break
-                            phone.drop()
-                await asyncio.sleep(self.crowd.chance.uniform(0.1, 0.5))
-            return self._phone
+        while os.getppid() == self.crowd.parent:
+            async with self.crowd.gate:
+                with contextlib.suppress(OSError, TimeoutError):
+                    async with asyncio.timeout(10):
+                        _, phone = await loop.create_connection(lambda: Phone(request), "127.0.0.1", config.port)
+                        if await phone.welcome:
+                            return phone
+                        phone.drop()
+            await asyncio.sleep(self.crowd.chance.uniform(0.1, 0.5))
+        sys.exit("whoever started this is gone")
 
     # --- Asking -------------------------------------------------------------------------------------------------------
-    async def insist(self, after_s: float, kind: Kind, cid: str, body: dict[str, Any], *, on_phone: bool) -> None:
+    async def insist(self, after_s: float, kind: Kind, cid: str, body: dict[str, Any], by: Callable[..., Any]) -> None:
         """Ask until there is an answer that time will not change."""
         crowd, loop = self.crowd, asyncio.get_running_loop()
         await asyncio.sleep(after_s)
         while loop.time() < crowd.end:
-            answer = await (self._by_phone if on_phone else self._by_http)(kind, cid, body)
+            answer = await by(kind, cid, body)
             fate, code = fate_of(answer), (answer or {}).get("code", "")
             crowd.counts[fate] += 1
             if answer is not None and "verdict" in answer:
@@ -199,8 +202,19 @@ class Person:
             await asyncio.sleep(max(wait_s, crowd.chance.uniform(0.2, 0.6)))
         crowd.counts["gave up"] += 1
 
-    async def _by_phone(self, kind: Kind, cid: str, body: dict[str, Any]) -> Answer | None:
-        phone = await self.phone()
+    async def by_phone(self, kind: Kind, cid: str, body: dict[str, Any]) -> Answer | None:
+        """Over the socket that is kept."""
+        return await self._by(await self.phone(), kind, cid, body)
+
+    async def by_tab(self, kind: Kind, cid: str, body: dict[str, Any]) -> Answer | None:
+        """Over a socket of its own."""
+        tab = await self._dial()
+        try:
+            return await self._by(tab, kind, cid, body)
+        finally:
+            tab.drop()
+
+    async def _by(self, phone: Phone, kind: Kind, cid: str, body: dict[str, Any]) -> Answer | None:
         n = self.crowd.journal.ask(kind, self.user, cid, body)
         waiting = phone.answers[cid] = asyncio.get_running_loop().create_future()
         phone.say({"t": kind, "cid": cid, **{name: value for name, value in body.items() if name != "value"}})
@@ -211,7 +225,8 @@ class Person:
         self.crowd.journal.told(n, answer)
         return answer
 
-    async def _by_http(self, kind: Kind, cid: str, body: dict[str, Any]) -> Answer | None:
+    async def by_http(self, kind: Kind, cid: str, body: dict[str, Any]) -> Answer | None:
+        """Without a socket."""
         config = self.crowd.config
         base = f"http://127.0.0.1:{config.port}/v1"
         if kind == "credit":
@@ -234,18 +249,20 @@ class Person:
         config, chance = self.crowd.config, self.crowd.chance
         claim = {"drop": config.drop}
         at = chance.uniform(0, config.over_s)
+        elsewhere = self.by_http if number % config.http_every == 0 else self.by_tab
         plan = [
-            self.insist(at, "claim", "a", claim, on_phone=True),
-            self.insist(at + chance.uniform(0, 0.3), "claim", "b", claim, on_phone=True),
-            self.insist(at + chance.uniform(0, 0.3), "claim", "a", claim, on_phone=False),
+            self.insist(at, "claim", "a", claim, self.by_phone),
+            self.insist(at + chance.uniform(0, 0.3), "claim", "b", claim, self.by_phone),
+            self.insist(at + chance.uniform(0, 0.3), "claim", "a", claim, elsewhere),
         ]
         if number % config.gift_every == 0:
             n, at = chance.randint(1, 9), chance.uniform(0, config.over_s)
             gift = {"gift": "rose", "n": n, "value": n}
-            plan += [self.insist(at + later, "gift", "g", gift, on_phone=not later) for later in (0, chance.uniform(0.05, 0.5))]
+            plan.append(self.insist(at, "gift", "g", gift, self.by_phone))
+            plan.append(self.insist(at + chance.uniform(0.05, 0.5), "gift", "g", gift, self.by_tab))
         if number % config.credit_every == 0:
             credit = {"value": chance.randint(1, 500)}
-            plan.append(self.insist(chance.uniform(0, config.over_s), "credit", f"t{number}", credit, on_phone=False))
+            plan.append(self.insist(chance.uniform(0, config.over_s), "credit", f"t{number}", credit, self.by_http))
         return plan
 
 
@@ -259,7 +276,7 @@ async def run(config: Config) -> None:
     """Join, wait, click, end."""
     loop = asyncio.get_running_loop()
     with Journal(Path(config.journal)) as journal:
-        connector, timeout = aiohttp.TCPConnector(limit=16), aiohttp.ClientTimeout(total=ANSWER_S)
+        connector, timeout = aiohttp.TCPConnector(limit=64), aiohttp.ClientTimeout(total=ANSWER_S)
         async with aiohttp.ClientSession(connector=connector, timeout=timeout) as http:
             crowd = Crowd(config, journal, http, random.Random(config.seed))
             people = {n: Person(crowd, f"u{n}") for n in range(config.first, config.first + config.users)}

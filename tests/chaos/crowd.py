@@ -11,6 +11,7 @@ import time
 from asyncio.subprocess import Process
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -99,24 +100,31 @@ class Crowd:
 
 
 class Felt(NamedTuple):
-    """How people met a fault. Seconds; `away`: from its beginning to the first decided answer to a question asked in it."""
+    """How people met a fault. `away_s`: the longest time in which nobody heard anything decided; `p50_s`, `p99_s`: how long those
+    who asked in it waited for a word, be it `unavailable`.
+    """
 
     away_s: float
-    slowest_s: float
+    p50_s: float
+    p99_s: float
     unknown: int
 
     def __str__(self) -> str:
-        return f"money away {self.away_s:.2f} s, slowest answer in it {self.slowest_s:.2f} s, {self.unknown} left in doubt"
+        waited = f"a word in it after {self.p50_s:.2f} s (p50), {self.p99_s:.2f} s (p99)"
+        return f"money away {self.away_s:.2f} s, {waited}, {self.unknown} answers left in doubt"
 
 
 def felt(asked: Sequence[Asked], began: float) -> Felt:
     """What a fault that began then was like for those who asked on."""
-    after = [each for each in asked if each.at >= began and not each.settling and each.told_at is not None]
-    decided = [each.told_at for each in after if each.fate != "unknown" and each.told_at is not None]
-    back = min(decided, default=float("inf"))
-    during = [each for each in after if each.at < back and each.answer is not None]
-    slowest = max((each.told_at - each.at for each in during if each.told_at is not None), default=0.0)
-    return Felt(back - began, slowest, sum(each.fate == "unknown" for each in asked if not each.settling))
+    people = [each for each in asked if not each.settling and each.told_at is not None]
+    decided = sorted(each.told_at for each in people if each.fate != "unknown" and each.told_at is not None)
+    first = max((at for at in decided if at < began), default=began)
+    times = [first, *(at for at in decided if at >= began)]
+    away_s, until = max(((later - at, later) for at, later in pairwise(times)), default=(0.0, began))
+    during = [each for each in people if until - away_s <= each.at < until and each.answer is not None]
+    waits = sorted(each.told_at - each.at for each in during if each.told_at is not None) or [0.0]
+    p50, p99 = (waits[int(share * (len(waits) - 1))] for share in (0.5, 0.99))
+    return Felt(away_s, p50, p99, sum(each.fate == "unknown" for each in people))
 
 
 def moment() -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +19,8 @@ from support.journal import Asked
 from support.node import NodeProcess
 
 ROOM = "sale"
-USERS, STOCK = 5000, 500
+USERS, STOCK = int(os.environ.get("CHAOS_USERS", "5000")), 500
+"""Fewer people on a small machine: `make chaos` with CHAOS_USERS=1000."""
 
 
 class Outcome(NamedTuple):
@@ -58,7 +60,7 @@ async def sell(
     ledger: str = "",
     users: int = USERS,
     stock: int = STOCK,
-    over_s: float = 6.0,
+    over_s: float = 8.0,
     seed: int = 1,
 ) -> Outcome:
     """Open, let a fifth be sold, let `fault` happen, wait until everybody is answered, ask all again, read all books."""

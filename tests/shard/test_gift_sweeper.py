@@ -58,6 +58,21 @@ def test_a_new_owner_whose_store_is_silent_finishes_it_soon_after():
     run_virtual(main)
 
 
+def test_a_new_owner_finishes_what_was_debited_a_moment_before():
+    """Too young to be touched when it looks, and in the books before it reads them: it is not left for the next round."""
+
+    async def main(loop: VirtualLoop) -> None:
+        vault = await Vault(loop).begin()
+        vault.die()
+        await vault.give("ann", 4, commit=False, ring=False)
+        await vault.take_over()
+        await asyncio.sleep(6)
+        assert await vault.ledger.given(ROOM, vault.broadcast, "ann") == 4
+        assert not vault.treasury._sweeper._since
+
+    run_virtual(main)
+
+
 def test_a_reversed_gift_is_paid_back():
     """Also when nobody was left to do it."""
 
