@@ -76,10 +76,7 @@ class Webhooks(Protocol):
 
     # --- Events ---
     async def cursors(self) -> dict[int, int]:
-        """Source -> up to which position its events are kept. A source without a cursor has never begun."""
-
-    async def begin(self, positions: Mapping[int, int]) -> None:
-        """Set cursors where there are none."""
+        """Source -> up to which position its events are kept. One that is not there stands at 0."""
 
     async def append(self, source: int, expected: int, upto: int, drafts: Sequence[Draft], now: int) -> int:
         """Keep events, deal them to all endpoints that want them, and move the source's cursor from `expected` to `upto`,

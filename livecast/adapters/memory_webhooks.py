@@ -130,10 +130,6 @@ class MemoryWebhooks:
         """Where each source stands."""
         return dict(self._cursors)
 
-    async def begin(self, positions: Mapping[int, int]) -> None:
-        """Set cursors where there are none."""
-        self._cursors = {**positions, **self._cursors}
-
     async def append(self, source: int, expected: int, upto: int, drafts: Sequence[Draft], now: int) -> int:
         """Keep events and deal them."""
         if source != ROOMS:

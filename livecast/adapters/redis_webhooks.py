@@ -105,11 +105,6 @@ class RedisWebhooks:
         found = await self._server.run("HGETALL", f"{TAG}cursor")
         return dict(zip(map(int, found[::2]), map(int, found[1::2]), strict=True))
 
-    async def begin(self, positions: Mapping[int, int]) -> None:
-        """Set cursors where there are none."""
-        if positions:
-            await self._server.transact([("HSETNX", f"{TAG}cursor", source, position) for source, position in positions.items()])
-
     async def append(self, source: int, expected: int, upto: int, drafts: Sequence[Draft], now: int) -> int:
         """Keep events and deal them."""
         rules = self._rules

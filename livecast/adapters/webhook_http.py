@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
 import re
 import socket
 import ssl
@@ -174,16 +175,17 @@ def _why(fault: Exception) -> str:  # noqa: PLR0911 - one line for each kind of 
     for cause in _causes(fault):
         if isinstance(cause, _Forbidden):
             return str(cause)
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"TLS: {cause.verify_message}"
-        if isinstance(cause, ssl.SSLError):
-            return f"TLS: {cause.reason}"
+        # aiohttp's own faults call themselves SSLError too, and have nothing to say.
+        if isinstance(cause, ssl.SSLError) and not isinstance(cause, aiohttp.ClientError):
+            return f"TLS: {getattr(cause, 'verify_message', '') or cause.reason}"
     if isinstance(fault, TimeoutError):
         return "no answer in time"
     if isinstance(fault, aiohttp.ClientConnectorDNSError):
         return "the name does not resolve"
     if isinstance(fault, aiohttp.ClientConnectorError):
-        return f"no connection: {fault.os_error.strerror or type(fault.os_error).__name__}"
+        return f"no connection: {os.strerror(fault.os_error.errno) if fault.os_error.errno else type(fault.os_error).__name__}"
+    if isinstance(fault, ValueError):
+        return "that is no URL"
     return f"no answer: {type(fault).__name__}"
 
 

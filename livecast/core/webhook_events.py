@@ -37,6 +37,8 @@ class RoomAbout(Struct, frozen=True):
 
     merchant: str = ""
     broadcast: str = ""
+    test: bool = False
+    """It is a rehearsal."""
 
 
 class DropAbout(Struct, frozen=True):
@@ -65,6 +67,17 @@ def asks_about(entry: BookEntry) -> str | None:
 def is_told(entry: BookEntry) -> bool:
     """Whether anything may be told of this entry."""
     return isinstance(entry.fact, GiftCommitted | GiftReversed | DropChanged | UnitsGranted | UnitsChanged)
+
+
+def portion_of(entries: Sequence[BookEntry], most: int) -> int:
+    """How many entries from the first on tell of at most `most` things; at least one."""
+    things = 0
+    for n, entry in enumerate(entries):
+        fact = entry.fact
+        things += len(fact.grants) if isinstance(fact, UnitsGranted) else len(fact.units) if isinstance(fact, UnitsChanged) else 1
+        if things > most and n:
+            return n
+    return len(entries)
 
 
 def drafts_of(place: Place, entries: Sequence[BookEntry], drop: DropAbout | None) -> list[Draft]:
@@ -192,9 +205,8 @@ def _of_room(summary: dict[str, Any], type_: str, at: int) -> Draft:
     if type_ == "room.ended":
         data["ended_at"] = at
     word = type_.partition(".")[2]
-    event = WebhookEvent(
-        f"evt_{room}_{broadcast}_{word}", type_, at, room, broadcast, summary["merchant"], test=False, data=_present(data)
-    )
+    id_, test = f"evt_{room}_{broadcast}_{word}", bool(summary.get("test"))
+    event = WebhookEvent(id_, type_, at, room, broadcast, summary["merchant"], test, _present(data))
     return Draft(event, once=f"{room}/{broadcast}/{type_}")
 
 
@@ -211,7 +223,7 @@ def _event(
 ) -> WebhookEvent:
     id_ = f"evt_{place.shard}_{entry.position}" + (f"_{part}" if part else "")
     broadcast = gift.broadcast if gift is not None else place.about.broadcast
-    return WebhookEvent(id_, type_, entry.at, place.room, broadcast, place.about.merchant, test, data)
+    return WebhookEvent(id_, type_, entry.at, place.room, broadcast, place.about.merchant, test or place.about.test, data)
 
 
 def _present(data: dict[str, Any]) -> dict[str, Any]:

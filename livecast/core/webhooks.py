@@ -40,7 +40,7 @@ SECRET_BYTES: Final = 32
 SECRETS_MAX: Final = 2
 """Secrets that sign at the same time: the new one and the one before."""
 ENDPOINTS_MAX: Final = 1_000
-"""Endpoints of a deployment. Each event is matched with all of them: 0.3 ms at the worst."""
+"""Endpoints of a deployment, whoever made them. Each event is matched with all of them: 0.3 ms at the worst."""
 BATCH_MAX: Final = 100
 """Claims told in one event: some 15 KB."""
 DELIVERED_KEPT: Final = 1_000
@@ -266,10 +266,10 @@ def after(delivery: Delivery, answer: Answer, now: int, chance: float, rules: We
     )
     if answer.ok:
         return msgspec.structs.replace(tried, state="delivered")
-    next_at = now + wait_ms(tried.attempts, answer.retry_after_s, chance, rules)
-    if next_at > delivery.since + rules.keep_trying_h * 3_600_000:
+    last_at = delivery.since + rules.keep_trying_h * 3_600_000
+    if now >= last_at:
         return msgspec.structs.replace(tried, state="dead")
-    return msgspec.structs.replace(tried, next_at=next_at)
+    return msgspec.structs.replace(tried, next_at=min(last_at, now + wait_ms(tried.attempts, answer.retry_after_s, chance, rules)))
 
 
 def wait_ms(attempts: int, retry_after_s: int | None, chance: float, rules: WebhookRules) -> int:

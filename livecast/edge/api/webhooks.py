@@ -36,6 +36,8 @@ from livecast.edge.conditions import check_match, etag
 from livecast.edge.problems import Fault, ProblemError
 from livecast.edge.webhooks import WebhookDesk
 
+WEBHOOKS_OF_ONE_MAX: Final = 100
+"""Endpoints of one merchant, or of the platform itself: one of them cannot take all the places there are."""
 LOOKED_AT_MAX: Final = 2_000
 """Events looked through for one page of those that a caller asked for; a page may be short, and its cursor leads on."""
 EVENTS_READ: Final = 200
@@ -165,6 +167,8 @@ async def post_webhook(call: Call) -> Outcome:
     _check_url(body.url, inside=desk.inside)
     _check_events(body.events)
     caller = call.caller
+    if sum(each.merchant == caller.merchant for each in await desk.store.endpoints()) >= WEBHOOKS_OF_ONE_MAX:
+        raise ProblemError("conflict", f"There are {WEBHOOKS_OF_ONE_MAX} webhooks already: delete one that is not used.")
     secret = _new_secret()
     endpoint = Endpoint(
         id=f"wh_{secrets.token_hex(8)}",
