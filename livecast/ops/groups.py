@@ -91,6 +91,23 @@ class Gifts(Struct, frozen=True, forbid_unknown_fields=True):
     """Spending limits of one viewer: `{per_gift, per_day, per_month}`."""
 
 
+class Archive(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is kept for later: comments for replays, money for the books, figures for reports."""
+
+    url: str = ""
+    """`postgresql://…`, or `sqlite:///…` with a file's absolute path. Empty: a SQLite file `archive.db` in `data_dir`. `none`:
+    nothing is archived; then there are no reports and replays, and a ledger that comes back empty is not noticed."""
+    chat_days: Annotated[int, Meta(ge=0, le=36_500)] = 180
+    """For how many days comments are kept; 0: for good. Figures of broadcasts, which name nobody, stay."""
+    money_days: Annotated[int, Meta(ge=0, le=36_500)] = 3_650
+    """... and entries of the ledger: ten years, the longest that bookkeeping law commonly asks for."""
+    staff_days: Annotated[int, Meta(ge=0, le=36_500)] = 730
+    """... and what staff did: a complaint may come late."""
+    backlog_bytes: Annotated[int, Meta(ge=1_048_576, le=2**40)] = 67_108_864
+    """What the rooms store keeps, per shard (a 256th of the rooms), for an archive that is away. A full room (40 comments a second)
+    fills it in two hours, a usual one in days; beyond it the oldest are lost to the archive, which says how many."""
+
+
 class Log(Struct, frozen=True, forbid_unknown_fields=True):
     """Logs go to standard error; tokens never do."""
 

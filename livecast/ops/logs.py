@@ -88,3 +88,4 @@ def configure(format: Literal["auto", "console", "json"], level: str) -> None:  
     root.setLevel(level.upper())
     # One line per HTTP request says nothing that the metrics do not, and at warning aiohttp still tells what went wrong.
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it says at every start which database it found

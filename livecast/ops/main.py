@@ -20,12 +20,14 @@ import click
 import uvloop
 from aiohttp import web
 
+from livecast.adapters.archive.store import SqlArchive, sqlite_url
 from livecast.adapters.redis_bus import RedisBus
 from livecast.adapters.redis_idempotency import RedisIdempotency
 from livecast.adapters.redis_ledger import RedisLedger
 from livecast.adapters.redis_ledger_calls import LedgerServer
 from livecast.adapters.redis_log import RedisRoomLog
 from livecast.adapters.redis_positions import RedisPositions
+from livecast.adapters.redis_records import RedisRoomRecords
 from livecast.adapters.redis_revoked import RedisRevokedKeys
 from livecast.adapters.redis_server import RedisServer
 from livecast.adapters.redis_webhooks import RedisWebhooks
@@ -60,6 +62,7 @@ from livecast.ops.revoking import Revoking
 from livecast.ops.settings import Settings
 from livecast.ops.valkey_binary import NoValkeyError
 from livecast.ports import Observer, RoomsHeld, StoreError, Trouble
+from livecast.shard.archivist import Archivist, Retention
 from livecast.shard.position_keeper import PositionKeeper
 from livecast.shard.shards import Shards
 from livecast.shard.treasury import Treasury
@@ -75,7 +78,11 @@ DRAIN_ROOMS_S: Final = 4.0
 DRAIN_VIEWERS_S: Final = 3.0
 CLOSE_HTTP_S: Final = 1.5
 CLOSE_STORE_S: Final = 0.4
+ARCHIVE_S: Final = 1.0
 STOP_VALKEY_S: Final = 2.0
+
+#: How long a start waits for the archive. SQLite answers in a tenth of it; a database that is away must not keep the rooms shut.
+START_ARCHIVE_S: Final = 5.0
 
 #: What every wallet begins with in development.
 DEV_COINS: Final = 10_000
@@ -123,7 +130,9 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
     for advice in settings.advice:
         observer.observe(Trouble("configuration", "settings", advice))
     server = await _store(settings, stack, observer)
-    bus, log = RedisBus(server, observer), RedisRoomLog(server)
+    archived = settings.archive.url != "none"
+    bus = RedisBus(server, observer)
+    log = RedisRoomLog(server, record_bytes_max=settings.archive.backlog_bytes if archived else 0)
     _later(stack, observer, log.close, CLOSE_STORE_S)
     _later(stack, observer, bus.close, CLOSE_STORE_S)
 
@@ -142,6 +151,16 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
         webhooks=webhooks, sender=sender, ledger=ledger, log=log, clock=clock, observer=observer, rules=settings.webhooks
     )
     treasury.tell(office.feed)
+    archivist = None
+    if archived:
+        archive = SqlArchive(settings.archive.url or sqlite_url(settings.server.data_dir))
+        _later(stack, observer, archive.close, CLOSE_STORE_S)
+        archivist = Archivist(
+            archive=archive, records=RedisRoomRecords(server), ledger=ledger, clock=clock, observer=observer,
+            retention=Retention(settings.archive.chat_days, settings.archive.money_days, settings.archive.staff_days),
+        )  # fmt: skip
+        observer.add(archivist)
+        treasury.listen(archivist.hear)
     jwks = Jwks(settings.auth.jwks_url, clock, observer) if settings.auth.jwks_url else None
     keys = KeyRing(settings.auth.api_keys)
     node = Node(
@@ -177,6 +196,12 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
         await revoking.refresh()
         await node.start()
         _later(stack, observer, partial(node.drain, BYE_SPREAD_MS), DRAIN_VIEWERS_S)
+        if archivist is not None:
+            # Before anybody can pay: a ledger that has lost entries is closed by what the archive knows of it.
+            _later(stack, observer, archivist.stop, ARCHIVE_S)
+            if not await archivist.start(within_s=START_ARCHIVE_S):
+                advice = "until it answers, a ledger that came back without its end would not be noticed: look at [archive] url"
+                observer.observe(Trouble("the archive does not answer", "archive", advice, "error"))
         if keeper is not None:
             await keeper.start()
             stack.callback(keeper.stop)

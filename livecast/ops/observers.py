@@ -25,6 +25,7 @@ from prometheus_client import (
 from livecast import __version__
 from livecast.core.errors import CODES
 from livecast.ports import (
+    Archived,
     ClaimsDecided,
     Connected,
     Disconnected,
@@ -75,6 +76,10 @@ class Observers:
 
     def __init__(self, observers: Sequence[Observer]) -> None:
         self._observers = tuple(observers)
+
+    def add(self, observer: Observer) -> None:
+        """One more."""
+        self._observers = (*self._observers, observer)
 
     def observe(self, fact: Fact) -> None:
         """Take note."""
@@ -131,6 +136,10 @@ class PrometheusObserver:
         self._entries = counter("ledger_entries_total", "Entries that owners of shards have read of their ledgers.")
         self._pending = gauge("gifts_pending", "Gifts debited or reversed and not yet done on the other side.")
         self._pending_age = gauge("gifts_pending_seconds", "Age of the oldest of them.")
+        self._rows = counter("archive_rows_total", "Rows written to the archive.")
+        self._lost = counter("archive_lost_records_total", "Records of rooms that were gone before they were archived.")
+        self._behind = gauge("archive_behind_seconds", "Age of the oldest of what was archived last.")
+        self._archive_took = histogram("archive_write_seconds", "Time to write one batch to the archive.")
         self._webhooks = of(counter("webhook_tries_total", "Deliveries of webhooks tried: delivered, retry, dead.", "outcome"))
         self._webhook_took = histogram("webhook_seconds", "Time of one try to deliver a webhook.")
         self._webhook_lag = histogram("webhook_lag_seconds", "Age of a delivery when it arrived, retries included.", AGES)
@@ -151,6 +160,7 @@ class PrometheusObserver:
             ClaimsDecided: self._claimed,
             GiftDecided: self._given,
             LedgerFollowed: self._followed,
+            Archived: self._archived,
             WebhookTried: self._webhook_tried,
             WebhooksCounted: self._webhooks_counted,
             LoopLag: lambda fact: self._lag.observe(fact.ms / 1000),
@@ -207,6 +217,12 @@ class PrometheusObserver:
         self._entries.inc(fact.entries)
         self._pending.set(fact.pending)
         self._pending_age.set(fact.pending_ms / 1000)
+
+    def _archived(self, fact: Archived) -> None:
+        self._rows.inc(fact.rows)
+        self._lost.inc(fact.lost)
+        self._behind.set(fact.behind_ms / 1000)
+        self._archive_took.observe(fact.took_ms / 1000)
 
     def _webhook_tried(self, fact: WebhookTried) -> None:
         self._webhooks(fact.outcome).inc()

@@ -22,7 +22,7 @@ from livecast.core.webhooks import WebhookRules
 from livecast.edge.keys import SCOPES, ApiKey
 from livecast.edge.receipts import BadReceiptKey, Receipts
 from livecast.edge.rules import EdgeRules
-from livecast.ops.groups import DEV_KEY, DEV_SECRET, SECRET_BYTES_MIN, Auth, Gifts, Ledger, Log, Redis, Server
+from livecast.ops.groups import DEV_KEY, DEV_SECRET, SECRET_BYTES_MIN, Archive, Auth, Gifts, Ledger, Log, Redis, Server
 from livecast.ops.layers import Given, Layer, Path2, Problem, SettingsError, decoded, from_environment, from_toml, nearest
 
 Group = TypeVar("Group", bound=Struct)
@@ -40,6 +40,7 @@ class Settings(Struct, frozen=True):
     room: RoomRules
     gifts: Gifts
     webhooks: WebhookRules
+    archive: Archive
     log: Log
     origins: dict[Path2, str]
     advice: tuple[str, ...] = ()
@@ -61,6 +62,7 @@ SECTIONS: Final[dict[str, tuple[type[Struct], ...]]] = {
     "room": (Policy, RoomRules),
     "gifts": (Gifts,),
     "webhooks": (WebhookRules,),
+    "archive": (Archive,),
     "log": (Log,),
 }
 
@@ -104,6 +106,7 @@ def load(
         room=_group(RoomRules, values, "room", policy=_group(Policy, values, "room")),
         gifts=_group(Gifts, values, "gifts"),
         webhooks=_group(WebhookRules, values, "webhooks"),
+        archive=_group(Archive, values, "archive"),
         log=_group(Log, values, "log"),
         origins={path: given.origin for path, given in layer.items()},
     )
@@ -228,6 +231,9 @@ def _wrong_stores(settings: Settings) -> list[tuple[Path2, str]]:
     for section, url in (("redis", settings.redis.url), ("ledger", settings.ledger.url)):
         if url and urlsplit(url).scheme not in {"redis", "rediss", "unix"}:
             wrong.append(((section, "url"), "must begin with redis://, rediss:// or unix://"))
+    archive = settings.archive.url
+    if archive not in {"", "none"} and urlsplit(archive).scheme not in {"postgresql", "sqlite"}:
+        wrong.append((("archive", "url"), "must begin with postgresql:// or sqlite:///, or be none"))
     if settings.ledger.durability == "none" and not settings.dev:
         wrong.append((("ledger", "durability"), "`none` may lose money: it is only accepted with --dev"))
     if settings.ledger.url and settings.ledger.url == settings.redis.url and not settings.dev:

@@ -88,6 +88,7 @@ class Archivist:
         self._next_keep = 0
         self._ready = asyncio.Event()
         self._ring = asyncio.Event()
+        self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     # --- Feed -----------------------------------------------------------------------------------------------------------
@@ -123,26 +124,29 @@ class Archivist:
         return self._ready.is_set()
 
     async def stop(self) -> None:
-        """Write what there is, and no more."""
-        if self._task is not None:
-            self._task.cancel()
+        """Write what there is, and no more. Cancelled, it leaves what is left to the next start."""
+        if self._task is None:
+            return
+        self._due_all()
+        self._stopping.set()
+        self._ring.set()
+        try:
             await asyncio.wait({self._task})
-        if self._ready.is_set():
-            with suppress(StoreError):  # what is left is read after the next start
-                self._due = {"rooms": set(self._shards), "ledger": set(self._shards)}
-                await self._catch_up()
+        finally:
+            self._task.cancel()
 
     # --- Catching up ----------------------------------------------------------------------------------------------------
     async def _run(self) -> None:
         pause_s = RETRY_FIRST_S
-        while True:
+        while not self._stopping.is_set():
             try:
                 await self._begin()
-                while True:
-                    await self._catch_up()
+                await self._catch_up()
+                while not self._stopping.is_set():
                     await self._keep_house()
                     pause_s = RETRY_FIRST_S
                     await self._wait()
+                    await self._catch_up()
             except Overtaken:
                 continue  # the cursors say from where to go on
             except StoreError as fault:
@@ -152,13 +156,13 @@ class Archivist:
             except Exception as fault:  # noqa: BLE001 - a row that cannot be made must be heard of, and not end all archiving
                 where = "".join(traceback.format_exception(fault))
                 self._observer.observe(Trouble("archiving failed", "archive", f"please report this:\n{where}", "error"))
-            await asyncio.sleep(pause_s)
+            await self._pause(pause_s)
             pause_s = min(pause_s * 2, RETRY_MAX_S)
 
     async def _begin(self) -> None:
         """Find out where everything stands, and hold the ledger to it."""
         await self._archive.open()
-        self._cursors = {"rooms": await self._archive.cursors("rooms"), "ledger": await self._archive.cursors("ledger")}
+        await self._read_cursors()
         if not self._ready.is_set():
             own = set(self._shards)
             await asyncio.gather(
@@ -167,20 +171,28 @@ class Archivist:
             self._ready.set()
         self._next_poll = 0
 
+    async def _read_cursors(self) -> None:
+        self._cursors = {"rooms": await self._archive.cursors("rooms"), "ledger": await self._archive.cursors("ledger")}
+
     async def _wait(self) -> None:
         timeout_s = max(0.0, (self._next_poll - self._clock()) / 1000)
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._ring.wait()
         self._ring.clear()
-        await asyncio.sleep(self._gather_s)
+        await self._pause(self._gather_s)
+
+    async def _pause(self, seconds: float) -> None:
+        """So long, or until told to stop."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
 
     async def _catch_up(self) -> None:
         """Read and write until nothing is left of what is known to be there."""
         if self._clock() >= self._next_poll:
             self._next_poll = self._clock() + POLL_MS
-            for due in self._due.values():
-                due.update(self._shards)
+            self._due_all()
         while self._due["rooms"] or self._due["ledger"]:
             batch = _Batch()
             await self._read_rooms(batch)
@@ -188,17 +200,21 @@ class Archivist:
             if batch.moves:
                 await self._write(batch)
 
+    def _due_all(self) -> None:
+        for due in self._due.values():
+            due.update(self._shards)
+
     async def _read_rooms(self, batch: _Batch) -> None:
         due, cursors = self._due["rooms"], self._cursors["rooms"]
         while due and len(batch.chronicle) < ROWS_MAX:
             shards = sorted(due)[:SHARDS_READ_MAX]
             known = {shard: cursors.get(shard) for shard in shards}
+            due.difference_update(shards)  # before it is read: what comes from here on is due again
             try:
                 found = await self._records.read({shard: at.position if at else "" for shard, at in known.items()}, ROOM_READ_MAX)
             except StoreError:
                 due.clear()  # the next poll finds what there is; those who need the rooms store have told of it
                 return
-            due.difference_update(shards)
             for shard, records in found.items():
                 if records:
                     batch.take_records(shard, records, known[shard])

@@ -8,7 +8,7 @@ from livecast.ledger import Ledger
 from livecast.ports import Bus, Clock, Observer
 from livecast.shard.drop_clock import DropClock
 from livecast.shard.gift_sweeper import GiftSweeper
-from livecast.shard.ledger_feed import LedgerFeed
+from livecast.shard.ledger_feed import LedgerFeed, Listener
 from livecast.shard.shards import Shards
 from livecast.shard.webhook_feed import WebhookFeed
 
@@ -36,6 +36,10 @@ class Treasury:
         """Have events for webhooks made of what the ledger and the rooms say."""
         self._webhooks = webhooks
         self._feed.listeners.append(webhooks.hear)
+
+    def listen(self, listener: Listener) -> None:
+        """Have each new entry of the ledgers told to `listener`."""
+        self._feed.listeners.append(listener)
 
     async def start(self) -> None:
         """Begin, before anybody can reach the rooms. A ledger that does not answer is waited for in the background."""

@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from livecast.ops.observers import SAME_TROUBLE_S, LogObserver, Observers, PrometheusObserver
 from livecast.ports import (
+    Archived,
     ClaimsDecided,
     Connected,
     Disconnected,
@@ -43,6 +44,7 @@ FACTS: list[Fact] = [
     GiftDecided("sent", 4),
     GiftDecided("insufficient_funds", 3),
     LedgerFollowed(40, 2, 1500),
+    Archived(500, 10, 200, 1_200, 40, 3),
     WebhookTried("retry", 10_000, None),
     WebhookTried("delivered", 20, 11_000),
     WebhooksCounted(3, 1, 40, 9_000, 2, 5),

@@ -141,9 +141,9 @@ class SqlArchive:
             raise Unavailable(str(error)) from error
 
 
-def sqlite_url(directory: Path) -> str:
+def sqlite_url(directory: str | os.PathLike[str]) -> str:
     """The archive of a node that has no other: a file of its own in the data directory."""
-    return URL.create("sqlite", database=str(directory / FILE_NAME)).render_as_string()
+    return URL.create("sqlite", database=str(Path(directory).absolute() / FILE_NAME)).render_as_string()
 
 
 def _engine(url: URL) -> AsyncEngine:
