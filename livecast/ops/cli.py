@@ -26,6 +26,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "ledger": ("livecast.ops.ledger", "Show where the ledger stands, and confirm one that lost something."),
     "verify-draw": ("livecast.ops.draws", "Recompute a draw from its public file."),
     "receipt": ("livecast.ops.receipts", "Check a receipt that a winner shows."),
+    "backup": ("livecast.ops.backup", "Write everything in a data directory to one file."),
+    "restore": ("livecast.ops.restore", "Make a data directory of a backup."),
     "schema": ("livecast.ops.schema", "Print the JSON Schema of every message."),
 }
 
