@@ -139,8 +139,10 @@ def _unwrapped(address: str) -> str:
 
 def _site(address: str) -> str:
     """What an address counts as: an IPv6 client owns a whole /64, so all of that is one."""
+    if ":" not in address:
+        return address
     address = _unwrapped(address)
-    if ":" not in address or not _is_address(address):
+    if not _is_address(address) or ":" not in address:
         return address
     return str(ip_network((address.partition("%")[0], 64), strict=False))
 

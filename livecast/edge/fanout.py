@@ -7,6 +7,7 @@ socket sees them in order, however many turns of the loop a large room takes.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
@@ -127,19 +128,27 @@ class FanOut:
 
 
 def _hand_out(sockets: list[ViewerSocket], sealed: Sealed, data: bytes, seq: int) -> int:
-    """Write to each of these; how many were left out. All of fan-out's time is spent in this loop, most of it in the kernel."""
-    left_out = 0
+    """Write to each of these; how many were left out. All of fan-out's time is spent in this loop, most of it in the kernel.
+
+    Straight to the descriptor, past the transport: that may be done because one who does not lag has nothing unsent there (of
+    the first byte that stays behind the transport tells, see `ViewerSocket.pause_writing`), and it saves half of what Python
+    does per viewer.
+    """
+    left_out, size, write = 0, len(data), os.write
     for socket in sockets:
         try:
             if socket.after < seq:
                 if (acks := socket.acks) is None:
-                    socket.transport.write(data)
+                    if (taken := write(socket.fd, data)) != size:
+                        socket.transport.write(data[taken:])
                 else:
                     socket.acks = None
                     acks.append(data)
                     socket.transport.write(b"".join(acks))
             elif socket.after == LAGGING and not socket.offer(sealed, data, seq):
                 left_out += 1
-        except Exception as fault:  # noqa: BLE001 - a connection that broke just now (entering a `try` costs nothing)
+        except OSError:  # the kernel's buffer is full, or the connection broke: the transport knows what is to be done
+            socket.write(data)
+        except Exception as fault:  # noqa: BLE001 - one viewer's fault must not keep the others' frame
             socket.write_failed(fault)
     return left_out

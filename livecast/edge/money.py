@@ -53,7 +53,7 @@ BALANCES_MAX: Final = 50_000
 """Balances that are remembered for welcomes; when there are more, all are forgotten."""
 BALANCE_KEEP_MS: Final = 30_000
 """How long a balance is told without asking. News of it travels at most once."""
-BALANCES_PER_S: Final = 100
+BALANCES_PER_S: Final = 25
 """Balances read for those who join and are not known, so that a crowd that comes at once costs the ledger nothing."""
 
 
@@ -89,7 +89,7 @@ class Money:
         self._by_user = Rates(rules.claims_per_user_per_s, rules.claims_per_user_burst)
         self._by_address = Rates(rules.claims_per_address_per_s, max(1, int(2 * rules.claims_per_address_per_s)))
         self._balances: dict[str, tuple[int, int]] = {}
-        self._look_ups = Rates(BALANCES_PER_S, BALANCES_PER_S)
+        self._look_ups = Rates(BALANCES_PER_S, 4 * BALANCES_PER_S)
 
     # --- Claims and gifts ---------------------------------------------------------------------------------------------
     def take(

@@ -66,6 +66,7 @@ class ViewerSocket(asyncio.Protocol):
         "close_code",
         "codec",
         "counted_as",
+        "fd",
         "held",
         "hub",
         "identity",
@@ -89,6 +90,9 @@ class ViewerSocket(asyncio.Protocol):
         self.address = address
         self.hub: RoomHub | None = None
         self.number = node.next_number()
+        self.fd: int = transport.get_extra_info("socket").fileno()
+        """The connection's descriptor, for fan-out. It is open as long as `after` is not `GONE`: a transport closes it behind
+        `connection_lost`."""
         self.after = 0
         """The last frame that this socket must not get (again); `LAGGING` and `GONE` are above all of them."""
         self.acks: list[bytes] | None = None
@@ -324,6 +328,13 @@ class ViewerSocket(asyncio.Protocol):
         if self.lag is not None:
             self.lag.put += len(data)
         self.transport.write(data)
+
+    def write(self, data: bytes) -> None:
+        """Leave these bytes to the transport, whatever comes of it."""
+        try:
+            self._write(data)
+        except Exception as fault:  # noqa: BLE001 - as where it is called: the others go on
+            self.write_failed(fault)
 
     def write_failed(self, fault: Exception) -> None:
         """Writing raised. A connection that broke meanwhile is nobody's fault; anything else is ours, and ends this one alone."""

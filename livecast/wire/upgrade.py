@@ -29,6 +29,7 @@ TOKEN_PREFIX: Final = "livecast.token."  # noqa: S105 - the name of the place, n
 """A subprotocol entry that is an identity: the one header besides cookies that a browser's page can set on a socket."""
 
 _REQUEST_LINE: Final = re.compile(rb"GET /v1/rooms/([^/?#\x00-\x20\x7f]+)/ws(?:\?([^#\x00-\x20\x7f]*))? HTTP/1\.1\r\n")
+_USUALLY_ASKS: Final = b"\r\nUpgrade: websocket\r\n"
 _ASKS_UPGRADE: Final = re.compile(rb"\r\nupgrade:[^\r\n]*websocket", re.IGNORECASE)
 #: What no field line holds (RFC 9110 section 5.5): control characters other than the tab.
 _CONTROLS: Final = bytes([*range(0x09), *range(0x0A, 0x20), 0x7F])
@@ -108,7 +109,9 @@ def head_end(data: bytes | bytearray) -> int:
 
 def is_socket_request(head: bytes) -> bool:
     """Whether a complete head is `GET /v1/rooms/{room}/ws` with `Upgrade: websocket`. Anything else is HTTP's business."""
-    return _REQUEST_LINE.match(head) is not None and _ASKS_UPGRADE.search(head) is not None
+    if _REQUEST_LINE.match(head) is None:
+        return False
+    return _USUALLY_ASKS in head or _ASKS_UPGRADE.search(head) is not None
 
 
 def parse_upgrade(head: bytes, *, compress: bool = True) -> SocketRequest:
