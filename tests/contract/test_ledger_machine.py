@@ -20,8 +20,9 @@ from contract.conftest import wall_ms
 from livecast.adapters.memory_ledger import MemoryLedger
 from livecast.adapters.redis_ledger import RedisLedger
 from livecast.adapters.redis_ledger_calls import LedgerServer
+from livecast.core.bookkeeping import GiftCommitted, GiftDebited
 from livecast.core.errors import Refusal
-from livecast.core.money import Gift, Movement, SpendLimits, viewer_tx
+from livecast.core.money import Gift, Moved, Movement, SpendLimits, viewer_tx
 from livecast.core.placement import shard_of
 from livecast.core.units import Claim, Confirm, Drop, DropChange, NewDrop, Order, Release, Revoke, Terms, Won
 from livecast.ledger import Ledger, audit, finish
@@ -62,6 +63,7 @@ class Machine(RuleBasedStateMachine):
         self.now = wall_ms() - 3_600_000
         self.differ = False
         self.won: dict[tuple[str, str, str], Won] = {}
+        self.moved: dict[tuple[str, str, str], Moved] = {}
 
     def teardown(self) -> None:
         """The auditor has the last word, on both."""
@@ -93,7 +95,12 @@ class Machine(RuleBasedStateMachine):
     @rule(user=users, tx=cids, amount=st.integers(-20, 20))
     def move(self, user: str, tx: str, amount: int) -> None:
         """Also with the same tx and another amount."""
-        self.both(lambda ledger: ledger.move(Movement(user, tx, amount, "key:k"), self.now))
+        self.moves("move", user, tx, self.both(lambda ledger: ledger.move(Movement(user, tx, amount, "key:k"), self.now)))
+
+    def moves(self, kind: str, user: str, id_: str, answer: object) -> None:
+        """Whoever was told that it is booked is told the same ever after."""
+        if isinstance(answer, Moved):
+            assert self.moved.setdefault((kind, user, id_), answer) == answer
 
     def gift(self, user: str, cid: str) -> Gift:
         """A gift whose value follows from its id."""
@@ -103,7 +110,8 @@ class Machine(RuleBasedStateMachine):
     @rule(user=users, cid=cids, day=st.sampled_from([None, 9, 20]))
     def debit(self, user: str, cid: str, day: int | None) -> None:
         """A gift leaves a wallet."""
-        self.both(lambda ledger: ledger.debit_gift(self.gift(user, cid), SpendLimits(per_day=day), self.now))
+        answer = self.both(lambda ledger: ledger.debit_gift(self.gift(user, cid), SpendLimits(per_day=day), self.now))
+        self.moves("gift", user, cid, answer)
 
     @rule(user=users)
     def sweep(self, user: str) -> None:
@@ -220,6 +228,19 @@ class Machine(RuleBasedStateMachine):
             assert self.both(lambda ledger, user: ledger.wallet(user), user).balance == balance
 
     @invariant()
+    def what_was_paid_is_booked_once(self) -> None:
+        """Each acknowledged gift is debited once in the books of its giver's shard, and at most once in its room's."""
+        facts = []
+        for shard in {shard_of(place) for place in (ROOM, *USERS)}:
+            facts += [entry.fact for entry in self.loop.run_until_complete(self.valkey.read(shard, 0, 9999))]
+        debited = Counter(fact.gift.tx for fact in facts if isinstance(fact, GiftDebited))
+        committed = Counter(fact.gift.tx for fact in facts if isinstance(fact, GiftCommitted))
+        paid = {viewer_tx(user, cid) for kind, user, cid in self.moved if kind == "gift"}
+        assert debited == dict.fromkeys(paid, 1)
+        assert set(committed) <= paid
+        assert max(committed.values(), default=1) == 1
+
+    @invariant()
     def everybody_reads_the_same(self) -> None:
         """Boards, takings, holdings, orders and every entry since the beginning."""
         self.both(lambda ledger: ledger.board(ROOM, BROADCAST, 9))
@@ -232,10 +253,23 @@ class Machine(RuleBasedStateMachine):
             self.both(lambda ledger, place: ledger.read(shard_of(place), 0, 9999), place)
 
 
-@pytest.mark.timeout(300)
-def test_both_ledgers_answer_alike_and_keep_what_is_always_true(ledger_server: Any) -> None:
-    """Random stories of 25 steps. (`Phase.shrink` finds the shortest one that breaks, in minutes.)"""
-    Machine.url = ledger_server.url
+def tell(url: str, stories: int, steps: int) -> None:
+    """So many random stories of so many steps. One that breaks a promise is made as short as it can be, which takes minutes."""
+    Machine.url = url
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-    few = settings(max_examples=8, stateful_step_count=25, deadline=None, phases=[Phase.generate], suppress_health_check=checks)
-    run_state_machine_as_test(Machine, settings=few)
+    phases = [Phase.generate, Phase.shrink]
+    told = settings(max_examples=stories, stateful_step_count=steps, deadline=None, phases=phases, suppress_health_check=checks)
+    run_state_machine_as_test(Machine, settings=told)
+
+
+@pytest.mark.timeout(600)
+def test_both_ledgers_answer_alike_and_keep_what_is_always_true(ledger_server: Any) -> None:
+    """A few stories, other ones each time."""
+    tell(ledger_server.url, stories=8, steps=25)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(1800)
+def test_they_do_so_in_many_long_stories(ledger_server: Any) -> None:
+    """Long enough for drops that sell out, run out and are refilled."""
+    tell(ledger_server.url, stories=100, steps=60)

@@ -57,7 +57,7 @@ def test_a_ledger_that_forgets_answers_is_caught() -> None:
     async def main(loop: VirtualLoop) -> list[str]:
         sale = Sale(loop, seed=5)
         sale.chance = random.Random(5)
-        sale.ledger.calm._known = lambda kept, claim: None  # type: ignore[method-assign]  # the planted bug
+        sale.ledger.calm._known = lambda _kept, _claim: None  # type: ignore[method-assign]  # the planted bug
         return await sale.run()
 
     found = run_virtual(main)
