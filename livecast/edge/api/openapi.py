@@ -236,7 +236,7 @@ def _bound_free_values(components: dict[str, Any]) -> None:
 
 def _add_patch(name: str, components: dict[str, Any]) -> None:
     """The shape of a merge patch of `name`: nothing is required, everything may be null, also within objects of its own."""
-    parts = components[name]["properties"]
+    parts, needed = components[name]["properties"], components[name].get("required", ())
     for field, part in parts.items():
         inner = part.get("$ref", "").rpartition("/")[2]
         if inner:
@@ -247,7 +247,8 @@ def _add_patch(name: str, components: dict[str, Any]) -> None:
         "description": "An RFC 7396 merge patch: what is absent stays, null falls back to the default.",
         "type": "object",
         # The shape of a patch says itself what may be null; of any other shape everything may.
-        "properties": parts if _patch_of(name) == name else {field: _or_null(part) for field, part in parts.items()},
+        # What must be there cannot be taken away.
+        "properties": parts if _patch_of(name) == name else {f: p if f in needed else _or_null(p) for f, p in parts.items()},
         "additionalProperties": False,
     }
 
