@@ -91,7 +91,7 @@ class Journal:
             keep_from=keep_from,
             new_users=tuple(flush.new_users),
             broadcast=room.broadcast,
-            summary=records.encode_summary(room.summary()) if snapshot or (flush.frame and flush.frame.state) else None,
+            summary=records.encode_summary(room.summary()) if snapshot or _renews_summary(flush) else None,
             counts_for=room.counts_for,
             notes=_notes_of(flush),
             acts=records.encode_acts(flush.acts),
@@ -140,3 +140,8 @@ def _notes_of(flush: Flush) -> bytes | None:
     """What of a flush is for the records alone."""
     taps = {product: n for product, n in (flush.private.get("taps") or {}).items() if n is not None}
     return records.encode_notes(records.Notes(flush.acts, taps))
+
+
+def _renews_summary(flush: Flush) -> bool:
+    """Whether the room's line in the list of rooms may be another one now; its merchant is no viewer's business."""
+    return bool(flush.frame and flush.frame.state) or "merchant" in flush.private

@@ -1,0 +1,369 @@
+"""Events made of ledgers and rooms: all of them, once, in order, over deaths of processes; on virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from livecast.adapters.memory_webhooks import MemoryWebhooks
+from livecast.core.codes import code_key, code_of
+from livecast.core.commands import PatchRoom, Start
+from livecast.core.units import Confirm, Release, Revoke
+from livecast.core.webhooks import BATCH_MAX, Draft, WebhookEvent
+from livecast.ledger import Ledger
+from livecast.ports import Trouble, Unavailable
+from livecast.shard.webhook_feed import WebhookFeed
+from support.vault import ROOM, Vault
+from support.virtual import VirtualLoop, run_virtual
+
+
+class Frail(MemoryWebhooks):
+    """A store that does not answer while `away`, or says nothing although it did what it was asked while `mute`."""
+
+    away = mute = False
+
+    async def append(self, source: int, expected: int, upto: int, drafts: Sequence[Draft], now: int) -> int:
+        if self.away:
+            raise Unavailable("away")
+        stands = await super().append(source, expected, upto, drafts, now)
+        if self.mute:
+            raise Unavailable("mute")
+        return stands
+
+
+class Newsroom(Vault):
+    """A vault whose events are kept."""
+
+    def __init__(self, loop: VirtualLoop, ledger: Ledger | None = None) -> None:
+        self.webhooks = Frail()
+        self.kicks = 0
+        super().__init__(loop, ledger)
+
+    async def _own(self) -> None:
+        await super()._own()
+        self.tell()
+
+    def tell(self) -> None:
+        """Begin to make events, as a process does when it starts."""
+        self.feed = WebhookFeed(
+            webhooks=self.webhooks, ledger=self.ledger, log=self.log, clock=self.loop.unix_ms, observer=self, kick=self.kick
+        )
+        self.treasury.tell(self.feed)
+        self.feed.start()
+
+    def kick(self) -> None:
+        self.kicks += 1
+
+    def die(self) -> None:
+        self.feed.stop()
+        super().die()
+
+    async def events(self) -> list[WebhookEvent]:
+        return [listed.event for listed in await self.webhooks.events(0, 10_000)]
+
+    async def types(self) -> list[str]:
+        return [event.type for event in await self.events()]
+
+    async def told(self, *types: str) -> list[WebhookEvent]:
+        """Wait until these types, in this order, are all there is to tell; the events."""
+        end = self.loop.time() + 20
+        while (got := await self.types()) != list(types):
+            assert self.loop.time() < end, got
+            await asyncio.sleep(0.05)
+        return await self.events()
+
+
+def newsroom(story: Callable[[Newsroom, VirtualLoop], Awaitable[None]]) -> None:
+    """A story told of a live room."""
+
+    async def main(loop: VirtualLoop) -> None:
+        room = await Newsroom(loop).begin()
+        assert isinstance(room, Newsroom)
+        await room.command("patch_room", PatchRoom(merchant="m1", title="Night"))
+        await room.told("room.started")
+        await asyncio.sleep(0.5)
+        await story(room, loop)
+        room.die()
+        troubles = [fact for fact in room.facts if isinstance(fact, Trouble) and fact.level == "error"]
+        assert not [fact for fact in troubles if "webhook" in fact.what], troubles
+
+    run_virtual(main)
+
+
+def test_a_drop_from_announcement_to_settlement() -> None:
+    """Each step once, in order, with its room's merchant and broadcast, and the drop as viewers see it."""
+
+    async def story(room: Newsroom, loop: VirtualLoop) -> None:
+        await room.drop(stock=2)
+        for step in ("announce", "open", "pause", "resume", "close"):
+            await room.step(step)
+        started, announced, opened, *_ = events = await room.told(
+            "room.started", "drop.announced", "drop.opened", "drop.closed", "drop.settled"
+        )
+        assert {(event.room, event.broadcast, event.merchant, event.test) for event in events[1:]} == {
+            (ROOM, room.broadcast, "m1", False)
+        }
+        assert announced.data.items() >= {"drop": "d", "title": "A drop", "state": "announced", "stock": 2, "left": 2}.items()
+        assert (opened.data["state"], opened.timestamp <= loop.unix_ms()) == ("open", True)
+        assert started.id == f"evt_{ROOM}_{room.broadcast}_started"
+        assert len({event.id for event in events}) == len(events)
+        assert room.kicks
+
+    newsroom(story)
+
+
+def test_sold_out_is_told_the_first_time_only() -> None:
+    """Stock comes back and sells out again, by a claim or by a change: nobody is told twice."""
+
+    async def story(room: Newsroom, _: VirtualLoop) -> None:
+        await room.drop(stock=2)
+        await room.step("open")
+        await room.claim("ann")
+        await asyncio.sleep(1)
+        await room.claim("bob")
+        await room.told("room.started", "drop.opened", "claim.granted", "claim.granted", "drop.sold_out")
+        await room.ledger.step_unit(ROOM, "d", 1, Revoke("fraud", return_stock=True), 0)
+        room.treasury.ring(ROOM)
+        await room.claim("cyn")
+        events = await room.told(
+            "room.started", "drop.opened", "claim.granted", "claim.granted", "drop.sold_out", "claim.revoked", "claim.granted"
+        )
+        assert events[4].data == {"drop": "d", "title": "A drop", "stock": 2, "left": 0}
+        revoked = events[5].data
+        assert (revoked["reason"], revoked["returned"], revoked["claims"][0]["serial"]) == ("fraud", True, 1)
+
+    newsroom(story)
+
+
+def test_claims_are_told_in_batches() -> None:
+    """Up to a hundred, every winner once, in the order of the serials, with the code that the winner was told."""
+
+    async def story(room: Newsroom, _: VirtualLoop) -> None:
+        await room.drop(stock=500, secret=b"s" * 32)
+        await room.step("open")
+        await room.claim(*(f"u{n}" for n in range(250)))
+        for n in range(250, 330):
+            await room.claim(f"u{n}")
+        await room.step("close")
+        end = room.loop.time() + 20
+        while "drop.settled" not in await room.types():
+            assert room.loop.time() < end
+            await asyncio.sleep(0.05)
+        granted = [event.data for event in await room.events() if event.type == "claim.granted"]
+        claims = [claim for data in granted for claim in data["claims"]]
+        assert [claim["serial"] for claim in claims] == list(range(1, 331))
+        assert [claim["user"] for claim in claims] == [f"u{n}" for n in range(330)]
+        assert max(len(data["claims"]) for data in granted) == BATCH_MAX
+        assert len(granted) < 20
+        assert claims[7]["code"] == code_of(code_key(b"s" * 32), 8)
+        assert claims[7].items() >= {"state": "granted", "of": 500, "cid": "c-u7"}.items()
+
+    newsroom(story)
+
+
+def test_reservations_are_told_to_their_end() -> None:
+    """Reserved, then confirmed with its order, given up, or expired."""
+
+    async def story(room: Newsroom, loop: VirtualLoop) -> None:
+        await room.drop(stock=5, reserve_ms=60_000)
+        await room.step("open")
+        await room.claim("ann", "bob", "cyn")
+        await room.ledger.step_unit(ROOM, "d", 1, Confirm("order-7", 1_999, "EUR"), loop.unix_ms())
+        await room.ledger.step_unit(ROOM, "d", 2, Release(), loop.unix_ms())
+        room.treasury.ring(ROOM)
+        await asyncio.sleep(70)
+        events = await room.told(
+            "room.started", "drop.opened", "claim.granted", "claim.confirmed", "claim.released", "claim.expired"
+        )
+        granted, confirmed, released, expired = (event.data for event in events[2:])
+        assert {claim["state"] for claim in granted["claims"]} == {"reserved"}
+        assert {claim["expires_at"] - claim["at"] for claim in granted["claims"]} == {60_000}
+        assert (confirmed["order_id"], confirmed["amount"], confirmed["currency"]) == ("order-7", 1_999, "EUR")
+        assert [(data["claims"][0]["serial"], data["returned"]) for data in (confirmed, released, expired)] == [
+            (1, False), (2, True), (3, True),
+        ]  # fmt: skip
+
+    newsroom(story)
+
+
+def test_a_room_that_changes_hands() -> None:
+    """From its commit on events are the new merchant's."""
+
+    async def story(room: Newsroom, _: VirtualLoop) -> None:
+        await room.command("patch_room", PatchRoom(merchant="m2"))
+        await asyncio.sleep(0.5)
+        await room.give("ann")
+        events = await room.told("room.started", "gift.sent")
+        assert events[1].merchant == "m2"
+
+    newsroom(story)
+
+
+def test_gifts_and_reversals() -> None:
+    """A gift is told once it counts in its room, of the broadcast it was given in."""
+
+    async def story(room: Newsroom, loop: VirtualLoop) -> None:
+        gift = await room.give("ann", 9)
+        await room.ledger.reverse_gift(ROOM, gift.tx, "card stolen", loop.unix_ms())
+        room.treasury.ring(ROOM)
+        _, sent, taken_back = await room.told("room.started", "gift.sent", "gift.reversed")
+        assert sent.data.items() >= {"tx": "ann/1", "user": "ann", "gift": "rose", "n": 9, "value": 9, "total": 9}.items()
+        assert taken_back.data.items() >= {"tx": "ann/1", "reason": "card stolen", "total": 0}.items()
+        assert sent.broadcast == room.broadcast
+
+    newsroom(story)
+
+
+def test_what_is_a_test_says_so() -> None:
+    """Every event of a test drop."""
+
+    async def story(room: Newsroom, _: VirtualLoop) -> None:
+        await room.drop(stock=1, test=True)
+        await room.step("open")
+        await room.claim("ann")
+        events = await room.told("room.started", "drop.opened", "claim.granted", "drop.sold_out")
+        assert [event.test for event in events] == [False, True, True, True]
+
+    newsroom(story)
+
+
+def test_broadcasts_are_told() -> None:
+    """Start and end of each, once; their ids differ."""
+
+    async def story(room: Newsroom, loop: VirtualLoop) -> None:
+        await room.end()
+        await room.told("room.started", "room.ended")
+        await room.command("start", Start())
+        await room.end()
+        events = await room.told("room.started", "room.ended", "room.started", "room.ended")
+        first, second = events[0].broadcast, events[2].broadcast
+        assert [event.broadcast for event in events] == [first, first, second, second]
+        assert [event.merchant for event in events] == ["", "m1", "m1", "m1"]
+        assert events[1].data["ended_at"] == events[1].timestamp <= loop.unix_ms()
+        assert len({event.id for event in events}) == 4
+
+    newsroom(story)
+
+
+def test_nothing_is_lost_or_told_twice_over_deaths() -> None:
+    """Owners die at every moment; also where the store did what it was asked and its answer was lost."""
+
+    async def story(room: Newsroom, _: VirtualLoop) -> None:
+        await room.drop(stock=40)
+        await room.step("open")
+        for n in range(40):
+            await room.claim(f"u{n}")
+            if n % 4 == 1:
+                await room.give(f"u{n}")
+            if n % 10 == 3:
+                room.webhooks.mute = True
+                await asyncio.sleep(0.3)
+                room.webhooks.mute = False
+            if n % 5 == 2:
+                await asyncio.sleep(0.013 * n)
+                room.die()
+                await room.take_over()
+                room.shards.wake(ROOM)
+        await room.end()
+        end = room.loop.time() + 200
+        while "drop.settled" not in await room.types():
+            assert room.loop.time() < end, await room.types()
+            await asyncio.sleep(0.5)
+        events = await room.events()
+        counts = Counter(event.type for event in events if event.type != "claim.granted")
+        assert counts == {
+            "room.started": 1, "drop.opened": 1, "gift.sent": 10, "drop.sold_out": 1, "room.ended": 1, "drop.closed": 1,
+            "drop.settled": 1,
+        }  # fmt: skip
+        serials = [claim["serial"] for event in events if event.type == "claim.granted" for claim in event.data["claims"]]
+        assert serials == list(range(1, 41))
+        assert len({event.id for event in events}) == len(events)
+
+    newsroom(story)
+
+
+def test_an_end_in_the_moment_of_death_is_told_by_the_next() -> None:
+    """The room had committed it and nobody was told: whoever starts next looks at all rooms."""
+
+    async def story(room: Newsroom, _: VirtualLoop) -> None:
+        room.webhooks.away = True
+        await room.end()
+        await asyncio.sleep(1)
+        room.die()
+        room.webhooks.away = False
+        await room.take_over()
+        events = await room.told("room.started", "room.ended")
+        assert events[1].merchant == "m1"
+
+    newsroom(story)
+
+
+def test_a_store_that_is_away_is_told_later() -> None:
+    """Events wait in the ledger; the operator is told, and then nothing is missing."""
+
+    async def story(room: Newsroom, _: VirtualLoop) -> None:
+        room.webhooks.away = True
+        await room.give("ann")
+        await room.give("bob")
+        await asyncio.sleep(5)
+        assert await room.types() == ["room.started"]
+        assert "events for webhooks cannot be kept" in {fact.what for fact in room.facts if isinstance(fact, Trouble)}
+        room.webhooks.away = False
+        events = await room.told("room.started", "gift.sent", "gift.sent")
+        assert [event.data["user"] for event in events[1:]] == ["ann", "bob"]
+
+    newsroom(story)
+
+
+def test_a_room_that_sleeps_is_still_its_merchants() -> None:
+    """Nobody has it in memory, and the process has just started: merchant and broadcast are read from its log."""
+
+    async def story(room: Newsroom, _: VirtualLoop) -> None:
+        broadcast = room.broadcast
+        await asyncio.sleep(1)
+        room.die()
+        await room.drop()
+        room.treasury._feed.stop()
+        fresh = WebhookFeed(
+            webhooks=room.webhooks, ledger=room.ledger, log=room.log, clock=room.loop.unix_ms, observer=room, kick=room.kick
+        )
+        about = await fresh._about_room(ROOM)
+        assert (about.merchant, about.broadcast) == ("m1", broadcast)
+        assert (await fresh._about_room("nowhere")).merchant == ""
+        assert msgspec.to_builtins(about)["test"] is False
+
+    newsroom(story)
+
+
+def test_a_rush_is_told_in_bounded_calls() -> None:
+    """A thousand entries of a shard, with more claims than fit one call: all are told, in order."""
+
+    async def story(room: Newsroom, _: VirtualLoop) -> None:
+        room.feed.stop()
+        await room.drop(stock=9_000, codes="none")
+        await room.step("open")
+        for n in range(0, 9_000, 450):
+            await room.claim(*(f"u{n + k}" for k in range(450)))
+        sizes: list[int] = []
+        append = room.webhooks.append
+
+        async def counted(source: int, expected: int, upto: int, drafts: Sequence[Draft], now: int) -> int:
+            told = [len(draft.event.data.get("claims", ())) for draft in drafts]
+            sizes.append(sum(told))
+            return await append(source, expected, upto, drafts, now)
+
+        room.webhooks.append = counted  # type: ignore[method-assign]
+        room.tell()
+        end = room.loop.time() + 20
+        while "drop.sold_out" not in await room.types():
+            assert room.loop.time() < end
+            await asyncio.sleep(0.05)
+        serials: list[Any] = [c["serial"] for e in await room.events() if e.type == "claim.granted" for c in e.data["claims"]]
+        assert serials == list(range(1, 9_001))
+        assert max(sizes) <= 5_000
+
+    newsroom(story)
