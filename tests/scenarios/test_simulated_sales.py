@@ -51,13 +51,13 @@ def test_a_seed_tells_the_same_story_again() -> None:
     assert simulate(7) == simulate(7)
 
 
-def test_a_ledger_that_forgets_answers_is_caught() -> None:
+def test_a_ledger_that_forgets_answers_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """The simulation can fail: without the memory of answers a repeat after a lost answer takes another unit."""
 
     async def main(loop: VirtualLoop) -> list[str]:
         sale = Sale(loop, seed=5)
         sale.chance = random.Random(5)
-        sale.ledger.calm._known = lambda _kept, _claim: None  # type: ignore[method-assign]  # the planted bug
+        monkeypatch.setattr(sale.ledger.calm, "_known", lambda *_: None)  # the planted bug
         return await sale.run()
 
     found = run_virtual(main)
