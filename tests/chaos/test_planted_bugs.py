@@ -60,9 +60,20 @@ async def test_the_service_itself_is_convicted_of_nothing(tmp_path: Path) -> Non
     assert await story(tmp_path, None) == []
 
 
+def rare(bug: Bug) -> Any:
+    """One for `make chaos`: the others show every day that the checker works."""
+    return pytest.param(bug, marks=pytest.mark.chaos)
+
+
 @pytest.mark.parametrize(
     "bug",
-    [mutants.NO_LIMIT_PER_USER, mutants.STOCK_READ_EARLY, mutants.REFUSAL_KEPT, mutants.POVERTY_KEPT, mutants.TWICE_BOOKED],
+    [
+        mutants.NO_LIMIT_PER_USER,
+        mutants.REFUSAL_KEPT,
+        rare(mutants.STOCK_READ_EARLY),
+        rare(mutants.POVERTY_KEPT),
+        rare(mutants.TWICE_BOOKED),
+    ],
     ids=lambda bug: bug.name,
 )
 async def test_a_planted_bug_is_caught(tmp_path: Path, bug: Bug) -> None:

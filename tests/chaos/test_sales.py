@@ -20,7 +20,8 @@ from chaos.sale import STOCK, USERS, Outcome, sell
 from support.checker import Broken
 from support.node import NodeProcess
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.timeout(400)
+chaos = pytest.mark.chaos
 
 BACK_S = 5.0
 """Money is back so long after its store is."""
@@ -40,6 +41,18 @@ async def nothing(_: Crowd) -> None:
     """No fault."""
 
 
+async def test_a_small_sale_with_a_killed_ledger(tmp_path: Path) -> None:
+    """The short one of every day: 200 people, 40 units, kill -9 of the ledger in between."""
+    with NodeProcess() as node:
+
+        async def fault(_: Crowd) -> None:
+            os.kill(node.stores("ledger")[0], signal.SIGKILL)
+
+        outcome = await sell(node, tmp_path, fault, name="small sale", users=200, stock=40, over_s=2, seed=7)
+        sold_out(outcome, 40)
+
+
+@chaos
 async def test_everybody_is_answered_when_nothing_breaks(tmp_path: Path) -> None:
     """5,000 sockets, 15,000 clicks: 500 distinct winners, and nobody is left in doubt."""
     with NodeProcess() as node:
@@ -50,6 +63,7 @@ async def test_everybody_is_answered_when_nothing_breaks(tmp_path: Path) -> None
         assert min(clicks.values()) >= 3
 
 
+@chaos
 async def test_a_killed_node(tmp_path: Path) -> None:
     """Kill -9 of the node, started again at once: its people come back and go on clicking."""
     with NodeProcess() as node:
@@ -63,6 +77,7 @@ async def test_a_killed_node(tmp_path: Path) -> None:
         assert outcome.felt.unknown > 0, "the kill came too late to show anything"
 
 
+@chaos
 async def test_a_killed_ledger(tmp_path: Path) -> None:
     """Kill -9 of the ledger's Valkey: the node starts it again."""
     with NodeProcess() as node:
@@ -75,6 +90,7 @@ async def test_a_killed_ledger(tmp_path: Path) -> None:
         assert outcome.felt.away_s < BACK_S + LATE_S
 
 
+@chaos
 async def test_a_frozen_ledger(tmp_path: Path) -> None:
     """SIGSTOP for seven seconds: everybody hears `unavailable` soon, and is served once it wakes up."""
     with NodeProcess() as node:
@@ -91,6 +107,7 @@ async def test_a_frozen_ledger(tmp_path: Path) -> None:
         assert outcome.felt.unknown > 0
 
 
+@chaos
 async def test_a_full_disk(tmp_path: Path) -> None:
     """Not one byte left under the ledger for three seconds: its Valkey ends rather than promise what it cannot write."""
     with small_disk(tmp_path / "disk") as disk:
@@ -110,6 +127,7 @@ async def test_a_full_disk(tmp_path: Path) -> None:
         sold_out(outcome)
 
 
+@chaos
 async def test_a_disk_that_fails(tmp_path: Path) -> None:
     """Every sync of the ledger answers EIO for three seconds."""
     disk = Disk(tmp_path, under="/ledger/")
