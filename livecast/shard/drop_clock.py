@@ -32,7 +32,9 @@ FAR: Final = 2**53 - 1
 DUE_MAX: Final = 10_000
 """Times of a shard that are read at the start and at each look; the rest are found by a later look."""
 TICK_S: Final = 0.1
-"""How often the clock is looked at: a drop opens so much late at most, besides what the ledger takes."""
+"""A drop opens so much late at most, besides what the ledger takes."""
+REST_S: Final = 1.0
+"""How often the clock is looked at when nothing is due sooner: time may be put forward while a machine sleeps."""
 LOOK_S: Final = 300.0
 """How often the ledger is asked what is due, in case an entry went unread. Two reads a shard, spread over that time: two a second.
 Every 30 s they were, with the sweeper's, 1 % of a core of a node without a single room."""
@@ -79,6 +81,8 @@ class DropClock:
         self._at: dict[Key, int] = {}
         self._heap: list[tuple[int, Key]] = []
         self._reminders: list[tuple[int, str, str, tuple[int, ...]]] = []
+        self._news = asyncio.Event()
+        """Something new may be due before what was waited for."""
         self._recalled: set[int] = set()
         """Shards whose reservations from before the start are known."""
         self._heard_from = 0
@@ -112,6 +116,7 @@ class DropClock:
                 self._reserving.add(shard_of(granted.room))
                 serials = tuple(grant.serial for grant in granted.grants)
                 heapq.heappush(self._reminders, (_remind_at(entry.at, expires_at), granted.room, granted.drop, serials))
+                self._news.set()
             case UnitsChanged(state="closed") as changed:
                 self._spawn(self._finish(changed.room, changed.drop))
 
@@ -135,6 +140,7 @@ class DropClock:
         if self._at.get(key) != due.at:
             self._at[key] = due.at
             heapq.heappush(self._heap, (due.at, key))
+            self._news.set()
 
     async def _tick(self) -> None:
         while True:
@@ -146,7 +152,19 @@ class DropClock:
                     self._spawn(self._step(*key))
             while self._reminders and self._reminders[0][0] <= now:
                 self._spawn(self._remind(*heapq.heappop(self._reminders)[1:]))
-            await asyncio.sleep(TICK_S)
+            await self._until_due()
+
+    async def _until_due(self) -> None:
+        """Until something is due, as far as is known now; a tick longer if something new came to be known."""
+        due = min((at for at, *_ in (*self._heap[:1], *self._reminders[:1])), default=None)
+        pause_s = REST_S if due is None else min(REST_S, max(TICK_S, (due - self._clock()) / 1000))
+        try:
+            async with asyncio.timeout(pause_s):
+                await self._news.wait()
+        except TimeoutError:
+            return
+        self._news.clear()
+        await asyncio.sleep(TICK_S)
 
     async def _look(self, shards: list[int]) -> None:
         """Ask the ledger what is due: all shards at the start, as often as it takes; then one after the other for good."""
@@ -281,6 +299,7 @@ class DropClock:
             for at, serials in by_time.items():
                 reminder = (max(at, self._heard_from), lapsing.room, lapsing.drop, tuple(serials))
                 heapq.heappush(self._reminders, reminder)
+                self._news.set()
         self._recalled.add(shard)
 
     async def _remind(self, room: str, drop: str, serials: Sequence[int]) -> None:
