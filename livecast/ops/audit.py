@@ -12,7 +12,6 @@ import click
 from livecast.adapters.redis_ledger import RedisLedger
 from livecast.adapters.redis_ledger_calls import LedgerServer
 from livecast.core.audit import Difference, Sums
-from livecast.core.placement import SHARDS
 from livecast.ledger import ShardStatus, audit
 from livecast.ops.check import without_password
 from livecast.ops.embedded import EmbeddedStoreError
@@ -63,8 +62,9 @@ def command(config: Path | None, data_dir: str | None, ledger: str | None) -> No
     each gift once and its reversal, boards and earnings, drops with their stock, units with serials, codes and holders, pots,
     limits per user and group, reservations, orders. Nothing is changed.
 
-    Exits 0 if the books agree, 1 with the first difference (which shard and key, what the ledger says, what the books say), 2 if
-    there is no such ledger or the configuration is wrong, 3 if it could not be read to its end.
+    Exits 0 if the books agree, 1 with the first difference (which shard and key, what the ledger says, what the books say) or
+    where a shard is closed because entries were lost, 2 if there is no such ledger or the configuration is wrong, 3 if it could
+    not be read to its end.
 
     \b
     Examples:
@@ -83,18 +83,20 @@ def command(config: Path | None, data_dir: str | None, ledger: str | None) -> No
         stop(f"the ledger could not be read to its end, so nothing is known about it: {error}")
     click.echo(f"Ledger: {where}")
     for each in closed:
-        click.echo(f"Shard {each.shard} is closed: {each.closed}")
+        click.echo(f"Shard {each.shard} is closed: {each.closed.partition(':')[0]}")
     if sums is None:
         click.echo(f"The books do NOT agree: {difference}")
         raise click.exceptions.Exit(EXIT_DIFFERENCE)
     click.echo("\n" + table(sums) + "\n")
+    if closed:
+        click.echo("The books agree with the ledger, but the ledger has LOST entries: see livecast ledger status.")
+        raise click.exceptions.Exit(EXIT_DIFFERENCE)
     click.echo("The books agree.")
 
 
 async def _audited(settings: Settings) -> tuple[str, Sums | None, list[ShardStatus], str]:
     async with ledger_of(settings) as (ledger, where):
-        statuses = [await ledger.position(shard) for shard in range(SHARDS)]
-        closed = [status for status in statuses if status.closed]
+        closed = [status for status in await ledger.statuses() if status.closed]
         try:
             return where, await audit(ledger), closed, ""
         except Difference as difference:

@@ -106,11 +106,13 @@ def table(stand: Stand) -> str:
     """A line for each shard that is used or remembered."""
     if not stand.statuses:
         return "  No shard has anything yet.\n"
+    lost = {each.shard for each in behind(stand)}
     lines = [f"  {'shard':>5}  {'position':>22}  {'remembered':>22}  state"]
     for each in stand.statuses:
-        known = stand.remembered.get(each.shard)
-        state = "open" if each not in behind(stand) else f"CLOSED: {each.closed or 'it is behind what is remembered'}"
-        lines.append(f"  {each.shard:>5}  {each.position:>22,}  {'-' if known is None else f'{known:,}':>22}  {state}")
+        known = f"{stand.remembered[each.shard]:,}" if each.shard in stand.remembered else "-"
+        why = each.closed.partition(":")[0] or "it is behind what is remembered"
+        state = f"CLOSED: {why}" if each.shard in lost else "open"
+        lines.append(f"  {each.shard:>5}  {each.position:>22,}  {known:>22}  {state}")
     return "\n".join(lines) + "\n"
 
 

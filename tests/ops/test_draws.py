@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -95,6 +98,49 @@ def test_what_cannot_be_read_ends_with_2(tmp_path: Path) -> None:
     assert verify(tmp_path / "draw.json", "--user", "ann").exit_code == 2
 
 
+def by_the_book(raw: dict[str, Any], commitment: str) -> None:
+    """The steps that the documentation gives to whoever writes a verifier, with the standard library alone."""
+
+    def sha(data: bytes) -> bytes:
+        return hashlib.sha256(data).digest()
+
+    seed, root, beacon = (bytes.fromhex(raw.get(name, "")) for name in ("seed", "root", "beacon"))
+    leaves = [bytes.fromhex(leaf) for leaf in raw["entrants"]]
+    assert raw["commitment"] == commitment == sha(seed).hex()
+    assert all(a < b for a, b in itertools.pairwise(leaves))
+    level = [sha(b"\0" + leaf) for leaf in leaves] or [sha(b"")]
+    while len(level) > 1:
+        pairs = [level[i : i + 2] for i in range(0, len(level), 2)]
+        level = [sha(b"\1" + pair[0] + pair[1]) if len(pair) == 2 else pair[0] for pair in pairs]
+    assert level == [root]
+    order = sorted(leaves, key=lambda leaf: hmac.new(seed, root + beacon + leaf, "sha256").digest())
+    winners, passed = list(raw["winners"]), list(raw.get("passed", []))
+    won = 0
+    for leaf in order:
+        if won == raw["units"]:
+            break
+        if passed[:1] == [leaf.hex()]:
+            passed.pop(0)
+        else:
+            assert winners.pop(0) == leaf.hex()
+            won += 1
+    assert winners == passed == []
+    lines = [str(raw[name]) for name in ("v", "room", "drop", "units", "commitment", "seed", "root")] + [raw.get("beacon", "")]
+    for name in ("entrants", "winners", "passed"):
+        lines += [name, *raw.get(name, [])]
+    assert raw["digest"] == sha("".join(f"{line}\n" for line in lines).encode()).hex()
+
+
+@pytest.mark.parametrize("entrants", [0, 1, 2, 3, 8, 21])
+def test_anybody_can_write_a_verifier(entrants: int) -> None:
+    """From the documented steps, for any size of the tree, with somebody passed over where there are enough."""
+    people = [Entrant(n, f"u{n}", f"c{n}", f"nonce{n}", 5) for n in range(1, entrants + 1)]
+    order = [each.user for each in draw.drawn(b"s" * 32, people)]
+    winners = [user for n, user in enumerate(order) if n != 1][:3]
+    file = draw.file_of("shop", "d1", 3, b"s" * 32, people, winners)
+    by_the_book(msgspec.json.decode(msgspec.json.encode(file)), draw.commitment_of(b"s" * 32))
+
+
 def test_from_the_click_to_the_proof(node: NodeProcess, tmp_path: Path) -> None:
     """On a real node: enter, be drawn, fetch the file without credentials, verify it, and find oneself with one's own nonce."""
     till = Till(node, "lucky")
@@ -119,5 +165,6 @@ def test_from_the_click_to_the_proof(node: NodeProcess, tmp_path: Path) -> None:
     status, body = till.ask("GET", f"/v1/rooms/lucky/drops/{drop}/draw", key=False)
     assert status == 200
     assert b"ann" not in body
+    by_the_book(json.loads(body), commitment)
     (tmp_path / "draw.json").write_bytes(body)
     assert verify(tmp_path / "draw.json", "--commitment", commitment).exit_code == 0

@@ -55,6 +55,9 @@ def is_closed(till: Till, node: NodeProcess) -> None:
     assert done.exit_code == 1, done.output
     assert "CLOSED: position" in done.output
     assert done.output.splitlines()[-1].startswith("Money is CLOSED in")
+    done = livecast("audit", "--data-dir", node.data)
+    assert done.exit_code == 1, done.output
+    assert "the ledger has LOST entries" in done.output
 
 
 def is_confirmed(till: Till, node: NodeProcess) -> None:
