@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final, Literal, Protocol, TypeAlias
 
+import msgspec
 from msgspec import Struct
 
 from livecast.core.audit import AWAITED, Audit, Sums
@@ -78,6 +79,9 @@ class UploadedCodes(Struct, frozen=True):
 
 ENTRIES_READ_MAX: Final = 1000
 """Entries in one read of an audit: at 500 grants each some 30 MB, at 100 bytes some 100 KB."""
+
+UNREADABLE: Final = (msgspec.MsgspecError, KeyError, ValueError)
+"""What reading something raises that is not of ours: cut, overwritten, or from a later version."""
 
 PENDING_LOOKED_AT_MAX: Final = 100_000
 """Half done gifts of one shard that an audit looks through; more would be seconds of a broken sweeper's work."""
@@ -340,7 +344,10 @@ async def audit(ledger: Ledger) -> Sums:
 async def _follow(ledger: Ledger, auditor: Audit, replay: ShardReplay, upto: int | None) -> None:
     """Replay a shard's entries up to a position, or to its end."""
     while upto is None or replay.at < upto:
-        page = await ledger.read(replay.shard, replay.at, ENTRIES_READ_MAX)
+        try:
+            page = await ledger.read(replay.shard, replay.at, ENTRIES_READ_MAX)
+        except UNREADABLE as fault:
+            raise Difference(f"shard {replay.shard}: an entry behind {replay.at} cannot be read ({fault!r})") from fault
         auditor.follow(replay, page if upto is None else [entry for entry in page if entry.position <= upto])
         if not page or (upto is not None and page[-1].position >= upto):
             return

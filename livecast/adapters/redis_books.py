@@ -21,6 +21,7 @@ from livecast.adapters.redis_server import Command
 from livecast.core.inventory import BookedGift, Difference, Found, Kind, Purse, Standing
 from livecast.core.money import GIFT_KEEP_MS, Takings
 from livecast.core.replay import ShardReplay
+from livecast.ledger import UNREADABLE
 from livecast.ports import StoreError, Unavailable
 
 PAGE: Final = 500
@@ -70,7 +71,11 @@ class RedisBooks(RedisClaims):
         names = (self._names or {}).get(replay.shard, {})
         for commands, read in _looks(replay, names):
             position, answers = await _at_once(self.server, replay.shard, commands)
-            yield position, list(read(answers))
+            try:
+                found = list(read(answers))
+            except (*UNREADABLE, IndexError) as fault:
+                raise _unreadable(replay.shard, commands, fault) from fault
+            yield position, found
         hashes: tuple[Kind, ...] = ("taken", "orders")
         for kind in hashes:
             for name in dict.fromkeys([*names.get(kind, ()), *replay.names(kind)]):
@@ -101,9 +106,15 @@ async def _at_once(server: LedgerServer, shard: int, commands: Sequence[Command]
     except Unavailable:
         raise
     except StoreError as fault:  # a key of another type, say
-        keys = ", ".join(dict.fromkeys(str(command[1]) for command in commands[:3]))
-        raise Difference(f"shard {shard}, one of {keys} …: the books cannot be read ({fault})") from fault
+        raise _unreadable(shard, commands, fault) from fault
     return int(position or 0), answers
+
+
+def _unreadable(shard: int, commands: Sequence[Command], fault: Exception) -> Difference:
+    """Something that is not of ours stands where books should."""
+    keys = list(dict.fromkeys(str(command[1]) for command in commands))
+    some = ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
+    return Difference(f"shard {shard}, one of {some}: the books cannot be read ({fault!r})")
 
 
 # --- What is looked at ------------------------------------------------------------------------------------------------
@@ -347,7 +358,10 @@ async def _strangers(server: LedgerServer, shard: int, kind: Kind, name: str) ->
     while True:
         position, ((cursor, flat),) = await _at_once(server, shard, [("HSCAN", key, cursor, "COUNT", PAGE)])
         held = zip(flat[::2], flat[1::2], strict=True)
-        values = {id_.decode(): int(value) if kind == "taken" else _order(value) for id_, value in held}
+        try:
+            values = {id_.decode(): int(value) if kind == "taken" else _order(value) for id_, value in held}
+        except (*UNREADABLE, IndexError) as fault:
+            raise _unreadable(shard, [("HSCAN", key)], fault) from fault
         yield position, [Found(kind, name, values, of=tuple(values), where=key)]
         if cursor == b"0":
             return

@@ -7,15 +7,16 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from livecast.adapters.redis_ledger import RedisLedger
 from livecast.adapters.redis_ledger_calls import LedgerServer
 from livecast.core.audit import Difference
-from livecast.core.money import Movement, SpendLimits
+from livecast.core.money import Movement, Pending, SpendLimits
 from livecast.core.placement import shard_of
 from livecast.core.units import REFUSALS_KEEP_MS, Claim, ClaimAnswer, DropChange, Entered, NotWon, Order, Won
-from livecast.ledger import LedgerClosed, audit
+from livecast.ledger import LedgerClosed, audit, finish
 from livecast.ports import StoreError, Unavailable
 from support.drops import BROADCAST, NOW, ROOM, click, clicks, make, opened, rose, short, step
 
@@ -354,6 +355,11 @@ TAMPERING: dict[str, tuple[list[str], str]] = {
     "what is pending": (["HSET", f"{TAG}pending_gifts:all", "refund/x", "%GIFT%"], "pending .*refund/x"),
     "earnings": (["HINCRBY", f"{TAG}earnings:{ROOM}", "host:", "5"], "takings of demo .*"),
     "the type of a key": (["SET", f"{TAG}earnings:{ROOM}", "x"], "cannot be read .*WRONGTYPE"),
+    "a unit's record": (["HSET", f"{TAG}units:{ROOM}/d1", "1", "x"], "units:demo/d1.* cannot be read"),
+    "an order's record": (["HSET", f"{TAG}orders:{ROOM}", "o1", "x"], "orders:demo.* cannot be read"),
+    "a balance's form": (["HSET", "{s%USER%}:wallet:ann", "balance", "x"], "wallet:ann.* cannot be read"),
+    "an entry's form": (["XADD", f"{TAG}ledger", "*", "k", "granted", "at", "5", "grants", "x"], "an entry .* cannot be read"),
+    "an entry of no kind": (["XADD", f"{TAG}ledger", "*", "k", "else", "at", "5"], "an entry .* cannot be read"),
     "the last entry": (["XDEL", f"{TAG}ledger", "%LAST%"], "drops of demo/d1"),
     "an entry in the middle": (["XDEL", "{s%USER%}:ledger", "%FIRST%"], "booking 2 of ann follows 0"),
     "the position": (["SET", f"{TAG}barrier", "1"], "the books stand at position"),
@@ -414,6 +420,32 @@ async def test_the_auditor_works_beside_claims(ledger: RedisLedger) -> None:
     await running
     assert audits > 0
     assert (await audit(ledger)).units == 1200
+
+
+async def test_the_auditor_works_beside_gifts(ledger: RedisLedger) -> None:
+    """Gifts go from shard to shard, and some back again, while both are looked at: what is on its way is no difference."""
+    users = [f"u{n}" for n in range(12)]
+    for user in users:
+        await ledger.move(Movement(user, "t", 10_000, "key:k"), NOW)
+
+    async def give(user: str) -> None:
+        for n in range(40):
+            gift = msgspec.structs.replace(rose(user), tx=f"{user}/x{n}", room=f"r{n % 5}")
+            await ledger.debit_gift(gift, SpendLimits(), NOW)
+            await finish(ledger, Pending("commit", shard_of(user), gift, NOW), NOW)
+            if n % 3 == 0:
+                await ledger.reverse_gift(gift.room, gift.tx, "", NOW)
+                await finish(ledger, Pending("refund", shard_of(gift.room), gift, NOW), NOW)
+
+    running = asyncio.gather(*map(give, users))
+    audits = 0
+    while not running.done():
+        await audit(ledger)
+        audits += 1
+    await running
+    sums = await audit(ledger)
+    assert audits > 0
+    assert (sums.gifts, sums.reversed, sums.pending) == (12 * 26, 12 * 14, 0)
 
 
 async def test_a_foreign_key_is_told_apart_from_a_pause(ledger: RedisLedger, ledger_server: Any) -> None:
