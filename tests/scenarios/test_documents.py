@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
+import os
 import re
 import subprocess
 import sys
@@ -9,7 +13,9 @@ from pathlib import Path
 
 from support.node import NodeProcess, token
 
-PAGE = Path(__file__).parent.parent.parent / "docs" / "protocol.md"
+ROOT = Path(__file__).parent.parent.parent
+PAGE = ROOT / "docs" / "protocol.md"
+BIN = Path(sys.executable).parent
 
 
 def test_the_client_of_the_protocol_page_works(node: NodeProcess) -> None:
@@ -25,3 +31,52 @@ def test_the_client_of_the_protocol_page_works(node: NodeProcess) -> None:
         client.communicate()
     assert "'verdict': 'shown'" in first
     assert second.split() == ["Ada", "你好"]
+
+
+def bash(script: str, folder: Path, node: NodeProcess | None = None) -> str:
+    """What a script prints, run in a folder as it stands in a document: only the node is another one."""
+    if node is not None:
+        script = script.replace("http://127.0.0.1:8080", node.base).replace("livecast tail ", f"livecast tail --url {node.base} ")
+    env = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script], cwd=folder, env=env, capture_output=True, text=True, timeout=90, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def blocks(name: str, chapter: str) -> list[str]:
+    """What a chapter of a README shows of commands."""
+    text = (ROOT / name).read_text(encoding="utf-8").partition(f"## {chapter}\n")[2].partition("\n## ")[0]
+    return re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def test_both_readmes_sell_alike() -> None:
+    """The same commands, but for comments and titles."""
+    bare = [
+        [re.sub(r' +# .*|(?<="title": )"[^"]*"', "", block) for block in blocks(*where)]
+        for where in (("README.md", "Sell something"), ("README.zh-CN.md", "卖点东西"))
+    ]
+    assert bare[0] == bare[1]
+    assert len(bare[0]) == 4
+
+
+def test_one_sells_as_the_readme_says(tmp_path: Path) -> None:
+    """A key, a node that knows it, a drop that is seen to sell out in the terminal, and the list of who won what."""
+    with_key, sale, tail, clicks = blocks("README.md", "Sell something")
+    before, serve = with_key.split("livecast serve")
+    assert serve.split() == ["--dev"]
+    keys = bash(before + 'echo "$LIVECAST_AUTH__API_KEYS"', tmp_path)
+    with NodeProcess(env={"LIVECAST_AUTH__API_KEYS": keys.strip()}) as node:
+        watching = f"{tail.split('#')[0].strip()} --plain > seen.txt & watching=$!\n"
+        until_seen = "for i in $(seq 300); do grep -q 'sold out' seen.txt && break; sleep 0.1; done; kill $watching\n"
+        ready = "for i in $(seq 300); do grep -q 'of 3 left' seen.txt && break; sleep 0.1; done\n"
+        said = bash(f"{sale}\n{watching}{ready}{clicks}\n{until_seen}", tmp_path, node)
+    answers = [json.loads(answer) for answer in re.findall(r'\{"t":"ack".*?\}', said)]
+    won = [answer for answer in answers if answer["verdict"] == "won"]
+    assert [answer["serial"] for answer in won] == [1, 2, 3]
+    assert '"verdict":"sold_out"' in said
+    rows = list(csv.DictReader(io.StringIO(said[said.index("serial,user") :])))
+    assert [(row["user"], row["code"]) for row in rows] == [(u, a["code"]) for u, a in zip(("ann", "bob", "cyd"), won, strict=True)]
+    seen = (tmp_path / "seen.txt").read_text(encoding="utf-8")
+    assert re.search("3 of 3 left(.|\n)*sold out, 0 of 3 left", seen)
