@@ -3,6 +3,7 @@
  *   DISK_NOTES=DIR   after each successful fdatasync of a file *.aof, DIR/<its name> holds the size it had before the call, as
  *                    text: so much is on disk whatever happens. While DIR/fail exists, fdatasync of such files answers EIO.
  *   DISK_UNDER=WORD  only files with WORD in their path.
+ *   DISK_SLOW_MS=N   such a sync takes so much longer: the time in which a power cut finds something written and not synced.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -38,7 +39,7 @@ static void note(const char *notes, const char *name, long long size) {
 
 int fdatasync(int fd) {
     static int (*real)(int);
-    const char *notes = getenv("DISK_NOTES");
+    const char *notes = getenv("DISK_NOTES"), *slow_ms = getenv("DISK_SLOW_MS");
     char path[4096], fail[4096];
     struct stat before;
     if (!real) real = (int (*)(int))dlsym(RTLD_NEXT, "fdatasync");
@@ -49,6 +50,7 @@ int fdatasync(int fd) {
         errno = EIO;
         return -1;
     }
+    if (slow_ms) usleep((useconds_t)atoi(slow_ms) * 1000);
     int answer = real(fd);
     int error = errno;
     if (!answer) note(notes, name, (long long)before.st_size);

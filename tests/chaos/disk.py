@@ -29,18 +29,21 @@ def _library(directory: Path) -> Path:
 class Disk:
     """What a store's syncs are seen through. `env` goes to its process; `notes` is a directory of ours."""
 
-    def __init__(self, directory: Path, under: str = "") -> None:
+    def __init__(self, directory: Path, under: str = "", slow_ms: int = 0) -> None:
         self.notes = directory / "notes"
         self.notes.mkdir()
-        self.env = {"LD_PRELOAD": str(_library(directory)), "DISK_NOTES": str(self.notes)} | (
-            {"DISK_UNDER": under} if under else {}
-        )
+        self.env = {"LD_PRELOAD": str(_library(directory)), "DISK_NOTES": str(self.notes), "DISK_UNDER": under}
+        self.env["DISK_SLOW_MS"] = str(slow_ms)
 
     def synced(self, aof: Path) -> int:
         """How many bytes of an AOF were on disk at the end of its last sync; 0 if there was none."""
         with suppress(FileNotFoundError):
             return int((self.notes / aof.name).read_text() or 0)
         return 0
+
+    def synced_in(self, store: Path) -> int:
+        """The same for all files of the store in this directory."""
+        return sum(self.synced(aof) for aof in _aofs(store))
 
     def unsynced(self, store: Path) -> int:
         """Bytes that a power cut would take from the store in this directory now."""

@@ -33,17 +33,14 @@ async def fail_over(directory: Path, package: Path | None = None) -> Told:
             with Journal(directory / "people.journal") as journal:
                 await _click(keeper, journal, drop, "before")
                 both.replica.freeze()
-                try:
-                    frozen = await _click_in_vain(node, keeper, journal, drop)
-                finally:
-                    both.replica.thaw()
+                frozen = await _click_in_vain(node, keeper, journal, drop)
                 _lose(both, node)
             asked = await keeper.settle()
-            return Told(frozen, check(asked, await keeper.books(drop, asked, lambda: audited(both.url))))
+            return Told(frozen, check(asked, await keeper.books(drop, asked, lambda: audited("--ledger", both.url))))
 
 
 def _lose(both: Pair, node: NodeProcess) -> None:
-    """Only the replica's disk is left, and a node that remembers nothing goes on with it alone."""
+    """Only the replica's disk is left, as it was when it froze, and a node that is started anew goes on with it alone."""
     node.kill()
     both.fail_over()
     node._env["LIVECAST_LEDGER__REPLICAS"] = "0"

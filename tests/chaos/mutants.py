@@ -58,7 +58,10 @@ STOCK_READ_EARLY = Bug(
 REFUSAL_KEPT = Bug(
     "`not_open` is remembered, which time changes",
     ("stale refusal",),
-    (Edit(_CLAIM, "return {'N', opens_in_ms}", "return refuse(where, cid, 'not_open')"),),
+    (
+        Edit(_CLAIM, "closed = 'c'}, {}, {}", "closed = 'c', not_open = 'n'}, {}, {}"),
+        Edit(_CLAIM, "return {'N', opens_in_ms}", "return refuse(user, cid, 'not_open')"),
+    ),
 )
 POVERTY_KEPT = Bug(
     "`insufficient_funds` is remembered, which a credit changes",

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from chaos.crowd import Crowd, Felt, felt, moment, report
-from livecast.adapters.redis_ledger import RedisLedger
-from livecast.adapters.redis_ledger_calls import LedgerServer
-from livecast.core.audit import Difference
-from livecast.ledger import audit
-from livecast.ops import valkey_socket
 from support.bookkeeper import Bookkeeper
 from support.checker import Books, check
 from support.journal import Asked
@@ -32,23 +29,13 @@ class Outcome(NamedTuple):
     violations: list[str]
 
 
-async def audited(url: str) -> str:
-    """What the service's own auditor says about the ledger there: "" or the first difference."""
-    server = LedgerServer(url, durability="external")
-    ledger = RedisLedger(server)
-    try:
-        await audit(ledger)
-    except Difference as difference:
-        return str(difference)
-    finally:
-        await ledger.close()
-        await server.close()
-    return ""
-
-
-def embedded_ledger(node: NodeProcess) -> str:
-    """Where the ledger of a node that stands alone listens."""
-    return valkey_socket.url(valkey_socket.socket_path((node.data / "ledger").resolve()))
+async def audited(*where: str) -> str:
+    """What `livecast audit` says about the ledger there (`--data-dir D` or `--ledger URL`): "" if the books agree."""
+    command = str(Path(sys.executable).with_name("livecast"))
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(command, "audit", *where, stdout=pipe, stderr=pipe)
+    said, complaint = await process.communicate()
+    return "" if process.returncode == 0 else f"exit {process.returncode}: {(said + complaint).decode()}"
 
 
 async def sell(
@@ -73,7 +60,8 @@ async def sell(
             await fault(crowd)
             await crowd.finish()
         asked = await keeper.settle()
-        books = await keeper.books(drop, asked, lambda: audited(ledger or embedded_ledger(node)))
+        where = ("--ledger", ledger) if ledger else ("--data-dir", str(node.data))
+        books = await keeper.books(drop, asked, lambda: audited(*where))
         outcome = Outcome(felt(asked, began), asked, books, check(asked, books))
         report(name, crowd, outcome.felt)
         return outcome

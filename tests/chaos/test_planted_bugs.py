@@ -11,7 +11,7 @@ import pytest
 from chaos import mutants
 from chaos.fail_over import fail_over, in_doubt
 from chaos.mutants import Bug, plant
-from chaos.sale import audited, embedded_ledger
+from chaos.sale import audited
 from support.bookkeeper import Bookkeeper
 from support.checker import check
 from support.journal import Journal, Kind
@@ -44,7 +44,7 @@ async def story(directory: Path, package: Path | None) -> list[str]:
                 gifts = [ask("gift", f"u{n}", "g", gift="rose", n=2, value=2) for n in range(5) for _ in range(2)]
                 await asyncio.gather(*clicks, *gifts)
             asked = await keeper.settle()
-            return check(asked, await keeper.books(early, asked, lambda: audited(embedded_ledger(node))))
+            return check(asked, await keeper.books(early, asked, lambda: audited("--data-dir", str(node.data))))
 
 
 def convicted(bug: Bug, violations: list[str]) -> None:
