@@ -25,8 +25,9 @@ from livecast.webhooks import Due, Sender, Tried, Webhooks
 
 POLL_S: Final = 5.0
 """How often the store is asked without a reason: for what another process left when it died. New events and retries have one."""
-LEASE_MORE_MS: Final = 30_000
-"""A lease lasts so much longer than a try may: until the store has answered to what became of it."""
+LEASE_MORE_MS: Final = 5_000
+"""A lease lasts so much longer than a try may: until the store has answered to what became of it. A process that dies holds
+its deliveries up for so long."""
 SLOW_MS: Final = 2_000
 """An endpoint that took so long to answer gets one request at a time: its slowness costs it alone."""
 RETRY_S: Final = 1.0
@@ -106,7 +107,10 @@ class WebhookDispatcher:
         if free <= 0:
             return POLL_S  # whoever is done kicks
         due = await self._webhooks.take(now, self._lease_ms, self._slots(), rules.per_endpoint, free)
+        unnoted = {(tried.endpoint, tried.seq) for tried in self._tried}
         for each in due:
+            if (each.endpoint.id, each.seq) in unnoted:
+                continue  # its lease ran out while the store was away: it is sent, and that is noted next
             self._busy[each.endpoint.id] += 1
             self._spawn(self._deliver(each))
         if len(due) == free:

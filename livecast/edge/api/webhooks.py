@@ -422,7 +422,7 @@ def _check_url(url: str, *, inside: bool) -> None:
     """422 for a URL that can never be delivered to. What its name resolves to is looked at with every delivery."""
     try:
         parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
+        host, port = (parts.hostname or "").rstrip("."), parts.port
     except ValueError:
         raise _invalid("/url", "That is no URL.") from None
     if not re.fullmatch(r"[\x21-\x7e]+", url) or not host or port == 0:
