@@ -6,7 +6,6 @@ say which keys they keep. Reads use the same names.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
@@ -119,6 +118,8 @@ class LedgerCalls:
         # Two lanes: a claim batch takes some 10 ms, and gifts should not wait for the answers of those before them.
         self._lane = Lane(self._execute, gap_ms=BATCH_MS, deadline_s=server.deadline_s)
         self._bulk = Lane(self._execute, gap_ms=BATCH_MS, deadline_s=server.deadline_s)
+        # What looks after many shards asks for all of them in one turn: together that costs a third of the round trips alone.
+        self._pictures = Lane(self._take_pictures, gap_ms=0, deadline_s=server.deadline_s)
 
     async def operate(self, script: LedgerScript, shard: int, now: int, *arguments: Argument, bulk: bool = False) -> list[Any]:
         """Run an operation; what it answered behind the position. Raises `LedgerClosed` if the shard is closed."""
@@ -135,23 +136,24 @@ class LedgerCalls:
         barrier = f"{{s{shard}}}:barrier"
         first = ("INCR", barrier) if self._server.replicas else ("GET", barrier)
         seen = self._seen[shard]  # before it is sent: what is seen meanwhile may come after this picture
-        try:
-            async with asyncio.timeout(self._server.deadline_s):
-                answers = await self._server.exchange([("MULTI",), first, *commands, ("EXEC",)])
-        except TimeoutError:
-            raise Unavailable(f"no answer within {self._server.deadline_s} s") from None
-        for answer in answers:
-            if isinstance(answer, Exception):
-                raise answer
         position: bytes | int | None
         found: list[Any]
-        position, *found = answers[-1]
+        position, *found = await self._pictures.call(("MULTI",), first, *commands, ("EXEC",))
         for answer in found:
             if isinstance(answer, Exception):
                 raise StoreError(str(answer))
         if int(position or 0) < seen:
             await self.expect(shard, seen)
         return found
+
+    async def _take_pictures(self, blocks: Sequence[Sequence[Any]]) -> list[Any]:
+        """Several transactions in one exchange: what the last command of each says, or the first that failed."""
+        answers = iter(await self._server.exchange([command for block in blocks for command in block]))
+        taken: list[Any] = []
+        for block in blocks:
+            said = [next(answers) for _ in block]
+            taken.append(next((answer for answer in said if isinstance(answer, Exception)), said[-1]))
+        return taken
 
     async def expect(self, shard: int, position: int) -> None:
         """The shard was at `position`: if it is not any more, it is closed now."""
@@ -171,6 +173,7 @@ class LedgerCalls:
         """Calls under way raise `Unavailable`."""
         await self._lane.close()
         await self._bulk.close()
+        await self._pictures.close()
 
     def _saw(self, shard: int, position: int) -> None:
         """A store for development may lose what it said."""

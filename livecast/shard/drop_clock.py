@@ -156,8 +156,8 @@ class DropClock:
 
     async def _until_due(self) -> None:
         """Until something is due, as far as is known now; a tick longer if something new came to be known."""
-        due = min((at for at, *_ in (*self._heap[:1], *self._reminders[:1])), default=None)
-        pause_s = REST_S if due is None else min(REST_S, max(TICK_S, (due - self._clock()) / 1000))
+        due = min([each[0] for each in self._heap[:1]] + [each[0] for each in self._reminders[:1]], default=FAR)
+        pause_s = min(REST_S, max(TICK_S, (due - self._clock()) / 1000))
         try:
             async with asyncio.timeout(pause_s):
                 await self._news.wait()

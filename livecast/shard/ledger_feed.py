@@ -47,8 +47,10 @@ IDLE_POLL_MS: Final = 30_000
 """... and any other: 256 shards cost the store nine reads a second."""
 ACTIVE_MS: Final = 60_000
 """A shard is active so long after its last entry or ring. (A room that wakes is caught up with by itself.)"""
-TICK_S: Final = 0.25
+TICK_S: Final = 1.0
 """How often the loop looks whose poll is due. A ring is heard at once."""
+FULL_S: Final = 0.25
+"""How long a room has for what is in its inbox before the next is offered."""
 RING_GAP_S: Final = 0.02
 """Rings within this are one read: 2,000 gifts a second cost fifty."""
 BACK_MAX: Final = 10_000
@@ -248,7 +250,7 @@ class LedgerFeed:
                     for told in self.on_drop:
                         told(drop)
                 return
-            await asyncio.sleep(TICK_S)  # its inbox is full
+            await asyncio.sleep(FULL_S)  # its inbox is full
 
     async def _missed(self, room: str, shard: int, heard: tuple[int, str]) -> tuple[list[LedgerEvent], int]:
         """What of gifts a room shall still hear, and the position up to which that goes."""
