@@ -213,7 +213,7 @@ class MemoryDrops:
         """Steps of drops whose time has come."""
         rooms = [drops for room, drops in self._drops.items() if shard_of(room) == shard]
         found = [due for drops in rooms for kept in drops.values() for due in _due_of(kept) if due.at <= until]
-        return sorted(found, key=lambda due: due.at)[:limit]
+        return sorted(found, key=lambda due: (due.at, due.what, f"{due.room}/{due.drop}"))[:limit]
 
     def _counted(self, room: str, terms: Terms) -> dict[str, int]:
         return self._groups[room, terms.limit_group] if terms.limit_group else {}

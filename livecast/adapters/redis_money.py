@@ -7,7 +7,9 @@ from typing import Any, Final, cast
 
 import msgspec
 
+from livecast.adapters.redis_gathering import Gathering
 from livecast.adapters.redis_ledger_calls import LedgerCalls, LedgerScript, place, refusal
+from livecast.adapters.redis_server import Argument
 from livecast.core.errors import Refusal
 from livecast.core.money import (
     AMOUNT_MAX,
@@ -38,6 +40,11 @@ REVERSE: Final = LedgerScript("gift_reverse", "board")
 BIND: Final = LedgerScript("tx_bind")
 CLEAR: Final = LedgerScript("pending_clear")
 
+GATHER_S: Final = 0.01
+"""How long gifts for a shard wait to be booked together. Their givers were answered; the room's next tick is 200 ms away."""
+COMMITS_MAX: Final = 100
+"""Gifts in one call: some 5 ms of the store's time."""
+
 encode = msgspec.msgpack.Encoder().encode
 decode_gift = msgspec.msgpack.Decoder(Gift).decode
 decode_booking = msgspec.msgpack.Decoder(tuple[int, int, int, str, str, str]).decode
@@ -49,6 +56,7 @@ class RedisMoney:
     def __init__(self, calls: LedgerCalls, opening: int) -> None:
         self._calls = calls
         self._opening = opening
+        self._commits = Gathering(self._commit, gather_s=GATHER_S, pieces_max=COMMITS_MAX)
 
     # --- Wallets ------------------------------------------------------------------------------------------------------
     async def move(self, movement: Movement, now: int) -> MovementAnswer:
@@ -124,22 +132,17 @@ class RedisMoney:
 
     async def commit_gift(self, gift: Gift, now: int) -> GiftRecord:
         """Book a gift in its room, once."""
-        shard, _ = place(gift.room)
-        _, kept, at, total = await self._calls.operate(
-            COMMIT,
-            shard,
-            now,
-            gift.tx,
-            gift.room,
-            gift.broadcast,
-            gift.user,
-            gift.to,
-            gift.value,
-            gift.paid,
-            GIFT_KEEP_MS,
-            encode(gift),
-        )
-        return GiftRecord(decode_gift(kept), at, total)
+        return await self._commits.call(place(gift.room)[0], (gift, now))
+
+    async def _commit(self, shard: int, gifts: Sequence[tuple[Gift, int]]) -> list[GiftRecord]:
+        arguments: list[Argument] = [GIFT_KEEP_MS]
+        for gift, at in gifts:
+            arguments += (gift.tx, gift.room, gift.broadcast, gift.user, gift.to, gift.value, gift.paid, at, encode(gift))
+        _, *answers = await self._calls.operate(COMMIT, shard, gifts[0][1], *arguments)
+        return [
+            GiftRecord(decode_gift(before[0]) if before else gift, at, total)
+            for (gift, _), (at, total, *before) in zip(gifts, answers, strict=True)
+        ]
 
     async def clear_pending(self, pending: Pending, now: int) -> None:
         """The other half is done."""

@@ -247,6 +247,23 @@ async def test_a_reversed_gift_counts_no_more_and_is_paid_back_once(ledger: Ledg
     ]
 
 
+async def test_gifts_that_come_together_are_booked_one_by_one(ledger: Ledger) -> None:
+    """Each once, in their order, with its own time and its giver's total by then; whoever reached a total first stands higher."""
+    gifts = [gift("c1", "ann"), gift("c1", "bob", 30), gift("c2", "ann", 20), gift("c1", "ann"), gift("c1", "cat", 5, to="")]
+    booked = await asyncio.gather(*(ledger.commit_gift(one, NOW + n) for n, one in enumerate(gifts)))
+    assert [(record.at - NOW, record.total) for record in booked] == [(0, 10), (1, 30), (2, 30), (0, 10), (4, 5)]
+    assert await ledger.board("demo", "b1", 10) == [Rank("bob", 30), Rank("ann", 30), Rank("cat", 5)]
+    assert await ledger.takings("demo", "b1") == Takings(4, 65, {"host": 60, "": 5})
+    entered = [fact for fact in await facts(ledger, "demo") if isinstance(fact, GiftCommitted)]
+    assert [(fact.gift.tx, fact.total) for fact in entered] == [("ann/c1", 10), ("bob/c1", 30), ("ann/c2", 30), ("cat/c1", 5)]
+    again = await asyncio.gather(*(ledger.commit_gift(one, NOW + 9) for one in [*gifts, gift("c3", "cat", 5)]))
+    assert again[:5] == booked
+    assert (again[5].at, again[5].total) == (NOW + 9, 10)
+    for cid in ("c1", "c3"):
+        assert isinstance(await ledger.reverse_gift("demo", f"cat/{cid}", "", NOW + 10), GiftRecord)
+    assert [rank.user for rank in await ledger.board("demo", "b1", 10)] == ["bob", "ann"]
+
+
 async def test_who_has_nothing_left_leaves_the_board(ledger: Ledger) -> None:
     """A repeated commit after a reversal books nothing and answers as at first."""
     booked = await ledger.commit_gift(gift(), NOW)

@@ -7,28 +7,77 @@
 --   takings:<room>/<broadcast> (hash)    gifts, host:<to> -> coins
 --   earnings:<room> (hash)               the same over all broadcasts
 
+-- What gifts of one call come to: counted one by one, written together.
+local function new_counting()
+  return {places = {}, sums = {}}
+end
+
+local function add(counting, where, field, value)
+  local sum = counting.sums[where] or {}
+  counting.sums[where] = sum
+  sum[field] = (sum[field] or 0) + value
+end
+
+-- Where a giver stands: on the board, or after the gifts of this call.
+local function rank_of(counting, place, user)
+  local ranks = counting.places[place] or {}
+  counting.places[place] = ranks
+  local rank = ranks[user]
+  if not rank then
+    local member = redis.call('HGET', key('givers', place), user)
+    rank = {member = member, total = member and tonumber(redis.call('ZSCORE', key('board', place), member)) or 0}
+    ranks[user] = rank
+  end
+  return rank
+end
+
 -- Count `value` coins and `gifts` gifts in or (negative) out. `enter` appends the entry, given the giver's new total and the
--- position; what it returns is returned.
-local function count(gift, gifts, value, enter)
+-- position. Returns the new total.
+local function count(counting, gift, gifts, value, enter)
   local place = gift.room .. '/' .. gift.broadcast
-  local board, givers = key('board', place), key('givers', place)
-  local member = redis.call('HGET', givers, gift.user)
-  local total = value + (member and tonumber(redis.call('ZSCORE', board, member)) or 0)
-  local reached = next_position()
-  enter(total, reached)
-  if member then
-    redis.call('ZREM', board, member)
+  local rank = rank_of(counting, place, gift.user)
+  rank.total = rank.total + value
+  rank.reached = next_position()
+  enter(rank.total, rank.reached)
+  for _, where in ipairs({key('takings', place), key('earnings', gift.room)}) do
+    add(counting, where, 'gifts', gifts)
+    add(counting, where, 'host:' .. gift.to, value)
   end
-  if total == 0 then
-    redis.call('HDEL', givers, gift.user)
-  else
-    member = string.format('%016.0f', 9007199254740992 - reached) .. gift.user
-    redis.call('ZADD', board, total, member)
-    redis.call('HSET', givers, gift.user, member)
+  return rank.total
+end
+
+local function write_board(place, ranks)
+  local left, scores, members, gone = {}, {}, {}, {}
+  for user, rank in pairs(ranks) do
+    if rank.member then
+      left[#left + 1] = rank.member
+    end
+    if rank.total == 0 then
+      gone[#gone + 1] = user
+    else
+      local member = string.format('%016.0f', 9007199254740992 - rank.reached) .. user
+      scores[#scores + 1] = rank.total
+      scores[#scores + 1] = member
+      members[#members + 1] = user
+      members[#members + 1] = member
+    end
   end
-  for _, takings in ipairs({key('takings', place), key('earnings', gift.room)}) do
-    redis.call('HINCRBY', takings, 'gifts', gifts)
-    redis.call('HINCRBY', takings, 'host:' .. gift.to, text(value))
+  for _, change in ipairs({
+    {'ZREM', 'board', left}, {'HDEL', 'givers', gone}, {'ZADD', 'board', scores}, {'HSET', 'givers', members},
+  }) do
+    if #change[3] > 0 then
+      redis.call(change[1], key(change[2], place), unpack(change[3]))
+    end
   end
-  return total
+end
+
+local function write_counts(counting)
+  for place, ranks in pairs(counting.places) do
+    write_board(place, ranks)
+  end
+  for where, sum in pairs(counting.sums) do
+    for field, value in pairs(sum) do
+      redis.call('HINCRBY', where, field, text(value))
+    end
+  end
 end

@@ -14,9 +14,11 @@ elseif held[4] then
   return {position, 'OK', held[1], tonumber(held[2]), tonumber(held[3]), tonumber(held[4]), held[5]}
 end
 local gift = {room = held[6], broadcast = held[7], user = held[8], to = held[9]}
-local total = count(gift, -1, -tonumber(held[10]), function(total, at_position)
+local counting = new_counting()
+local total = count(counting, gift, -1, -tonumber(held[10]), function(total, at_position)
   append(at_position, 'reversed', 'gift', held[1], 'reason', ARGV[6], 'total', total)
 end)
+write_counts(counting)
 redis.call('HSET', gift_key, 'reversed_at', now, 'reason', ARGV[6], 'total', total)
 if held[11] == 'wallet' then
   redis.call('ZADD', key('pending', 'all'), now, 'refund/' .. ARGV[4])
