@@ -17,7 +17,7 @@ from livecast.edge.conditions import none_match
 from livecast.edge.hub import RoomHub
 from livecast.edge.node import Node
 from livecast.edge.problems import ProblemError
-from livecast.edge.watching import hub_of, reader_of
+from livecast.edge.watching import file_reader_of, hub_of
 from livecast.wire.codec import JSON, MSGPACK, Codec
 
 #: Frames ahead of the head that are held for: a second of a busy room, as far as a reader's clock may be off.
@@ -83,7 +83,7 @@ class FrameFiles:
 
     async def _hub(self, request: web.Request) -> RoomHub:
         room = request.match_info["room"]
-        return await hub_of(self._node, room, await reader_of(self._node, request, room))
+        return await hub_of(self._node, room, await file_reader_of(self._node, request, room))
 
     async def _wait_for(self, hub: RoomHub, epoch: str, seq: int) -> None:
         """Return once frame `seq` was made; 404 if that takes too long, or is not to be expected."""

@@ -130,10 +130,12 @@ async def test_bundles_hold_ten_frames(house: House) -> None:
     """Whole ones are lists of the very frames; one not whole yet is held for, or 404."""
     await house.live_room("r1")
     epoch, seq = await head_of(house)
+    while seq < 9:
+        seq = await say(house, f"number {seq}")
+    first = await get(house, f"bundles/{epoch}/0")  # now, before there are enough frames for the first to age out
+    assert [frame["seq"] for frame in first.json] == list(range(1, 10))
     while seq < 16:
         seq = await say(house, f"number {seq}")
-    first = await get(house, f"bundles/{epoch}/0")
-    assert [frame["seq"] for frame in first.json] == list(range(1, 10))
     second = asyncio.create_task(get(house, f"bundles/{epoch}/1.msgpack"))
     while seq < 19:
         seq = await say(house, f"number {seq}")
@@ -144,6 +146,22 @@ async def test_bundles_hold_ten_frames(house: House) -> None:
     assert told == (await get(house, f"bundles/{epoch}/1.json")).json
     assert told[3] == (await get(house, f"frames/{epoch}/13")).json
     assert (await get(house, f"bundles/{epoch}/5")).headers["Cache-Control"] == "public, max-age=1"
+
+
+async def test_services_read_files_with_their_key(house: House) -> None:
+    """As they do everything else, also where a room asks for a token; with the scope `rooms:read`, for rooms that are theirs."""
+    await house.live_room("r1", policy={"anonymous": "off"}, merchant="acme")
+    keys = {
+        house.made_key("any", "rooms:read"): 200,
+        house.made_key("own", "rooms:read", merchant="acme"): 200,
+        house.made_key("other", "rooms:read", merchant="other"): 403,
+        house.made_key("elsewhere", "rooms:read", rooms=("r2",)): 403,
+        house.made_key("chat", "chat:write"): 403,
+    }
+    for key, status in keys.items():
+        for path in ("snapshot", "frames/head"):
+            assert (await house.call("GET", f"/v1/rooms/r1/{path}", auth=key)).status == status, key
+    assert (await house.call("GET", "/v1/rooms/r1/snapshot", auth="lck_none_none")).status == 401
 
 
 async def test_head_and_snapshot(house: House) -> None:
