@@ -23,7 +23,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "key": ("livecast.ops.keys", "Make and revoke keys of the control plane."),
     "check": ("livecast.ops.check", "Check the configuration and print what is in force."),
     "audit": ("livecast.ops.audit", "Replay the ledger and compare the books with it."),
-    "ledger": ("livecast.ops.ledger", "Show where the ledger stands, and confirm one that lost something."),
+    "ledger": ("livecast.ops.ledger", "Show where the ledger stands; confirm a loss."),
     "verify-draw": ("livecast.ops.draws", "Recompute a draw from its public file."),
     "receipt": ("livecast.ops.receipts", "Check a receipt that a winner shows."),
     "backup": ("livecast.ops.backup", "Write everything in a data directory to one file."),

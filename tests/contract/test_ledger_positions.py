@@ -99,3 +99,16 @@ async def test_a_confirmed_shard_goes_on_above_all_that_was_seen(ledger: Ledger,
     assert opening.position > confirmed.position
     assert (await ledger.confirm(SHARD, NOW + 2)).closed == ""
     assert len(await ledger.read(SHARD, 0, 99)) == 3
+
+
+async def test_all_shards_are_seen_at_one_look(ledger: Ledger) -> None:
+    """In their order, used or not, each as it is seen by itself; also one that is closed."""
+    await opened(ledger)
+    await ledger.expect(SHARD, 10**6)
+    other = (SHARD + 1) % 256
+    statuses = await ledger.statuses()
+    assert [status.shard for status in statuses] == list(range(256))
+    assert statuses[SHARD].closed != ""
+    assert statuses[other] == await ledger.position(other)
+    now = await ledger.position(SHARD)
+    assert statuses[SHARD].closed == now.closed
