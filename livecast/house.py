@@ -31,6 +31,9 @@ class HouseRules(Protocol):
     async def put(self, rule: Rule, value: bytes | None, act: StaffAct) -> bool:
         """Let a rule hold from now on, or (None) no more, and note who did it, in one step. Whether it held before."""
 
+    async def note(self, act: StaffAct) -> None:
+        """Somebody did something that leaves no rule."""
+
     async def get(self, rule: Rule) -> bytes | None:
         """One rule's content, if it holds."""
 

@@ -13,7 +13,7 @@ class MemoryHouseRules:
     def __init__(self) -> None:
         self._rules: dict[Rule, bytes] = {}
         self._acts: dict[int, StaffAct] = {}
-        self._revision = 0
+        self._revision = self._noted = 0
 
     async def put(self, rule: Rule, value: bytes | None, act: StaffAct) -> bool:
         """Change it and note who did."""
@@ -21,10 +21,15 @@ class MemoryHouseRules:
         if value is not None:
             self._rules[rule] = value
         self._revision += 1
-        self._acts[self._revision] = act
+        await self.note(act)
+        return before is not None
+
+    async def note(self, act: StaffAct) -> None:
+        """Note who did something."""
+        self._noted += 1
+        self._acts[self._noted] = act
         if len(self._acts) > HOUSE_ACTS_MAX:
             del self._acts[next(iter(self._acts))]
-        return before is not None
 
     async def get(self, rule: Rule) -> bytes | None:
         """One rule."""
@@ -40,5 +45,5 @@ class MemoryHouseRules:
 
     async def acts(self, before: str, limit: int) -> list[tuple[str, StaffAct]]:
         """The last changes."""
-        end = int(before) if before.isdecimal() else self._revision + 1
+        end = int(before) if before.isdecimal() else self._noted + 1
         return [(str(n), act) for n, act in reversed(self._acts.items()) if n < end][:limit]

@@ -28,9 +28,12 @@ class RedisHouseRules:
         """Change it, count the change and note who did it."""
         key, field = _place(rule)
         change = ("HDEL", key, field) if value is None else ("HSET", key, field, value)
-        note = ("XADD", HOUSE_ACTS, "MAXLEN", "~", HOUSE_ACTS_MAX, "*", "a", _encode(act))
-        before, *_ = await self._server.transact([("HEXISTS", key, field), change, ("INCR", HOUSE_REVISION), note])
+        before, *_ = await self._server.transact([("HEXISTS", key, field), change, ("INCR", HOUSE_REVISION), _note(act)])
         return bool(before)
+
+    async def note(self, act: StaffAct) -> None:
+        """Note who did something."""
+        await self._server.run(*_note(act))
 
     async def get(self, rule: Rule) -> bytes | None:
         """One rule."""
@@ -58,6 +61,10 @@ def _place(rule: Rule) -> tuple[str, str]:
     if rule.kind == "filter":
         return HOUSE_FILTERS, rule.scope
     return HOUSE_SANCTIONS, f"{rule.kind} {rule.scope} {rule.user}"
+
+
+def _note(act: StaffAct) -> tuple[str | int | bytes, ...]:
+    return ("XADD", HOUSE_ACTS, "MAXLEN", "~", HOUSE_ACTS_MAX, "*", "a", _encode(act))
 
 
 def _rule(field: str) -> Rule:

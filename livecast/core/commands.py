@@ -106,12 +106,19 @@ class Emit(Struct, frozen=True, forbid_unknown_fields=True):
     to: UserId | None = None
 
 
+Scope = Literal["room", "merchant", "platform"]
+
+
 class Mute(Struct, frozen=True, forbid_unknown_fields=True):
-    """A muted user watches but neither comments nor likes. `for_s` absent: until taken back."""
+    """A muted user watches but neither comments nor likes. `for_s` absent: until taken back.
+
+    With scope `merchant` it holds in all rooms of the room's merchant, with `platform` everywhere.
+    """
 
     user: UserId
     for_s: Annotated[int, Meta(ge=1, le=31_536_000)] | None = None
     reason: Reason = ""
+    scope: Scope = "room"
 
 
 class Unmute(Struct, frozen=True, forbid_unknown_fields=True):
@@ -121,12 +128,15 @@ class Unmute(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Ban(Struct, frozen=True, forbid_unknown_fields=True):
-    """A banned user is put out of the room (4003) and not let in again. `for_s` absent: until taken back."""
+    """A banned user is put out (4003) and not let in again. `for_s` absent: until taken back.
+
+    With scope `merchant` it holds in all rooms of the room's merchant, with `platform` everywhere.
+    """
 
     user: UserId
     for_s: Annotated[int, Meta(ge=1, le=31_536_000)] | None = None
     reason: Reason = ""
-    scope: Literal["room"] = "room"
+    scope: Scope = "room"
 
 
 class Unban(Struct, frozen=True, forbid_unknown_fields=True):
@@ -176,6 +186,14 @@ class Dismiss(Struct, frozen=True, forbid_unknown_fields=True):
 class Panic(Struct, frozen=True, forbid_unknown_fields=True):
     """Only staff may comment, and every comment that is on a screen or would be replayed is taken off."""
 
+    reason: Reason = ""
+
+
+class NoteAct(Struct, frozen=True, forbid_unknown_fields=True):
+    """Something that staff of this room did beyond it, for its log."""
+
+    action: Annotated[str, Meta(max_length=64)]
+    args: dict[str, Any]
     reason: Reason = ""
 
 
@@ -281,6 +299,7 @@ COMMANDS: dict[str, type[Struct]] = {
     "appoint": Appoint,
     "dismiss": Dismiss,
     "panic": Panic,
+    "note_act": NoteAct,
     "forget_user": ForgetUser,
     "open_poll": OpenPoll,
     "close_poll": ClosePoll,

@@ -1,8 +1,8 @@
 """The word filter: finds listed words in text however they are dressed up, and says what is to become of the comment.
 
-Text and words are folded the same way: compatibility forms (full-width, circled …) and accents become plain letters, case
-goes, everything that is no letter or digit (spaces, zero-width, dots, stars) is skipped, and runs of a letter count as
-"at least so many". One pass finds all words, however many there are (Aho and Corasick, CACM 1975).
+Text and words are folded the same way: compatibility forms (full-width, circled …), accents and look-alikes become plain
+letters, case goes, everything that is no letter or digit (spaces, zero-width, dots, stars) is skipped, and runs of a letter
+count as "at least so many". One pass finds all words, however many there are (Aho and Corasick, CACM 1975).
 Words in scripts that write spaces between words are found as whole words only, so that `Scunthorpe` and `was sent` pass.
 """
 
@@ -15,6 +15,8 @@ from unicodedata import category, normalize
 
 from ahocorasick_rs import AhoCorasick
 from msgspec import Struct
+
+from livecast.core.lookalikes import SAME, reread
 
 BLOCK: Final = "block"
 HOLD: Final = "hold"
@@ -31,6 +33,7 @@ _UNSPACED: Final = re.compile(
 )
 _RUNS: Final = re.compile(r"(.)\1+", re.DOTALL)
 _NO_LETTER: Final = re.compile(r"[\W_]")
+_NO_LETTERS: Final = re.compile(r"[\W_]+")
 _BETWEEN: Final = re.compile(r"[\W_]+")
 
 
@@ -77,7 +80,7 @@ class WordFilter:
         for action, listed in ((BLOCK, block), (MASK, mask), (HOLD, hold)):
             for word in listed:
                 folded = fold(word)
-                if folded.letters:
+                if folded.letters and not _NO_LETTERS.fullmatch(normalize("NFKD", word)):
                     spaced = _UNSPACED.search(word) is None
                     self._words.append(Word(folded.letters, [len(run) for run in folded.runs], action, spaced, _pieces(word)))
                 elif sign := word.strip():
@@ -102,7 +105,12 @@ class WordFilter:
         return max((m[0] for m in matches), key=SEVERITY.index), text if masked == text else masked
 
     def _matches(self, text: str) -> list[tuple[str, int, int]]:
-        """(action, start, end) of every match, positions in `text`."""
+        """(action, start, end) of every match in the text and in its second reading, positions in `text`."""
+        found = self._found(text)
+        again = reread(text)
+        return found if again is text else found + self._found(again)
+
+    def _found(self, text: str) -> list[tuple[str, int, int]]:
         found = [(action, at, at + len(sign)) for sign, action in self._signs for at in _places(text, sign)]
         if self._automaton is None or self._first_look is None or not self._first_look.find_matches_as_indexes(skeleton(text)):
             return found
@@ -116,7 +124,8 @@ class WordFilter:
 
 def skeleton(text: str) -> str:
     """The letters of `fold(text)` without any marks and without keeping track of where they stood: a quick first look."""
-    return _RUNS.sub(r"\1", _NO_LETTER.sub("", normalize("NFKD", normalize("NFKD", text).casefold())))
+    plain = normalize("NFKD", normalize("NFKD", text).casefold())
+    return _RUNS.sub(r"\1", _NO_LETTER.sub("", plain if plain.isascii() else plain.translate(SAME)))
 
 
 def fold(text: str) -> Folded:
@@ -125,7 +134,7 @@ def fold(text: str) -> Folded:
     runs: list[list[int]] = []
     whole: list[bool] = []
     for at, char in enumerate(text):
-        for letter in normalize("NFKD", normalize("NFKD", char).casefold()):
+        for letter in normalize("NFKD", normalize("NFKD", char).casefold()).translate(SAME):
             if not (letter.isalnum() or (category(letter)[0] == "M" and not _ACCENTS.match(letter))):
                 continue
             if letters and letters[-1] == letter:

@@ -14,12 +14,14 @@ from livecast.core.comments import Chat
 from livecast.core.control import Control
 from livecast.core.deeds import Deeds
 from livecast.core.desk import Desk
+from livecast.core.errors import Refusal
 from livecast.core.events import Command, Comment, Flush, Json, LedgerEvent, Presence, Remembered, Sold, Viewers
 from livecast.core.likes import Hearts
 from livecast.core.moderation import Words
 from livecast.core.polls import Polls
 from livecast.core.presence import Audience
 from livecast.core.rules import RoomRules
+from livecast.core.sanctions import Wide
 from livecast.core.shelf import Shelf
 from livecast.core.state import whole
 from livecast.core.trade import Trade
@@ -47,12 +49,15 @@ class Parts:
         "shelf",
         "staff_came",
         "trade",
+        "wide",
     )
 
     def __init__(self, rules: RoomRules, control: Control) -> None:
         self._rules = rules
         self._control = control
         self._words: Words | None = None
+        self.wide: Wide | None = None
+        """Sanctions that hold beyond this room."""
         self._comment_ids = 0  # comments so far, while `chat` is not there to count them
         self.chat: Chat | None = None
         self.hearts: Hearts | None = None
@@ -73,7 +78,7 @@ class Parts:
         if self.chat is None:
             seed = f"{epoch}{self._comment_ids}"
             self.chat = Chat(self._rules, self._control.policy, seed, now, self._comment_ids)
-            self.chat.screening.words = self._words
+            self.chat.screening.words, self.chat.screening.wide = self._words, self.wide
             self.chat.screening.sanctions = None if self.desk is None else self.desk.sanctions
             self.chat.screening.tipped = None if self.trade is None else self.trade.tipped
             self.chat.staff_watch = self.backstage is not None and self.backstage.watched
@@ -167,11 +172,11 @@ class Parts:
         self.heed_drops()
 
     # --- Feed ---------------------------------------------------------------------------------------------------------
-    def load_words(self, words: Words | None) -> None:
-        """From now on comments pass this filter."""
-        self._words = words
+    def load_rules(self, words: Words | None, wide: Wide | None) -> None:
+        """From now on comments pass this filter, and these sanctions hold besides the room's own."""
+        self._words, self.wide = words, wide
         if self.chat is not None:
-            self.chat.screening.words = words
+            self.chat.screening.words, self.chat.screening.wide = words, wide
 
     def report(self, presence: Presence, now: int) -> None:
         """A node says who watches there."""
@@ -270,6 +275,12 @@ class Parts:
             }
             for user in users
         }
+
+    def muted(self, user: str, now: int) -> Refusal | None:
+        """Why this user may neither speak nor like, if so: muted or banned, here or beyond."""
+        if self.desk is not None and (muted := self.desk.sanctions.refusal(user, now)) is not None:
+            return muted
+        return None if self.wide is None else self.wide.refusal(user, now)
 
     def about(self, user: str, now: int) -> Json:
         """What staff are told of somebody."""

@@ -54,6 +54,7 @@ from livecast.core.moderation import Words
 from livecast.core.parts import Parts
 from livecast.core.policies import policy_dict
 from livecast.core.rules import Policy, RoomRules
+from livecast.core.sanctions import Wide
 from livecast.core.screening import ROOM_NOT_LIVE
 from livecast.core.staff import act_of, answer, carry_out
 from livecast.core.state import DEFAULTS, advance_recent, whole
@@ -147,7 +148,11 @@ class Room:
 
     def load_words(self, words: Words | None) -> None:
         """From now on comments pass this filter."""
-        self._parts.load_words(words)
+        self._parts.load_rules(words, self._parts.wide)
+
+    def load_rules(self, words: Words | None, wide: Wide | None) -> None:
+        """What holds here beyond the room's own rules: a word filter, and mutes and bans of its merchant and of the platform."""
+        self._parts.load_rules(words, wide)
 
     def remember(self, frames: Iterable[Frame]) -> None:
         """What the log still has of earlier frames, for staff who look something up. To be said right after `restore`."""
@@ -193,6 +198,11 @@ class Room:
     def broadcast(self) -> str:
         """The id of the broadcast, empty before the first."""
         return self._control.broadcast
+
+    @property
+    def merchant(self) -> str:
+        """Whose room it is, empty if nobody's."""
+        return self._control.merchant
 
     @property
     def counts_for(self) -> str:
@@ -392,11 +402,11 @@ class Room:
 
     def _like(self, liked: Liked, now: int) -> Answer | None:
         hearts = self._parts.hearts or self._parts.the_hearts()
-        control, desk, person = self._control, self._parts.desk, liked.person
+        control, person = self._control, liked.person
         refusal: Refusal | None = None
         if not control.live:
             refusal = ROOM_NOT_LIVE
-        elif desk is not None and (muted := desk.sanctions.refusal(person.id, now)) is not None:
+        elif (muted := self._parts.muted(person.id, now)) is not None:
             refusal = muted
         elif person.anonymous and control.policy.anonymous != "like":
             refusal = UNAUTHORIZED

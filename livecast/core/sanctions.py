@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 from msgspec import Struct
@@ -27,12 +28,28 @@ class Sanction(Struct, frozen=True, array_like=True):
         """Whether its time is up."""
         return bool(self.until) and now >= self.until
 
-    def tell(self, user: str) -> dict[str, Json]:
+    def tell(self, user: str, scope: str = "room") -> dict[str, Json]:
         """As the control plane sees it."""
-        return {"user": user, "until": self.until or None, "reason": self.reason, "by": self.by, "at": self.at}
+        return {"user": user, "until": self.until or None, "reason": self.reason, "by": self.by, "at": self.at, "scope": scope}
 
 
 Book: TypeAlias = dict[str, Sanction]
+
+
+class Wide:
+    """Sanctions that hold beyond one room, as one room sees them: books of the platform and of its merchant, shared and kept up
+    to date by their owner.
+    """
+
+    __slots__ = ("_books",)
+
+    def __init__(self, books: Sequence[Book]) -> None:
+        self._books = books
+
+    def refusal(self, user: str, now: int) -> Refusal | None:
+        """As `Sanctions.refusal`."""
+        found = [s for book in self._books if (s := standing(book, user, now)) is not None]
+        return _muted([s.until for s in found], now) if found else None
 
 
 class Sanctions:
@@ -49,9 +66,7 @@ class Sanctions:
         if user not in self.mutes and user not in self.bans:
             return None
         untils = [s.until for s in (standing(self.bans, user, now), standing(self.mutes, user, now)) if s is not None]
-        if not untils:
-            return None
-        return Refusal("muted", retry_after_ms=max(untils) - now if all(untils) else ASK_AGAIN_MS)
+        return _muted(untils, now) if untils else None
 
     def fade(self, now: int) -> bool:
         """Forget what is over; True if nothing is left."""
@@ -99,6 +114,10 @@ def lift(book: Book, user: str, now: int) -> Sanction:
         raise InvalidChange(Refusal("not_found"))
     del book[user]
     return sanction
+
+
+def _muted(untils: list[int], now: int) -> Refusal:
+    return Refusal("muted", retry_after_ms=max(untils) - now if all(untils) else ASK_AGAIN_MS)
 
 
 def _stored(s: Sanction) -> tuple[int, int, str, str]:

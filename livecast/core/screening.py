@@ -20,7 +20,7 @@ from livecast.core.lanes import STAFF, TIPPED, lane_of
 from livecast.core.limits import Fading, Pace
 from livecast.core.moderation import BLOCK, HOLD, Words
 from livecast.core.rules import Policy, RoomRules, Styles
-from livecast.core.sanctions import Sanctions
+from livecast.core.sanctions import Sanctions, Wide
 from livecast.core.text import clean, merge_key, read
 
 QUOTE_CHARS: Final = 60
@@ -72,7 +72,7 @@ Known: TypeAlias = dict[str, Remembered | Pending]
 class Screening:
     """What a room remembers of users and comments in order to judge the next one."""
 
-    __slots__ = ("_pace", "_quotable", "_rules", "_slow", "_texts", "sanctions", "slowed", "tipped", "words")
+    __slots__ = ("_pace", "_quotable", "_rules", "_slow", "_texts", "sanctions", "slowed", "tipped", "wide", "words")
 
     def __init__(self, rules: RoomRules) -> None:
         self._rules = rules
@@ -84,6 +84,8 @@ class Screening:
         """Slow-mode times since the last flush, to be made durable with the next."""
         self.sanctions: Sanctions | None = None
         """Who is muted or banned, once anybody is."""
+        self.wide: Wide | None = None
+        """Who is muted or banned beyond this room."""
         self.words: Words | None = None
         """The word filter, if there is one."""
         self.tipped: Mapping[str, None] | None = None
@@ -110,7 +112,7 @@ class Screening:
         if said.reply_to is not None or said.mentions or said.style is not None or said.meta is not None:  # noqa: SIM102 - rare
             if (wrong := self._carry(pending, policy.styles)) is not None:
                 return wrong
-        if self.sanctions is not None and (muted := self.sanctions.refusal(user, now)) is not None:
+        if (muted := self.muted(user, now)) is not None:
             return muted
         saying = (user, key)
         if lane != STAFF and (refusal := self._too_much(saying, person.level, now, policy)) is not None:
@@ -129,13 +131,19 @@ class Screening:
         lane = lane_of(person, self._rules.lane_level_min)
         return TIPPED if lane > TIPPED and self.tipped is not None and person.id in self.tipped else lane
 
+    def muted(self, user: str, now: int) -> Refusal | None:
+        """Why this user may not speak at all, if so: muted or banned, here or beyond."""
+        if self.sanctions is not None and (muted := self.sanctions.refusal(user, now)) is not None:
+            return muted
+        return None if self.wide is None else self.wide.refusal(user, now)
+
     def judge_paid(self, person: Person, said: str, now: int) -> tuple[str, bool] | None:
         """What of a gift's text may be shown, and whether a moderator decides; None: the gift shows without it.
 
         It is paid for already, so there is nothing to refuse; what a comment may not say it may not either.
         """
         text = clean(said)
-        if not text or (self.sanctions is not None and self.sanctions.refusal(person.id, now) is not None):
+        if not text or self.muted(person.id, now) is not None:
             return None
         if self.words is None:
             return text, False

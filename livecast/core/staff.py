@@ -41,6 +41,8 @@ def act_of(command: Command, now: int) -> StaffAct | None:
     if len(msgspec.json.encode(args)) > ACT_BYTES_MAX:
         args = {"given": sorted(args)}
     by = command.by
+    if isinstance(command.args, c.NoteAct):
+        return StaffAct(now, by.id, by.name, by.role, command.args.action, command.args.args, reason)
     return StaffAct(now, by.id, by.name, by.role, command.name, args, reason)
 
 
@@ -137,6 +139,7 @@ DEEDS: Final[dict[str, Any]] = {
     "appoint": _appoint,
     "dismiss": _dismiss,
     "panic": _panic,
+    "note_act": lambda _parts, _control, args, _epoch, now: {"action": args.action, "at": now},
     "forget_user": _forget_user,
 }
 
@@ -149,6 +152,8 @@ def answer(parts: Parts, control: Control, ask: Ask, now: int) -> Answer:
     if (listing := LISTS.get(ask.what)) is not None:
         return Done(_page(listing(parts, control, now), ask.args))
     answered = answer_of_desk(ask, NO_SANCTIONS if parts.desk is None else parts.desk.sanctions, now)
+    if ask.what == "bans" and isinstance(answered, Done):
+        return Done({**answered.value, "merchant": control.merchant})  # nodes ask for what keeps people out
     if ask.what == "me" and isinstance(answered, Done):
         return Done({**answered.value, "votes": [] if parts.polls is None else parts.polls.votes_of(ask.by.id)})
     return answered

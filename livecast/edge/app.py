@@ -18,11 +18,13 @@ from aiohttp.typedefs import Handler, Middleware
 
 from livecast import __version__
 from livecast.edge.api import (
+    audit,
     backstage,
     chat,
     claims,
     drops,
     facts,
+    filters,
     gifts,
     messages,
     moderation,
@@ -31,6 +33,7 @@ from livecast.edge.api import (
     products,
     rooms,
     tokens,
+    users,
     wallets,
     webhooks,
 )
@@ -57,6 +60,9 @@ ROUTES: Final = (
     *messages.ROUTES,
     *moderation.ROUTES,
     *backstage.ROUTES,
+    *audit.ROUTES,
+    *filters.ROUTES,
+    *users.ROUTES,
     *polls.ROUTES,
     *products.ROUTES,
     *tokens.ROUTES,

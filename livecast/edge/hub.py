@@ -100,6 +100,7 @@ class RoomHub:
         "idle_since",
         "joined",
         "left",
+        "merchant",
         "node",
         "present",
         "refused",
@@ -134,6 +135,8 @@ class RoomHub:
         self._users: dict[str, Member | list[Member]] = {}
         self._anonymous = 0
         self.backstage = Backstage()
+        self.merchant = ""
+        """Whose room it is, as its owner said last; empty if nobody's."""
         self._fanout = FanOut(self)
         self._parts: dict[Codec, _Parts] = {}
         self._awaited: dict[int, list[asyncio.Future[None]]] = {}
@@ -157,10 +160,12 @@ class RoomHub:
 
     def banned(self, user: str) -> bool:
         """Whether this user is kept out now."""
-        if user not in self.bans:
-            return False
-        until = self.bans[user]
-        return until is None or until > self.node.clock()
+        if user in self.bans:
+            until = self.bans[user]
+            if until is None or until > self.node.clock():
+                return True
+        house = self.node.house
+        return house is not None and house.keeps_out(user, self.room, self.merchant)
 
     def can(self, identity: Identity) -> tuple[str, ...]:
         """The kinds of message this room takes from them."""
@@ -358,6 +363,10 @@ class RoomHub:
             watcher.renewed()
         self.look_at_state()
 
+    def has(self, user: str) -> bool:
+        """Whether this user watches here."""
+        return user in self._users
+
     def notify(self, user: str, notice: Notice) -> None:
         """To one user, on every connection of theirs here."""
         for member in self._of(user):
@@ -415,9 +424,11 @@ class RoomHub:
         self._bans_at, self._bans_seq = now, self.view.seq
         return True
 
-    def kick(self, user: str) -> None:
-        """Put a user's connections out (4003)."""
-        self.say_bye(self._of(user), Bye(4003, "You were put out of this room.", reconnect=False, retry_after_ms=0))
+    def kick(self, user: str, reason: str = "", until: int | None = None) -> None:
+        """Put a user's connections out (4003); `until` (Unix ms) they need not try again."""
+        wait_ms = 0 if until is None else max(0, until - self.node.clock())
+        said = f"You were put out of this room: {reason}" if reason else "You were put out of this room."
+        self.say_bye(self._of(user), Bye(4003, said, reconnect=False, retry_after_ms=wait_ms))
 
     def look_at_state(self) -> None:
         """After a change of the room's state: is the broadcast over, are the anonymous still welcome?"""

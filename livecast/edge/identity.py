@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from livecast.core.errors import LivecastError
 from livecast.core.events import Person
+from livecast.core.globs import glob_matches
 
 #: What a viewer's token may allow, in the order in which `you.can` lists it.
 CAN_ALL: Final[tuple[str, ...]] = ("comment", "like", "gift", "claim", "vote")
@@ -45,27 +46,3 @@ def anonymous(conn: str, can: tuple[str, ...] = ()) -> Identity:
 
 NOBODY: Final = anonymous("")
 """Whoever has not said yet who they are."""
-
-
-def glob_matches(glob: str, room: str) -> bool:
-    """Whether `room` matches `glob`, where `*` is any run of characters and `?` any one; nothing else is special.
-
-    Linear space, at most len(glob) × len(room) steps: no pattern can make it slow.
-    """
-    if glob in {"*", room}:
-        return True
-    g = r = 0
-    star, mark = -1, 0
-    while r < len(room):
-        if g < len(glob) and glob[g] == "*":
-            star, mark = g, r
-            g += 1
-        elif g < len(glob) and glob[g] in {"?", room[r]}:
-            g += 1
-            r += 1
-        elif star >= 0:
-            mark += 1
-            g, r = star + 1, mark
-        else:
-            return False
-    return glob[g:].strip("*") == ""

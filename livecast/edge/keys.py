@@ -14,7 +14,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
-from livecast.edge.identity import glob_matches
+from livecast.core.globs import glob_matches
 
 SCOPES: Final = (
     "rooms:read",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, Final, Protocol
 
+from livecast.archive import Archive
 from livecast.core.errors import Refusal
 from livecast.core.events import TO_STAFF, Answer, Ask, Done, Event, Origin, Reply
 from livecast.core.rules import RoomRules
@@ -32,6 +33,7 @@ from livecast.edge.views import NODE, Views
 from livecast.edge.webhooks import WebhookDesk
 from livecast.edge.websocket import ViewerSocket
 from livecast.ports import Bus, Clock, Observer, Refused, RoomLog, Trouble
+from livecast.shard.house import House
 from livecast.wire.messages import Ack, Bye, ClaimAck, ClaimMessage, ClientMessage, GiftMessage
 
 TICK_MS: Final = 1_000
@@ -80,10 +82,14 @@ class Node:
         self.views = Views(self)
         self.arrivals = Arrivals(self)
         self.mailbox = Mailbox(self)
+        self.archive: Archive | None = None
+        """What is told of broadcasts afterwards; the composition root puts it here where anything is archived."""
         self.money: Money | None = None
         """Claims, gifts and wallets; the composition root puts it here where there is a ledger."""
         self.webhooks: WebhookDesk | None = None
         """Where webhooks are kept; put here by the composition root where there is a ledger."""
+        self.house: House | None = None
+        """What holds beyond single rooms; put here by its `Doorman`."""
         # What the sweep looks at:
         self.pulse = Pulse(self.rules)
         self.reports = Reports(self)
@@ -348,4 +354,5 @@ class Node:
                 return  # the owner is busy: the list as we know it holds until it is asked for again
             bans.update({ban["user"]: ban["until"] for ban in answer.value["data"]})
             cursor = answer.value["next_cursor"]
+            hub.merchant = answer.value["merchant"]
         hub.replace_bans(bans)

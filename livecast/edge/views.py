@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from livecast.core.commands import Ensure
 from livecast.core.errors import Refusal
-from livecast.core.events import Answer, Ask, Command, Person
+from livecast.core.events import Answer, Ask, Command, Done, Person
 from livecast.edge.following import Following
 from livecast.edge.hub import RoomHub
 from livecast.ports import Unavailable
@@ -119,6 +119,8 @@ class Views:
                 self._unknown.clear()
             self._unknown[room] = self._node.clock() + self._node.rules.unknown_room_ms
             return None
+        if isinstance(answer, Done):
+            following.hub.merchant = answer.value["merchant"]
         self._rooms[room] = following
         return following.hub
 

@@ -22,6 +22,7 @@ from aiohttp import web
 
 from livecast.adapters.archive.store import SqlArchive, sqlite_url
 from livecast.adapters.redis_bus import RedisBus
+from livecast.adapters.redis_house import RedisHouseRules
 from livecast.adapters.redis_idempotency import RedisIdempotency
 from livecast.adapters.redis_ledger import RedisLedger
 from livecast.adapters.redis_ledger_calls import LedgerServer
@@ -37,6 +38,7 @@ from livecast.core.money import SpendLimits
 from livecast.edge.app import build_app
 from livecast.edge.auth import Authenticator
 from livecast.edge.door import BACKLOG, FrontDoor
+from livecast.edge.doorman import Doorman
 from livecast.edge.health import MetricsPage
 from livecast.edge.http import http_connections
 from livecast.edge.jwks import Jwks
@@ -63,6 +65,7 @@ from livecast.ops.settings import Settings
 from livecast.ops.valkey_binary import NoValkeyError
 from livecast.ports import Observer, RoomsHeld, StoreError, Trouble
 from livecast.shard.archivist import Archivist, Retention
+from livecast.shard.house import House
 from livecast.shard.position_keeper import PositionKeeper
 from livecast.shard.shards import Shards
 from livecast.shard.treasury import Treasury
@@ -141,6 +144,8 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
     _later(stack, observer, ledger.close, CLOSE_STORE_S)
 
     shards = Shards(bus=bus, log=log, clock=clock, rules=settings.room, observer=observer)
+    house = House(id=secrets.token_hex(8), rules=RedisHouseRules(server), bus=bus, clock=clock, observer=observer)
+    shards.keep_to(house)
     treasury = Treasury(
         ledger=ledger, shards=shards, bus=bus, clock=clock, observer=observer, catalogue_rev=catalogue_rev(settings.gifts.catalogue)
     )
@@ -174,6 +179,7 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
         rules=settings.edge,
         room_rules=settings.room,
     )
+    Doorman(node, house)
     node.money = Money(node, ledger, _receipts(settings), treasury.ring, _money_rules(settings))
 
     node.webhooks = WebhookDesk(webhooks, office.dispatcher.kick, settings.webhooks, inside=settings.dev)
@@ -194,6 +200,8 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
     revoking = Revoking(keys, settings.auth.api_keys, RedisRevokedKeys(server), observer)
     try:
         await revoking.refresh()
+        await house.start()
+        stack.callback(house.stop)
         await node.start()
         _later(stack, observer, partial(node.drain, BYE_SPREAD_MS), DRAIN_VIEWERS_S)
         if archivist is not None:

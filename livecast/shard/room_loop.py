@@ -53,6 +53,7 @@ from livecast.ports import (
     StoreError,
     Trouble,
 )
+from livecast.shard.house import House, scopes_of
 from livecast.shard.journal import Journal, until_answered
 from livecast.shard.tick import Stretch
 from livecast.wire import records
@@ -79,6 +80,8 @@ class Surroundings(Struct, frozen=True):
     """A random string that no room ever had as its epoch."""
     watch: RoomWatch | None = None
     """Who wants to know of rooms' lives: whoever reads the ledger on for them."""
+    house: House | None = None
+    """What holds beyond single rooms."""
     catalogue_rev: int | None = None
     """What rooms say of the gifts there are; None: there are none."""
 
@@ -115,6 +118,7 @@ class RoomLoop:
         "_over",
         "_receiving",
         "_regain",
+        "_reloading",
         "_room",
         "_stretch",
         "_task",
@@ -144,6 +148,7 @@ class RoomLoop:
         self._due = 0
         self._timer: asyncio.TimerHandle | None = None
         self._stretch: Stretch | None = None
+        self._reloading: set[asyncio.Task[None]] = set()
         self._task: asyncio.Task[None] | None = asyncio.get_running_loop().create_task(self._wake(), name=f"wake {name}")
 
     # --- Feed ---------------------------------------------------------------------------------------------------------
@@ -239,6 +244,8 @@ class RoomLoop:
                 around.bus.publish(Published(self.name, commit.epoch, commit.seq, frame=frame))
             self._notify(flush)
             self._say(commit)
+            if "merchant" in flush.private:
+                self.reload_rules()
             if around.watch is not None and flush.frame is not None and _ends(flush.frame):
                 around.watch.ended(self.name)
             around.observer.observe(Flushed(self.name, late_ms, took_ms, len(frame or b""), _verdicts(flush), len(self._inbox)))
@@ -324,6 +331,8 @@ class RoomLoop:
             self._task = None
             self._give_up(self._fault("a room could not be loaded", e))
             return
+        if around.house is not None:
+            room.load_rules(*await around.house.rules_for(self.name, room.merchant))
         self._task = None
         self._room = room
         self._stretch = Stretch(around.rules.tick_max_ms)
@@ -383,6 +392,27 @@ class RoomLoop:
             if self._task is not None:
                 await asyncio.wait({self._task})
         self.close()
+
+    @property
+    def scopes(self) -> list[str]:
+        """Where it lies, for rules that hold beyond rooms."""
+        return scopes_of(self.name, "" if self._room is None else self._room.merchant)
+
+    def reload_rules(self) -> None:
+        """What holds beyond the room has changed for it."""
+        house, room = self._around.house, self._room
+        if house is None or room is None:
+            return
+        if house.knows_filters(self.name, room.merchant):
+            room.load_rules(*house.rules_known(self.name, room.merchant))
+        else:
+            loading = self._load_rules(room, house)
+            task = asyncio.get_running_loop().create_task(loading, name=f"rules {self.name}")
+            self._reloading.add(task)
+            task.add_done_callback(self._reloading.discard)
+
+    async def _load_rules(self, room: Room, house: House) -> None:
+        room.load_rules(*await house.rules_for(self.name, room.merchant))
 
     def tidy(self, now: int) -> None:
         """Let go of what a room that went quiet keeps for a busy one."""

@@ -16,7 +16,9 @@ import msgspec
 from livecast.core.events import Event, LedgerEvent, Presence
 from livecast.core.placement import SHARDS, shard_of
 from livecast.core.rules import RoomRules
+from livecast.house import Rule
 from livecast.ports import Bus, Clock, Observer, RoomLog
+from livecast.shard.house import House
 from livecast.shard.room_loop import RoomLoop, RoomWatch, Surroundings
 
 EPOCH_ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -47,6 +49,18 @@ class Shards:
     def watch(self, watch: RoomWatch, catalogue_rev: int) -> None:
         """From the first room on tell `watch` of their lives, and rooms of the gifts there are."""
         self._around = msgspec.structs.replace(self._around, watch=watch, catalogue_rev=catalogue_rev)
+
+    def keep_to(self, house: House) -> None:
+        """From the first room on keep to the rules of the house."""
+        self._around = msgspec.structs.replace(self._around, house=house)
+        house.listeners.append(self._rule_changed)
+
+    def _rule_changed(self, rule: Rule) -> None:
+        """A word list is another one. (Mutes and bans are looked up where they stand.)"""
+        if rule.kind == "filter":
+            for loop in list(self._rooms.values()):
+                if rule.scope in loop.scopes:
+                    loop.reload_rules()
 
     async def start(self, shards: Sequence[int] = range(SHARDS)) -> None:
         """Take ownership of `shards` and receive what is sent to their rooms. Raises `Unavailable` if the log does not answer."""

@@ -165,7 +165,7 @@ async def test_every_kind_of_event_arrives_as_it_was(near: Bus, far: Bus, event:
 
 async def test_every_command_can_be_sent(near: Bus, far: Bus) -> None:
     """Whatever the control plane may ask crosses the bus."""
-    given: dict[str, Any] = {"text": "t", "type": "x.a", "user": "u", "patch": {"a": None}}
+    given: dict[str, Any] = {"text": "t", "type": "x.a", "user": "u", "patch": {"a": None}, "args": {}}
     given |= {"action": "approve", "id": "i", "question": "?", "choices": ("a", "b"), "poll": "p", "title": "t", "product": "p"}
     given["price"] = commands.Price(1, "CNY")
     sent: list[Event] = []

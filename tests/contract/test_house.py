@@ -42,7 +42,9 @@ async def test_who_did_it_is_kept(stores: Any) -> None:
     assert [one.at for _, one in first] == [4, 3, 2]
     assert first[0][1] == act(4)
     assert [one.at for _, one in await house.acts(first[-1][0], 3)] == [1, 0]
-    assert len(await house.acts("nonsense", 10)) == 5
+    await house.note(act(9, "disconnect"))
+    assert len(await house.acts("nonsense", 10)) == 6
+    assert await house.revision() == 5
 
 
 async def test_an_empty_house(stores: Any) -> None:

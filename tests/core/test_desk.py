@@ -54,7 +54,7 @@ def test_a_muted_user_is_told_and_so_is_staff() -> None:
     """The user gets a notice, may ask how long, and staff see who did it and why; unmuting takes it all back."""
     room = Driven()
     room.feed(1000, told("mute", by=MOD, user="ann", for_s=60, reason="spam"))
-    entry = {"user": "ann", "until": 61_000, "reason": "spam", "by": "mod", "at": 1000}
+    entry = {"user": "ann", "until": 61_000, "reason": "spam", "by": "mod", "at": 1000, "scope": "room"}
     assert room.answer("mute") == Done(entry)
     assert room.notices == [("ann", Notice("epoch001-e1", "muted", 1000, {"until": 61_000, "reason": "spam"}))]
     assert ask(room, "me", person("ann")) == {

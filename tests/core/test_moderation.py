@@ -136,3 +136,81 @@ def test_noise_between_the_letters_does_not_help(before: str, word: str, after: 
     noise = st.sampled_from(["", "\u200b", ".", "*", "·", "\u0301", "\u00ad"])
     dressed = "".join(letter * data.draw(st.integers(1, 3)) + data.draw(noise) for letter in word)
     assert FILTER.check(f"{before} {dressed} {after}") == "block"
+
+
+LOOKS = WordFilter(block=["fuck", "微信", "买号", "sex", "shit", "ass", "сука"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "fцck",
+        "FUСК",
+        "ғυᴄᴋ you",
+        "ꜰᴜᴄᴋ",
+        "🅵🆄🅲🅺",
+        "🇫🇺🇨🇰",
+        "𝖋𝖚𝖈𝖐",
+        "s3x",
+        "sh1t happens",
+        "5EX",
+        "$hit",
+        "@ss",
+        "加薇信",
+        "加徽信",
+        "加 溦 信",
+        "微伩",
+        "買號",
+        "出售買号",
+        "СУКА",
+        "cyka",
+    ],
+)
+def test_look_alikes_are_found(text: str) -> None:
+    """Letters of other scripts, in boxes, digits in words, rare ideographs for common ones, traditional for simplified."""
+    assert LOOKS.check(text) == "block"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Galaxy A55",
+        "A55 有货吗",
+        "55 and 5",
+        "安徽信号不好",
+        "国徽信物",
+        "薇娅信得过",
+        "微笑 相信",
+        "我相信微商",
+        "iPhone15 Pro",
+        "1s3x4d5",
+        "Привет как дела, это очень круто",
+        "Καλημέρα σε όλους",
+        "買了好多東西",
+        "🇨🇳 🇺🇸",
+        "cosmos sexton",
+        "assassin's class",
+        "주문했어요 배송 빨라요",
+        "すごい！かわいい",
+        "2333333",
+        "主播好美，这个多少钱",
+        "Scunthorpe United",
+    ],
+)
+def test_ordinary_text_is_left_alone(text: str) -> None:
+    """Telephone models, provinces, names, other languages."""
+    assert LOOKS.judge(text) == (None, text)
+
+
+def test_masking_covers_what_only_looks_like_it() -> None:
+    """At the very place."""
+    words = WordFilter(mask=["微信", "shit"])
+    assert words.judge("加 薇信 sh1t!") == ("mask", "加 ** ****!")
+
+
+def test_a_listed_emoji_is_no_letter() -> None:
+    """`🅰` listed does not forbid the article."""
+    words = WordFilter(block=["🅰", "🇹🇼"])
+    assert words.check("a nice day") is None
+    assert words.check("blood type 🅰") == "block"
+    assert words.check("tw") is None

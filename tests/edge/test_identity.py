@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livecast.edge.identity import anonymous, glob_matches
+from livecast.core.globs import glob_matches
+from livecast.edge.identity import anonymous
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,14 @@ import msgspec
 from aiohttp import web
 
 from livecast.adapters.memory_bus import MemoryBus
+from livecast.adapters.memory_house import MemoryHouseRules
 from livecast.adapters.memory_idempotency import MemoryIdempotency
 from livecast.adapters.memory_log import MemoryRoomLog
 from livecast.core.rules import RoomRules
 from livecast.edge.app import build_app
 from livecast.edge.auth import Authenticator
 from livecast.edge.door import FrontDoor
+from livecast.edge.doorman import Doorman
 from livecast.edge.health import MetricsPage
 from livecast.edge.http import http_connections
 from livecast.edge.keys import SCOPES, KeyRing, new_key
@@ -25,6 +27,7 @@ from livecast.edge.node import Node
 from livecast.edge.rules import EdgeRules
 from livecast.edge.tokens import mint
 from livecast.ports import Fact
+from livecast.shard.house import House as HouseAtHome
 from livecast.shard.shards import Shards
 
 SECRET = "a-secret-of-the-tests-that-nobody-else-knows"
@@ -100,11 +103,16 @@ class House:
             rules=rules,
             room_rules=room_rules,
         )
+        self.rules = MemoryHouseRules()
+        self.house = HouseAtHome(id="n1", rules=self.rules, bus=self.bus, clock=self.clock, observer=self.notes)
+        self.shards.keep_to(self.house)
+        Doorman(self.node, self.house)
         self.idempotency = MemoryIdempotency(self.clock)
         self.metrics = MetricsPage(lambda: b"up 1\n")
 
     async def open(self) -> None:
         """Start serving."""
+        await self.house.start()
         await self.shards.start()
         await self.node.start()
         app = build_app(self.node, idempotency=self.idempotency, metrics=self.metrics)
@@ -123,6 +131,7 @@ class House:
         await self.node.drain(1)
         await self.runner.cleanup()
         await self.shards.drain()
+        self.house.stop()
         await self.bus.close()
         await self.log.close()
 

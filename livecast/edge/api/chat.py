@@ -12,10 +12,10 @@ from msgspec import Meta, Struct
 from livecast.core.commands import Emit
 from livecast.core.errors import Refusal
 from livecast.core.events import Command, Person, Said, Verdict
+from livecast.core.globs import glob_matches
 from livecast.core.rules import Cid, UserId
 from livecast.core.text import clean_name
 from livecast.edge.calls import Call, Outcome, Route, change, done
-from livecast.edge.identity import glob_matches
 from livecast.edge.problems import Fault, ProblemError
 from livecast.ports import StoreError
 from livecast.wire.codec import body_digest

@@ -6,21 +6,26 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from livecast.core.commands import Ban, Mute, Redactions, Unban, Unmute
+from livecast.core.commands import Ban, Mute, NoteAct, Redactions, Scope, Unban, Unmute
+from livecast.core.sanctions import SANCTIONS_MAX
 from livecast.edge import cursors
-from livecast.edge.calls import Call, Outcome, Route, change, listed, whole
+from livecast.edge.calls import Call, Outcome, Route, change, listed, question, whole
 from livecast.edge.frames import surrogate_key
+from livecast.edge.jurisdiction import merchant_of, scope_of, the_house
 from livecast.edge.problems import Fault, ProblemError
+from livecast.house import Kind
+from livecast.shard.house import scopes_of
 
 
 class Sentence(Struct):
-    """A mute or a ban: of whom, since when, until when (Unix ms; null: until taken back), by whom and why."""
+    """A mute or a ban: of whom, since when, until when (Unix ms; null: until taken back), by whom and why, and where."""
 
     user: str
     at: int
     until: int | None
     by: str
     reason: str
+    scope: Scope = "room"
 
 
 class Redacted(Struct):
@@ -33,7 +38,7 @@ class Redacted(Struct):
 
 
 class SentencePage(Struct):
-    """A page of mutes or bans, in order of user ids."""
+    """A page of mutes or bans: those from beyond the room first, then the room's, each in order of user ids."""
 
     data: list[Sentence]
     next_cursor: str | None
@@ -46,34 +51,40 @@ class ListUsers(Struct, frozen=True):
     cursor: cursors.Cursor = ""
 
 
+class Lifted(Struct, frozen=True):
+    """Where the sentence holds that is taken back; without it the narrowest in force."""
+
+    scope: Scope | None = None
+
+
 async def post_mute(call: Call) -> Outcome:
     """201 with the mute."""
-    return _made(whole(await change(call, "mute", call.body)))
+    return await _impose(call, "mute")
 
 
 async def delete_mute(call: Call) -> Outcome:
     """What was taken back."""
-    return whole(await change(call, "unmute", Unmute(call.path("user"))))
+    return await _lift(call, "mute", Unmute(call.path("user")))
 
 
 async def get_mutes(call: Call) -> Outcome:
     """Those in force."""
-    return await listed(call, "mutes")
+    return await _listed(call, "mute")
 
 
 async def post_ban(call: Call) -> Outcome:
     """201 with the ban."""
-    return _made(whole(await change(call, "ban", call.body)))
+    return await _impose(call, "ban")
 
 
 async def delete_ban(call: Call) -> Outcome:
     """What was taken back."""
-    return whole(await change(call, "unban", Unban(call.path("user"))))
+    return await _lift(call, "ban", Unban(call.path("user")))
 
 
 async def get_bans(call: Call) -> Outcome:
     """Those in force."""
-    return await listed(call, "bans")
+    return await _listed(call, "ban")
 
 
 async def post_redaction(call: Call) -> Outcome:
@@ -86,8 +97,59 @@ async def post_redaction(call: Call) -> Outcome:
     return Outcome(done.value, 201, {"Surrogate-Key": surrogate_key(call.room)})
 
 
-def _made(outcome: Outcome) -> Outcome:
-    return Outcome(outcome.value, 201)
+async def _impose(call: Call, kind: Kind) -> Outcome:
+    """In the room, by its owner; beyond it, by the house, and noted in the room's log."""
+    body: Mute | Ban = call.body
+    if body.scope == "room":
+        return Outcome((await change(call, kind, body)).value, 201)
+    scope, house = await scope_of(call, body.scope), the_house(call)
+    until = 0 if body.for_s is None else call.node.clock() + body.for_s * 1000
+    try:
+        sanction = await house.impose(kind, scope, body.user, until, body.reason, call.caller.person)
+    except OverflowError:
+        raise ProblemError("invalid", f"At most {SANCTIONS_MAX} at once.") from None
+    await change(call, "note_act", NoteAct(kind, {"user": body.user, "scope": scope, "for_s": body.for_s}, body.reason))
+    return Outcome(sanction.tell(body.user, body.scope), 201)
+
+
+async def _lift(call: Call, kind: Kind, args: Unmute | Unban) -> Outcome:
+    """Where it is asked for, or else where it holds, the room first."""
+    wanted: Lifted = call.query
+    if wanted.scope in {None, "room"}:
+        try:
+            return whole(await change(call, f"un{kind}", args))
+        except ProblemError as refused:
+            if refused.code != "not_found" or wanted.scope is not None or call.node.house is None:
+                raise
+    house = the_house(call)
+    scopes = scopes_of(call.room, await merchant_of(call))[:-1]
+    for scope in reversed(scopes):
+        name = scope.partition(":")[0]
+        if wanted.scope in {None, name} and house.standing(kind, args.user, scope) is not None:
+            await scope_of(call, name)
+            lifted = await house.lift(kind, scope, args.user, call.caller.person)
+            if lifted is not None:
+                await change(call, "note_act", NoteAct(f"un{kind}", {"user": args.user, "scope": scope}))
+                return Outcome(lifted.tell(args.user, name))
+    raise ProblemError("not_found")
+
+
+async def _listed(call: Call, kind: Kind) -> Outcome:
+    """Those from beyond the room on the first pages, then the room's own."""
+    cursor = cursors.read(call.query.cursor)
+    if call.node.house is None:
+        return await listed(call, f"{kind}s")
+    wide = call.node.house.sentences(kind, *scopes_of(call.room, await merchant_of(call))[:-1])
+    told = [one.tell(user, scope.partition(":")[0]) for scope, user, one in sorted(wide, key=lambda one: (one[1], one[0]))]
+    limit, start = call.query.limit, int(cursor[1:]) if cursor.startswith("/") and cursor[1:].isdecimal() else 0
+    first = [] if cursor and not cursor.startswith("/") else told[start : start + limit]
+    if start + len(first) < len(told) and first:
+        return Outcome({"data": first, "next_cursor": cursors.make(f"/{start + len(first)}")})
+    # No user id begins with a slash: what does is a place among those from beyond.
+    room = await question(call, f"{kind}s", limit=max(limit - len(first), 1), cursor="" if cursor.startswith("/") else cursor)
+    data = first + room["data"][: limit - len(first)]
+    after = room["next_cursor"] if len(data) == len(first) + len(room["data"]) else f"/{len(told)}"
+    return Outcome({"data": data, "next_cursor": None if after is None else cursors.make(after)})
 
 
 _ROOM: Final = "/v1/rooms/{room}"
@@ -96,11 +158,11 @@ ROUTES: Final = (
     Route("POST", f"{_ROOM}/mutes", post_mute, _SCOPES, "Mute a user: they watch, but neither comment nor like.",
           body=Mute, answer=Sentence, statuses=(201,)),
     Route("GET", f"{_ROOM}/mutes", get_mutes, _SCOPES, "List the mutes in force.", query=ListUsers, answer=SentencePage),
-    Route("DELETE", f"{_ROOM}/mutes/{{user}}", delete_mute, _SCOPES, "Take a mute back.", answer=Sentence),
+    Route("DELETE", f"{_ROOM}/mutes/{{user}}", delete_mute, _SCOPES, "Take a mute back.", query=Lifted, answer=Sentence),
     Route("POST", f"{_ROOM}/bans", post_ban, _SCOPES, "Ban a user: put out of the room (4003) and not let in again.",
           body=Ban, answer=Sentence, statuses=(201,)),
     Route("GET", f"{_ROOM}/bans", get_bans, _SCOPES, "List the bans in force.", query=ListUsers, answer=SentencePage),
-    Route("DELETE", f"{_ROOM}/bans/{{user}}", delete_ban, _SCOPES, "Take a ban back.", answer=Sentence),
+    Route("DELETE", f"{_ROOM}/bans/{{user}}", delete_ban, _SCOPES, "Take a ban back.", query=Lifted, answer=Sentence),
     Route("POST", f"{_ROOM}/redactions", post_redaction, _SCOPES, "Take comments, or all of a user's, off every screen.",
           body=Redactions, answer=Redacted, statuses=(201,)),
 )  # fmt: skip

@@ -1,0 +1,80 @@
+"""Links and telephone numbers in a comment, also where they are written so that nobody should notice.
+
+What is looked for leads people away from the room: web addresses (`t。me／x`, `taobao點com`), mobile and international numbers
+(`一三八 0013 8000`). Prices, quantities, times and cheers are left alone.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from unicodedata import normalize
+
+Span = tuple[int, int]
+"""[start, end) in the text."""
+
+# Endings that names for such purposes have. A word and a dot alone are no link: people write `ok.thanks`.
+_ENDINGS: Final = (
+    "com|cn|net|org|top|xyz|vip|shop|store|club|site|online|live|link|info|biz|cc|tv|me|io|co|app|pro|fun|ltd|asia|wang|work|ink|"
+    "icu|ru|uk|us|eu|de|fr|jp|kr|tw|hk|sg|in|id|vn|th|my|ph|br|to|gg|ly|gl|la|ws|su|pw|mobi|name|tech|space|website|dev|ai"
+)
+_DOT: Final = r"\s?(?:\.|。|．|｡|•|·|\(dot\)|\[dot\]|\bdot\b|点|點)\s?"
+_LINK: Final = re.compile(
+    r"(?:https?|ftp)\s?[:：]\s?[/／]{2}[^\s]+"
+    rf"|(?<![a-z0-9@])(?:www{_DOT})[a-z0-9-]+(?:{_DOT}[a-z0-9-]+)+(?:[/／][^\s]*)?"
+    rf"|(?<![a-z0-9@])[a-z0-9-]{{2,63}}(?:\.[a-z0-9-]{{2,63}}){{0,3}}{_DOT}(?:{_ENDINGS})(?![a-z0-9])(?:[/／][^\s]*)?"
+    rf"|(?<![a-z0-9])t{_DOT}me\s?[/／]\s?[a-z0-9_]+",
+    re.IGNORECASE,
+)
+_QUICK_LINK: Final = re.compile(r"[.。．｡•·点點:：]|dot", re.IGNORECASE)
+
+# Digits, however written: what NFKC makes of them (full-width, circled, bold), and Chinese numerals of both kinds.
+_NUMERALS: Final = {
+    ord(char): digit
+    for digit, chars in {
+        "0": "〇零洞Oo",
+        "1": "一壹幺",
+        "2": "二贰貳两兩",
+        "3": "三叁參",
+        "4": "四肆",
+        "5": "五伍",
+        "6": "六陆陸",
+        "7": "七柒拐",
+        "8": "八捌",
+        "9": "九玖勾",
+    }.items()
+    for char in chars
+}
+_SEP: Final = r"[\s.\-_·•,，、*/|—–()（）]{0,2}"
+_MOBILE: Final = re.compile(rf"(?<!\d)(?:\+?86{_SEP})?1{_SEP}[3-9](?:{_SEP}\d){{9}}(?!{_SEP}\d)")
+_INTERNATIONAL: Final = re.compile(r"\+\s?[1-9](?:[\s.\-()]{0,2}\d){7,14}(?!\d)")
+_ONE_DIGIT: Final = re.compile(r"(\d)(?:\D{0,2}\1)+")
+
+
+def links(text: str) -> list[Span]:
+    """Where web addresses stand."""
+    if _QUICK_LINK.search(text) is None:
+        return []
+    return [found.span() for found in _LINK.finditer(_one_by_one(text))]
+
+
+def phones(text: str) -> list[Span]:
+    """Where telephone numbers stand."""
+    read = _one_by_one(text).translate(_NUMERALS)
+    if sum(map(str.isdigit, read)) < 8:
+        return []
+    spans = [found.span() for pattern in (_MOBILE, _INTERNATIONAL) for found in pattern.finditer(read) if _is_number(found[0])]
+    return sorted(spans)
+
+
+def _is_number(found: str) -> bool:
+    """Whether a run of digits may be somebody's number: cheers (`8888`) are of one or two digits only."""
+    digits = [char for char in found if char.isdigit()]
+    return len(set(digits[2:])) > 1 or len(set(digits)) > 2
+
+
+def _one_by_one(text: str) -> str:
+    """Compatibility forms made plain where one character becomes one, so that places stay what they are."""
+    if text.isascii():
+        return text
+    return "".join(plain if len(plain := normalize("NFKC", char)) == 1 else char for char in text)

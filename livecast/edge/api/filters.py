@@ -1,0 +1,85 @@
+"""Word filters by scope: the platform's, a merchant's, a room's. A change holds everywhere at once, without a restart."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from msgspec import Struct
+
+from livecast.core.filters import FilterLists, Rule
+from livecast.edge.callers import check_room, room_now
+from livecast.edge.calls import Call, Outcome, Route
+from livecast.edge.jurisdiction import over_all, the_house
+from livecast.edge.problems import ProblemError
+
+_NAMED: Final = re.compile(r"(merchant|room):([A-Za-z0-9_-]{1,64})")
+
+
+class FilterNow(Struct):
+    """The filter of a scope: words to block, to mask with stars, to hold for a moderator; the same of links and phones."""
+
+    scope: str
+    block: list[str]
+    mask: list[str]
+    hold: list[str]
+    links: Rule
+    phones: Rule
+
+
+async def put_filter(call: Call) -> Outcome:
+    """The filter as it is now."""
+    scope, lists = await _scope(call), call.body
+    await the_house(call).put_lists(scope, lists, call.caller.person)
+    return _told(scope, lists)
+
+
+async def get_filter(call: Call) -> Outcome:
+    """The filter of the scope; an empty one where there is none."""
+    scope = await _scope(call)
+    return _told(scope, await the_house(call).lists(scope) or FilterLists())
+
+
+async def delete_filter(call: Call) -> Outcome:
+    """What was taken away."""
+    scope, house = await _scope(call), the_house(call)
+    before = await house.lists(scope)
+    if before is None:
+        raise ProblemError("not_found", "There is no filter of this scope.")
+    await house.put_lists(scope, None, call.caller.person)
+    return _told(scope, before)
+
+
+async def _scope(call: Call) -> str:
+    """The scope in the path, if the caller may speak for it. The id alone of a room means that room."""
+    said, caller = call.path("scope"), call.caller
+    if said == "platform":
+        if not over_all(caller):
+            raise ProblemError("forbidden", "The platform's filter needs an API key of the platform, for all rooms.")
+        return said
+    named = _NAMED.fullmatch(said if ":" in said else f"room:{said}")
+    if named is None:
+        raise ProblemError("not_found", "A scope is `platform`, `merchant:ID` or `room:ID`.")
+    kind, name = named.groups()
+    if kind == "merchant":
+        if not over_all(caller) and caller.merchant != name:
+            raise ProblemError("forbidden", "This needs an API key or token of the merchant.")
+    else:
+        check_room(caller, name)
+        if await room_now(call.node, caller, name) is None:
+            raise ProblemError("unknown_room")
+    return named[0]
+
+
+def _told(scope: str, lists: FilterLists) -> Outcome:
+    return Outcome(FilterNow(scope, list(lists.block), list(lists.mask), list(lists.hold), lists.links, lists.phones))
+
+
+_PATH: Final = "/v1/filters/{scope}"
+_SCOPES: Final = ("chat:moderate",)
+ROUTES: Final = (
+    Route("PUT", _PATH, put_filter, _SCOPES, "Say what becomes of which words, of links and of phones.",
+          body=FilterLists, answer=FilterNow),
+    Route("GET", _PATH, get_filter, _SCOPES, "Read a filter.", answer=FilterNow),
+    Route("DELETE", _PATH, delete_filter, _SCOPES, "Take a filter away.", answer=FilterNow),
+)  # fmt: skip

@@ -1,0 +1,101 @@
+"""What concerns a user in all rooms at once: putting out, and forgetting."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Final
+
+from msgspec import Meta, Struct
+
+from livecast.core.commands import ForgetUser, Reason, TimeMs
+from livecast.core.events import Command, Done
+from livecast.core.sanctions import SANCTIONS_MAX
+from livecast.edge.calls import Call, Outcome, Route
+from livecast.edge.jurisdiction import over_all, reach_of, the_house
+from livecast.edge.problems import Fault, ProblemError
+from livecast.ports import StoreError
+
+ROOMS_AT_ONCE: Final = 32
+"""Rooms asked at the same time."""
+STEP: Final = 500
+
+
+class PutOut(Struct, frozen=True, forbid_unknown_fields=True):
+    """Why, and for how long the user is kept out (`for_s`, or `until` in Unix ms). Without an end they may come back at once."""
+
+    reason: Reason = ""
+    for_s: Annotated[int, Meta(ge=1, le=31_536_000)] | None = None
+    until: TimeMs | None = None
+
+
+class WasPutOut(Struct):
+    """Who was put out of which rooms (`scopes`), and until when they are kept out (Unix ms; null: not at all)."""
+
+    user: str
+    scopes: list[str]
+    until: int | None
+    reason: str
+    at: int
+
+
+class Forgotten(Struct):
+    """In which rooms something of the user was known, and is not any more; and rooms that did not answer: ask again for those."""
+
+    user: str
+    rooms: list[str]
+    failed: list[str]
+
+
+async def disconnect_user(call: Call) -> Outcome:
+    """What was done, on every node."""
+    body: PutOut = call.body
+    now, user = call.node.clock(), call.path("user")
+    until = now + body.for_s * 1000 if body.for_s is not None else body.until or 0
+    if body.for_s is None and body.until is not None and body.until <= now:
+        detail = "That is over already."
+        raise ProblemError("invalid", detail, errors=[Fault("/until", detail)])
+    scopes = reach_of(call.caller)
+    try:
+        await the_house(call).put_out(user, scopes, body.reason, until, call.caller.person)
+    except OverflowError:
+        raise ProblemError("invalid", f"At most {SANCTIONS_MAX} users can be kept out at once.") from None
+    return Outcome(WasPutOut(user, scopes, until or None, body.reason, now))
+
+
+async def forget_user(call: Call) -> Outcome:
+    """Nothing links what is left to the user: comments are gone, figures stay, and so do bans."""
+    if not over_all(call.caller):
+        raise ProblemError("forbidden", "This needs an API key of the platform, for all rooms.")
+    user, gate = call.path("user"), asyncio.Semaphore(ROOMS_AT_ONCE)
+    known: list[str] = []
+    failed: list[str] = []
+
+    async def ask(room: str) -> None:
+        async with gate:
+            answer = await call.node.ask(room, lambda at: Command(at, call.caller.person, "forget_user", ForgetUser(user)))
+        if not isinstance(answer, Done):
+            failed.append(room)
+        elif answer.value["known"]:
+            known.append(room)
+
+    after = ""
+    while True:
+        try:
+            step = await call.node.log.rooms(after, STEP)
+        except StoreError:
+            raise ProblemError("unavailable", "The store of rooms does not answer.") from None
+        await asyncio.gather(*(ask(room) for room, _ in step))
+        if len(step) < STEP:
+            break
+        after = step[-1][0]
+    await the_house(call).note("forget_user", {"user": user, "rooms": len(known)}, "", call.caller.person)
+    return Outcome(Forgotten(user, sorted(known), sorted(failed)))
+
+
+_SCOPES: Final = ("chat:moderate",)
+ROUTES: Final = (
+    Route("POST", "/v1/users/{user}/disconnect", disconnect_user, _SCOPES,
+          "Put a user out of every room that you reach (4003), and keep them out for a while.", body=PutOut, answer=WasPutOut),
+    Route("DELETE", "/v1/users/{user}", forget_user, _SCOPES, "Forget a user: take what they said off every screen.",
+          answer=Forgotten),
+)  # fmt: skip

@@ -1,0 +1,300 @@
+"""What holds beyond one room, as one process knows it: word filters, and mutes and bans of merchants and of the platform.
+
+Rules for whoever edits this file:
+- A change is stored, applied here, and rung on the bus, so that every process knows it within a round trip. Whoever missed the
+  ring finds out by the revision, within `POLL_S`.
+- The books are changed in place: rooms and sockets that look at them see what holds now.
+- Word lists are fetched when a room that they concern wakes, and compiled once per process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from livecast.core.events import Notice, Person, StaffAct
+from livecast.core.filters import Filter, FilterLists, layered
+from livecast.core.globs import glob_matches
+from livecast.core.moderation import Words
+from livecast.core.sanctions import SANCTIONS_MAX, Book, Sanction, Wide
+from livecast.house import HouseRules, Kind, Rule
+from livecast.ports import Bus, Clock, Observer, StoreError, Trouble
+
+POLL_S: Final = 5.0
+"""How often the revision is looked at: what a lost ring costs at most."""
+RING: Final = "house"
+PUT_OUT: Final = "put_out"
+"""Kinds of notices between houses; they go to no user."""
+
+_lists = msgspec.msgpack.Decoder(FilterLists)
+_sanction = msgspec.msgpack.Decoder(Sanction)
+_encode = msgspec.msgpack.Encoder().encode
+
+SENTENCES: Final[tuple[Kind, ...]] = ("mute", "ban")
+
+Listener = Callable[[Rule], None]
+
+
+class House:
+    """The rules of the house. `listeners` hear of every change, after it holds here."""
+
+    def __init__(self, *, id: str, rules: HouseRules, bus: Bus, clock: Clock, observer: Observer) -> None:  # noqa: A002 - its id
+        self._id = f"house-{id}"
+        self._rules = rules
+        self._bus = bus
+        self._clock = clock
+        self._observer = observer
+        self._revision = -1
+        self._heard = 0  # changes since the revision that were made or heard of here
+        self._books: dict[tuple[Kind, str], Book] = {}
+        self._filters: dict[str, Filter | None] = {}
+        self._missing: set[str] = set()
+        self.listeners: list[Listener] = []
+        self.on_put_out: list[Callable[[str, Sequence[str], str, int | None], None]] = []
+        """Told of users who are to leave the rooms of some scopes at once: who, where, why, until when they need not come back."""
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Know what holds, and hear of changes. Raises `StoreError`."""
+        await self._bus.attach(self._id, _no_replies, self._on_notice)
+        await self._read()
+        self._spawn(self._poll())
+
+    def stop(self) -> None:
+        """Hear no more."""
+        for task in tuple(self._tasks):
+            task.cancel()
+
+    # --- Ask ----------------------------------------------------------------------------------------------------------
+    def standing(self, kind: Kind, user: str, *scopes: str) -> tuple[str, Sanction] | None:
+        """The longest sanction in force against `user` in any of these scopes, and its scope."""
+        now = self._clock()
+        found = [(scope, s) for scope in scopes if (s := self._books.get((kind, scope), {}).get(user)) and not s.over(now)]
+        return max(found, key=lambda one: one[1].until or 2**62, default=None)
+
+    def sentences(self, kind: Kind, *scopes: str) -> list[tuple[str, str, Sanction]]:
+        """(scope, user, sanction) of everything in force in these scopes."""
+        now = self._clock()
+        return [
+            (scope, user, sanction)
+            for scope in scopes
+            for user, sanction in self._books.get((kind, scope), {}).items()
+            if not sanction.over(now)
+        ]
+
+    def keeps_out(self, user: str, room: str, merchant: str) -> bool:
+        """Whether a ban from beyond the room keeps this user out of it."""
+        if not any(user in book for (kind, _), book in self._books.items() if kind == "ban"):
+            return False
+        scopes = [scope for kind, scope in self._books if kind == "ban" and covers(scope, room, merchant)]
+        return self.standing("ban", user, *scopes) is not None
+
+    async def rules_for(self, room: str, merchant: str) -> tuple[Words | None, Wide]:
+        """What holds in a room: its word filter, and the sanctions from beyond it. A list that cannot be read is tried again."""
+        await asyncio.gather(*(self._fetch(scope) for scope in scopes_of(room, merchant) if scope not in self._filters))
+        return self.rules_known(room, merchant)
+
+    def knows_filters(self, room: str, merchant: str) -> bool:
+        """Whether the room's filters were all read."""
+        return all(scope in self._filters for scope in scopes_of(room, merchant))
+
+    def rules_known(self, room: str, merchant: str) -> tuple[Words | None, Wide]:
+        """The same of what was read, without waiting."""
+        scopes = scopes_of(room, merchant)
+        filters = [found for scope in scopes if (found := self._filters.get(scope)) is not None]
+        books = [self._book(kind, scope) for kind in SENTENCES for scope in scopes[:-1]]
+        return layered(filters), Wide(books)
+
+    async def lists(self, scope: str) -> FilterLists | None:
+        """A filter as it was written. Raises `StoreError`."""
+        stored = await self._rules.get(Rule("filter", scope))
+        return None if stored is None else _lists.decode(stored)
+
+    async def acts(self, before: str, limit: int) -> list[tuple[str, StaffAct]]:
+        """What staff did beyond single rooms. Raises `StoreError`."""
+        return await self._rules.acts(before, limit)
+
+    # --- Change -------------------------------------------------------------------------------------------------------
+    async def put_lists(self, scope: str, lists: FilterLists | None, by: Person) -> None:
+        """A filter from now on (None: none), in every process. Raises `StoreError`."""
+        size = {} if lists is None else {"block": len(lists.block), "mask": len(lists.mask), "hold": len(lists.hold)}
+        rules = {} if lists is None else {"links": lists.links, "phones": lists.phones}
+        act = self._act(by, "filter" if lists is not None else "filter_removed", {"scope": scope, **size, **rules}, "")
+        rule = Rule("filter", scope)
+        await self._rules.put(rule, None if lists is None or lists.empty else _encode(lists), act)
+        self._heard += 1
+        await self._fetch(scope)
+        self._told(rule)
+        self._ring(rule, None)
+
+    async def impose(self, kind: Kind, scope: str, user: str, until: int, reason: str, by: Person) -> Sanction:  # noqa: PLR0917 - all that a sentence is
+        """Mute or ban a user there until then (Unix ms; 0: until taken back). Raises `StoreError`; `OverflowError` when full."""
+        book = self._book(kind, scope)
+        if user not in book and len(book) >= SANCTIONS_MAX:
+            self._prune(book)
+            if len(book) >= SANCTIONS_MAX:
+                raise OverflowError(scope)
+        sanction = Sanction(self._clock(), until, by.id, reason)
+        args = {"scope": scope, "user": user, "until": until or None}
+        rule = Rule(kind, scope, user)
+        await self._rules.put(rule, _encode(sanction), self._act(by, kind, args, reason))
+        book[user] = sanction
+        self._heard += 1
+        self._told(rule)
+        self._ring(rule, sanction)
+        return sanction
+
+    async def lift(self, kind: Kind, scope: str, user: str, by: Person) -> Sanction | None:
+        """Take it back; None if there was nothing to take back. Raises `StoreError`."""
+        found = self.standing(kind, user, scope)
+        if found is None:
+            return None
+        rule = Rule(kind, scope, user)
+        await self._rules.put(rule, None, self._act(by, f"un{kind}", {"scope": scope, "user": user}, ""))
+        self._book(kind, scope).pop(user, None)
+        self._heard += 1
+        self._told(rule)
+        self._ring(rule, None)
+        return found[1]
+
+    async def note(self, action: str, args: Mapping[str, object], reason: str, by: Person) -> None:
+        """Log what staff did that leaves no rule. Raises `StoreError`."""
+        await self._rules.note(self._act(by, action, args, reason))
+
+    async def put_out(self, user: str, scopes: Sequence[str], reason: str, until: int, by: Person) -> None:
+        """Close every connection of a user in these scopes, on every node, and until then (0: not at all) keep them out.
+
+        Raises `StoreError` and `OverflowError` as `impose` does.
+        """
+        now = self._clock()
+        self._put_out(user, scopes, reason, until or None)
+        data = {"from": self._id, "user": user, "scopes": list(scopes), "reason": reason, "until": until or None}
+        self._bus.notify("", "", Notice("", PUT_OUT, now, data))
+        if until:
+            for scope in scopes:
+                await self.impose("ban", scope, user, until, reason, by)
+        await self.note("disconnect", {"user": user, "scopes": list(scopes), "until": until or None}, reason, by)
+
+    # --- Private ------------------------------------------------------------------------------------------------------
+    def _put_out(self, user: str, scopes: Sequence[str], reason: str, until: int | None) -> None:
+        for listener in self.on_put_out:
+            listener(user, scopes, reason, until)
+
+    def _act(self, by: Person, action: str, args: Mapping[str, object], reason: str) -> StaffAct:
+        return StaffAct(self._clock(), by.id, by.name, by.role, action, dict(args), reason)
+
+    def _book(self, kind: Kind, scope: str) -> Book:
+        return self._books.setdefault((kind, scope), {})
+
+    def _prune(self, book: Book) -> None:
+        now = self._clock()
+        for user in [user for user, sanction in book.items() if sanction.over(now)]:
+            del book[user]
+
+    def _told(self, rule: Rule) -> None:
+        for listener in self.listeners:
+            listener(rule)
+
+    def _ring(self, rule: Rule, sanction: Sanction | None) -> None:
+        told = None if sanction is None else msgspec.to_builtins(sanction)
+        data = {"from": self._id, "kind": rule.kind, "scope": rule.scope, "user": rule.user, "sanction": told}
+        self._bus.notify("", "", Notice("", RING, self._clock(), data))
+
+    def _on_notice(self, _room: str, _user: str, notice: Notice) -> None:
+        """Another process changed something."""
+        if notice.kind not in {RING, PUT_OUT} or notice.data.get("from") == self._id:
+            return
+        if notice.kind == PUT_OUT:
+            self._put_out(notice.data["user"], notice.data["scopes"], notice.data["reason"], notice.data["until"])
+            return
+        rule = Rule(notice.data["kind"], notice.data["scope"], notice.data["user"])
+        self._heard += 1
+        if rule.kind == "filter":
+            if rule.scope in self._filters:
+                self._spawn(self._fetch_again(rule))
+            return
+        if notice.data["sanction"] is None:
+            self._book(rule.kind, rule.scope).pop(rule.user, None)
+        else:
+            self._book(rule.kind, rule.scope)[rule.user] = msgspec.convert(notice.data["sanction"], Sanction)
+        self._told(rule)
+
+    async def _fetch_again(self, rule: Rule) -> None:
+        await self._fetch(rule.scope)
+        self._told(rule)
+
+    async def _fetch(self, scope: str) -> None:
+        try:
+            lists = await self.lists(scope)
+        except (StoreError, msgspec.DecodeError) as fault:
+            self._missing.add(scope)
+            advice = f"its rooms go without it until it is read ({fault})"
+            self._observer.observe(Trouble("a word filter could not be read", scope, advice, "error"))
+            return
+        self._missing.discard(scope)
+        # Some thousand words take a few ms to compile; the loop is not to stand still for fifty thousand.
+        self._filters[scope] = None if lists is None else await asyncio.get_running_loop().run_in_executor(None, Filter, lists)
+
+    async def _read(self) -> None:
+        """All sanctions anew, in the books that there are."""
+        revision, stored = await self._rules.sanctions()
+        now = self._clock()
+        fresh: dict[tuple[Kind, str], Book] = {}
+        for rule, value in stored.items():
+            sanction = _sanction.decode(value)
+            if not sanction.over(now):
+                fresh.setdefault((rule.kind, rule.scope), {})[rule.user] = sanction
+        for place in {*self._books, *fresh}:
+            book, known = self._book(*place), fresh.get(place, {})
+            changed = [user for user in {*book, *known} if book.get(user) != known.get(user)]
+            book.clear()
+            book.update(known)
+            for user in changed:
+                self._told(Rule(place[0], place[1], user))
+        self._revision, self._heard = revision, 0
+
+    async def _poll(self) -> None:
+        while True:
+            await asyncio.sleep(POLL_S)
+            try:
+                if await self._rules.revision() != self._revision + self._heard:
+                    await self._read()
+                    await self._read_filters()
+                for scope in tuple(self._missing):
+                    await self._fetch_again(Rule("filter", scope))
+            except StoreError as fault:
+                advice = f"what was known holds; asking again ({fault})"
+                self._observer.observe(Trouble("the house's rules were not read", "house", advice))
+
+    async def _read_filters(self) -> None:
+        """Lists may have changed unheard."""
+        for scope in tuple(self._filters):
+            await self._fetch_again(Rule("filter", scope))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work, name="house")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def scopes_of(room: str, merchant: str) -> list[str]:
+    """The scopes that a room is in, the widest first."""
+    return ["platform", *([f"merchant:{merchant}"] if merchant else []), f"room:{room}"]
+
+
+def covers(scope: str, room: str, merchant: str) -> bool:
+    """Whether a scope includes a room. `rooms:GLOB` is what a key or token reaches."""
+    kind, _, name = scope.partition(":")
+    return (
+        scope == "platform"
+        or (kind == "merchant" and bool(name) and name == merchant)
+        or (kind == "room" and name == room)
+        or (kind == "rooms" and glob_matches(name, room))
+    )
+
+
+def _no_replies(_replies: object) -> None:
+    """Nobody is asked anything from here."""
