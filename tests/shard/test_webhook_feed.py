@@ -12,7 +12,7 @@ import msgspec
 from livecast.adapters.memory_webhooks import MemoryWebhooks
 from livecast.core.codes import code_key, code_of
 from livecast.core.commands import PatchRoom, Start
-from livecast.core.units import Confirm, Release, Revoke
+from livecast.core.units import Confirm, DropChange, Release, Revoke
 from livecast.core.webhooks import BATCH_MAX, Draft, WebhookEvent
 from livecast.ledger import Ledger
 from livecast.ports import Trouble, Unavailable
@@ -139,6 +139,24 @@ def test_sold_out_is_told_the_first_time_only() -> None:
     newsroom(story)
 
 
+def test_stock_that_is_taken_away_sells_out() -> None:
+    """Down to what is granted; further changes while it is sold out tell nothing more."""
+
+    async def story(room: Newsroom, loop: VirtualLoop) -> None:
+        await room.drop(stock=3)
+        await room.step("open")
+        await room.claim("ann")
+        for change in (DropChange("t1", stock_delta=-2), DropChange("t2", closes_at=loop.unix_ms() + 500_000)):
+            await room.ledger.change_drop(ROOM, "d", change, loop.unix_ms())
+            room.treasury.ring(ROOM)
+            await asyncio.sleep(1)
+        await room.step("close")
+        events = await room.told("room.started", "drop.opened", "claim.granted", "drop.sold_out", "drop.closed", "drop.settled")
+        assert events[3].data.items() >= {"drop": "d", "left": 0, "stock": 1}.items()
+
+    newsroom(story)
+
+
 def test_claims_are_told_in_batches() -> None:
     """Up to a hundred, every winner once, in the order of the serials, with the code that the winner was told."""
 
@@ -195,7 +213,7 @@ def test_a_room_that_changes_hands() -> None:
 
     async def story(room: Newsroom, _: VirtualLoop) -> None:
         await room.command("patch_room", PatchRoom(merchant="m2"))
-        await asyncio.sleep(0.5)
+        await room.until(lambda: room.feed._known[ROOM]["merchant"] == "m2", "new merchant", within_s=5)
         await room.give("ann")
         events = await room.told("room.started", "gift.sent")
         assert events[1].merchant == "m2"
