@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from chaos import sale
 from chaos.crowd import Crowd
 from chaos.disk import Disk
 from chaos.sale import Outcome, sell
@@ -24,7 +25,7 @@ from support.node import NodeProcess
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
 
-USERS, STOCK = 2000, 1500
+USERS, STOCK = min(2000, sale.USERS), min(1500, sale.USERS * 3 // 4)
 WRITTEN_MIN = {"always": 1, "everysec": 4000}
 TOLD_MIN = {"always": 0, "everysec": 100}
 """When the power goes: bytes written since the last sync, and people told `won` since it. With `always` nobody was."""
