@@ -80,6 +80,7 @@ BYE_SPREAD_MS: Final = 10_000
 DRAIN_ROOMS_S: Final = 4.0
 DRAIN_VIEWERS_S: Final = 3.0
 CLOSE_HTTP_S: Final = 1.5
+DRAIN_WEBHOOKS_S: Final = 0.5
 CLOSE_STORE_S: Final = 0.4
 ARCHIVE_S: Final = 1.0
 STOP_VALKEY_S: Final = 2.0
@@ -221,6 +222,7 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
     stack.callback(treasury.stop)
     office.start()
     stack.callback(office.stop)
+    _later(stack, observer, partial(office.drain, DRAIN_WEBHOOKS_S), 2 * DRAIN_WEBHOOKS_S)
 
     revoking.start()
     stack.callback(revoking.stop)

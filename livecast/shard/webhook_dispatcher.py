@@ -13,6 +13,7 @@ import random
 import traceback
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -34,6 +35,8 @@ RETRY_S: Final = 1.0
 """A store that does not answer is asked again after so long."""
 SETTLE_MAX: Final = 100
 """Results noted in one call."""
+DRAIN_LOOK_S: Final = 0.02
+"""How often a process that stops looks whether all is noted."""
 CENSUS_S: Final = 15.0
 """How often it is counted what waits."""
 USER_AGENT: Final = "livecast-webhooks/1"
@@ -63,6 +66,7 @@ class WebhookDispatcher:
         self._one_at_a_time: set[str] = set()
         """Endpoints whose last answer was late or bad."""
         self._tried: list[Tried] = []
+        self._draining = False
         self._kicked = asyncio.Event()
         self._settling = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -78,6 +82,14 @@ class WebhookDispatcher:
         """No more. What is under way is tried again by whoever comes next."""
         for task in tuple(self._tasks):
             task.cancel()
+
+    async def drain(self, within_s: float) -> None:
+        """Take no more, and give what is under way so long to be answered and noted."""
+        self._draining = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while self._busy or self._tried:  # noqa: ASYNC110 - two things end it, and a stop happens once
+                    await asyncio.sleep(DRAIN_LOOK_S)
 
     def kick(self) -> None:
         """Something may be due."""
@@ -103,6 +115,8 @@ class WebhookDispatcher:
     async def _take(self) -> float:
         """Send what is due, as far as there are free places; how long until there is more to do, if nobody kicks."""
         rules, now = self._rules, self._clock()
+        if self._draining:
+            return POLL_S
         free = rules.in_flight_max - self._busy.total()
         if free <= 0:
             return POLL_S  # whoever is done kicks

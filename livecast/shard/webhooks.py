@@ -38,6 +38,11 @@ class WebhookOffice:
         self.feed.start()
         self.dispatcher.start()
 
+    async def drain(self, within_s: float) -> None:
+        """Let what is under way come to its end, for so long."""
+        self.feed.stop()
+        await self.dispatcher.drain(within_s)
+
     def stop(self) -> None:
         """No more. What is under way is found again by whoever comes next."""
         self.feed.stop()

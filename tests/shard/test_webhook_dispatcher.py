@@ -211,6 +211,29 @@ def test_a_store_that_is_away_is_told_later() -> None:
     virtual(lambda *_: 200, story)
 
 
+def test_a_clean_stop_leaves_nothing_in_doubt() -> None:
+    """What is under way is answered and noted, and nothing more is taken; a receiver that hangs is not waited for."""
+    under_way = 0
+
+    async def slow(_u: str, payload: dict[str, Any], _n: int) -> int:
+        nonlocal under_way
+        under_way += 1
+        await asyncio.sleep(0.3 if payload["id"] == "a" else 9)
+        under_way -= 1
+        return 200
+
+    async def story(loop: VirtualLoop, store: MemoryWebhooks, tape: Tape, dispatcher: WebhookDispatcher, _: Notes) -> None:
+        await told(store, "a", "b", now=loop.unix_ms())
+        dispatcher.kick()
+        await asyncio.sleep(0.1)
+        assert under_way == 1
+        await dispatcher.drain(1)
+        states = [each.state for _, each in await store.deliveries("e1", None, 99, 9)]
+        assert (states, len(tape.got), under_way) == (["pending", "delivered"], 1, 0)
+
+    virtual(slow, story)
+
+
 def test_a_bad_event_holds_back_its_room_alone() -> None:
     """A receiver that chokes on one event gets those of other rooms; those of its own room wait, in order."""
 
