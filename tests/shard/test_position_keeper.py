@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import time
+from typing import Any
 
 import pytest
 
 from livecast.adapters.memory_ledger import MemoryLedger
 from livecast.adapters.memory_positions import MemoryPositions
+from livecast.adapters.redis_ledger import RedisLedger
+from livecast.adapters.redis_ledger_calls import LedgerServer
 from livecast.core.money import Moved, Movement
 from livecast.core.placement import shard_of
 from livecast.ledger import LedgerClosed
@@ -92,3 +96,28 @@ async def test_a_loss_while_it_runs_is_noticed_where_nothing_happens() -> None:
     desk.ledger._books.shards.clear()
     await keeper.look()
     assert "position 1 was seen" in keeper.closed()
+
+
+async def test_a_ledger_that_is_away_at_the_start_and_comes_back_empty(crashable_ledger: Any) -> None:
+    """The first operation of all carries what was remembered: nothing is paid before anybody looked."""
+    positions = MemoryPositions()
+    for away in (False, True):
+        server = LedgerServer(crashable_ledger.url)
+        ledger = RedisLedger(server)
+        keeper = PositionKeeper(ledger=ledger, positions=positions, observer=Desk())
+        try:
+            if away:
+                crashable_ledger.kill()
+                shutil.rmtree(crashable_ledger.directory / "appendonlydir")
+            await keeper.start()
+            keeper.stop()
+            if away:
+                crashable_ledger.start()
+                with pytest.raises(LedgerClosed, match="the ledger stood at 0"):
+                    await ledger.move(Movement("ann", "t2", 5, "key:k"), 1)
+            else:
+                assert isinstance(await ledger.move(Movement("ann", "t1", 5, "key:k"), 1), Moved)
+                await keeper.look()
+        finally:
+            await ledger.close()
+            await server.close()
