@@ -164,6 +164,9 @@ class Archive(Protocol):
     async def staff(self, room: str, before: tuple[int, str, int, int] | None, limit: int) -> list[StaffRow]:
         """What staff did in a room, latest first, from before (at, epoch, seq, line)."""
 
+    async def key(self, name: str) -> bytes:
+        """A secret of this archive, made when it is first asked for: 32 bytes that stay the same."""
+
     # --- For people who ask about themselves ---
     def export(self, user: str) -> AsyncIterator[tuple[str, dict[str, Any]]]:
         """Everything that names a user: (kind of row, row)."""

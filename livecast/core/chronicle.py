@@ -36,6 +36,8 @@ TAPPED: Final = "tap:"
 """How the count of taps on a product's card is named: the product follows."""
 LATELY_MAX: Final = 20_000
 """Comments of which it is remembered what they say, so that their words count for those who join them: 15 s of 30 full rooms."""
+DROP_KEPT: Final = ("title", "kind", "stock", "sku", "test")
+"""What of a drop's card is kept: the rest is in the ledger, or says who won."""
 SOLD_OUT: Final = '{"sold_out":true}'
 """`MoneyRow.data` of the grant that left nothing."""
 REJECTED: Final = "rejected:"
@@ -97,10 +99,13 @@ class Height(Struct):
 
 
 class Tick(Struct):
-    """Ten seconds of a room from `at` on. `connections`, `users` are the highest seen; all else is added up."""
+    """Ten seconds of a room from `at` on. `connections`, `users` are the highest seen, if (`told` 1) any were told; all else is
+    added up.
+    """
 
     room: str
     at: int
+    told: int = 0
     connections: int = 0
     users: int = 0
     comments: int = 0
@@ -273,6 +278,7 @@ class Chronicle:
             self._tick(room, frame.ts).likes += frame.likes.delta
         if frame.viewers is not None:
             tick, row = self._tick(room, frame.ts), self._broadcast(room, broadcast)
+            tick.told = 1
             tick.connections = max(tick.connections, frame.viewers.connections)
             tick.users = max(tick.users, frame.viewers.users)
             row.users, row.peak = max(row.users, frame.viewers.total), max(row.peak, frame.viewers.users)
@@ -389,8 +395,10 @@ class Chronicle:
     ) -> None:
         kinds: tuple[tuple[CardKind, str], ...] = (("product", "products"), ("poll", "polls"), ("drop", "drops"))
         for kind, name in kinds:
-            for id_, patch in (state.get(name) or {}).items():
-                if isinstance(patch, dict):
+            for id_, told in (state.get(name) or {}).items():
+                if isinstance(told, dict):
+                    # Who won a drop stands in the ledger, where a person can be forgotten.
+                    patch = {key: told[key] for key in DROP_KEPT if key in told} if kind == "drop" else told
                     self._card(room, broadcast, kind, id_, at, patch, whole=whole)
         if "on_air" in state and not (whole and state["on_air"] is None):
             self._rows.moments.append(Moment(room, broadcast, epoch, seq, at, "on_air", state["on_air"] or ""))

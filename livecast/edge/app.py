@@ -31,6 +31,7 @@ from livecast.edge.api import (
     orders,
     polls,
     products,
+    reports,
     rooms,
     tokens,
     users,
@@ -73,6 +74,7 @@ ROUTES: Final = (
     *orders.ROUTES,
     *wallets.ROUTES,
     *webhooks.ROUTES,
+    *reports.ROUTES,
 )
 
 #: A request id that we take over from a caller or proxy; any other is replaced by our own.

@@ -33,6 +33,8 @@ class Outcome(Struct, frozen=True):
     headers: dict[str, str] = field(default_factory=dict)
     revision: int | None = None
     stream: AsyncIterator[bytes] | None = None
+    content_type: str = ""
+    """Of a stream, if it is not the route's."""
 
 
 class Call:
@@ -92,6 +94,8 @@ class Route(Struct, frozen=True):
     """The successes."""
     content_type: str = "application/json"
     """Of a success. Only a GET may have another one: its handler streams."""
+    also: str = ""
+    """Another content type that a success may have, if the caller would rather have that."""
     refusals: tuple[int, ...] = ()
     """Statuses of refusals that other calls of its kind do not give."""
     makes_room: bool = False

@@ -54,7 +54,9 @@ def endpoint(node: Node, store: IdempotencyStore, route: Route) -> Callable[[web
                 call.query = _query(request, route.query) if route.query else None
                 call.body = _body(body, route)
                 outcome = await route.handler(call)
-                return respond(request, outcome) if outcome.stream is None else await stream(request, outcome, route.content_type)
+                if outcome.stream is None:
+                    return respond(request, outcome)
+                return await stream(request, outcome, outcome.content_type or route.content_type)
             except ProblemError as problem:
                 return problem_response(problem, call.request_id)
 

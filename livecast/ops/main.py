@@ -157,7 +157,7 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
         webhooks=webhooks, sender=sender, ledger=ledger, log=log, clock=clock, observer=observer, rules=settings.webhooks
     )
     treasury.tell(office.feed)
-    archivist = None
+    archive = archivist = None
     if archived:
         archive = SqlArchive(settings.archive.url or sqlite_url(settings.server.data_dir))
         _later(stack, observer, archive.close, CLOSE_STORE_S)
@@ -180,6 +180,7 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
         rules=settings.edge,
         room_rules=settings.room,
     )
+    node.archive = archive
     Doorman(node, house)
     node.money = Money(node, ledger, _receipts(settings), treasury.ring, _money_rules(settings))
 

@@ -64,11 +64,14 @@ async def _erase(connection: AsyncConnection, user: str) -> Erased:
     return Erased(pseudonym, said.rowcount, paid, acted.rowcount + met.rowcount)
 
 
+async def key(connection: AsyncConnection, name: str) -> bytes:
+    """A secret of this archive."""
+    await insert_new(connection, t.secrets, [{"name": name, "value": secrets.token_hex(32)}])
+    return bytes.fromhex((await connection.execute(select(t.secrets.c.value).where(t.secrets.c.name == name))).scalar_one())
+
+
 async def _pseudonym(connection: AsyncConnection, user: str) -> str:
-    fresh = {"name": KEY_NAME, "value": secrets.token_hex(32)}
-    await insert_new(connection, t.secrets, [fresh])
-    key = (await connection.execute(select(t.secrets.c.value).where(t.secrets.c.name == KEY_NAME))).scalar_one()
-    digest = hmac.digest(bytes.fromhex(key), user.encode(), hashlib.sha256)
+    digest = hmac.digest(await key(connection, KEY_NAME), user.encode(), hashlib.sha256)
     return PREFIX + base64.b32encode(digest[:10]).decode().lower()
 
 

@@ -100,6 +100,11 @@ class SqlArchive:
         async with self._transaction() as connection:
             return await reading.staff(connection, room, before, limit)
 
+    async def key(self, name: str) -> bytes:
+        """Made in one transaction."""
+        async with self._transaction(write=True, deadline_s=WRITE_S) as connection:
+            return await persons.key(connection, name)
+
     # --- For people who ask about themselves ----------------------------------------------------------------------------
     async def export(self, user: str) -> AsyncIterator[tuple[str, dict[str, Any]]]:
         """A page per transaction."""

@@ -84,7 +84,7 @@ ticks: Final = Table(
     Column("at", BIG, nullable=False),
     *(
         Column(name, BIG, nullable=False)
-        for name in ("connections", "users", "comments", "shown", "likes", "gifts", "gift_value", "claims", "orders")
+        for name in ("told", "connections", "users", "comments", "shown", "likes", "gifts", "gift_value", "claims", "orders")
     ),
     _key("room", "at"),
 )  # fmt: skip

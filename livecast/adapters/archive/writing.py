@@ -18,7 +18,7 @@ from livecast.core.patch import merge
 
 ADDED: Final = ("comments", "shown", "likes", "gifts", "gift_value", "claims", "orders")
 """Figures of a tick that are added up; the others are the highest seen."""
-HIGHEST: Final = ("connections", "users")
+HIGHEST: Final = ("told", "connections", "users")
 
 
 async def move_cursors(connection: AsyncConnection, moves: Sequence[Move]) -> None:

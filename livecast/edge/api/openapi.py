@@ -277,7 +277,8 @@ def _responses(route: Route, schema_of: dict[Any, dict[str, Any]]) -> dict[str, 
     shape = schema_of[route.answer] if route.answer else {"type": "object"}
     if route.content_type != "application/json":
         shape = {"type": "string"}
-    said = {str(status): {"description": "Done.", "content": {route.content_type: {"schema": shape}}} for status in route.statuses}
+    content = {route.content_type: {"schema": shape}, **({route.also: {"schema": {"type": "string"}}} if route.also else {})}
+    said = {str(status): {"description": "Done.", "content": content} for status in route.statuses}
     if route.method == "GET" and route.content_type == "application/json":
         said["304"] = {"description": "Not changed since the `If-None-Match` that you have."}
     refusals = {400, 401, 403, 429, *_ALWAYS, *route.refusals}

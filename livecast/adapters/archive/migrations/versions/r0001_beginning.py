@@ -155,6 +155,7 @@ def upgrade() -> None:
         "ticks",
         sa.Column("room", sa.String(length=300), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("told", sa.BigInteger(), nullable=False),
         sa.Column("connections", sa.BigInteger(), nullable=False),
         sa.Column("users", sa.BigInteger(), nullable=False),
         sa.Column("comments", sa.BigInteger(), nullable=False),

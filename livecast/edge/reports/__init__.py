@@ -1,0 +1,1 @@
+"""What is told of broadcasts afterwards: the report and its page, charts, replays."""
