@@ -6,12 +6,14 @@ import asyncio
 import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from chaos.crowd import Crowd, Felt, felt, moment, report
 from support.bookkeeper import Bookkeeper
 from support.checker import Books, check
+from support.hooks import Receiver
 from support.journal import Asked
 from support.node import NodeProcess
 
@@ -38,6 +40,18 @@ async def audited(*where: str) -> str:
     return "" if process.returncode == 0 else f"exit {process.returncode}: {(said + complaint).decode()}"
 
 
+async def delivered(merchant: Receiver, wanted: int) -> list[dict[str, Any]]:
+    """Claims of all events that came, each event once; waits a while until so many are there."""
+
+    def heard() -> list[dict[str, Any]]:
+        events = {payload["id"]: payload for payload in merchant.payloads}
+        return [claim for event in events.values() for claim in event["data"]["claims"]]
+
+    with suppress(AssertionError):  # who is missing is for the checker to say
+        await merchant.until(lambda: len(heard()) >= wanted, "all claims", within_s=60)
+    return heard()
+
+
 async def sell(
     node: NodeProcess,
     directory: Path,
@@ -51,7 +65,8 @@ async def sell(
     seed: int = 1,
 ) -> Outcome:
     """Open, let a fifth be sold, let `fault` happen, wait until everybody is answered, ask all again, read all books."""
-    async with Bookkeeper(node.base, ROOM, directory) as keeper:
+    async with Bookkeeper(node.base, ROOM, directory) as keeper, Receiver(lambda _n: 200) as merchant:
+        await keeper.call("POST", "/v1/webhooks", {"url": merchant.url, "events": ["claim.granted"]})
         drop = await keeper.open_drop(stock)
         async with Crowd(node.base, ROOM, drop, directory, users=users, seed=seed, over_s=over_s) as crowd:
             crowd.go()
@@ -62,6 +77,7 @@ async def sell(
         asked = await keeper.settle()
         where = ("--ledger", ledger) if ledger else ("--data-dir", str(node.data))
         books = await keeper.books(drop, asked, lambda: audited(*where))
+        books.delivered = await delivered(merchant, len(books.claims))
         outcome = Outcome(felt(asked, began), asked, books, check(asked, books))
         report(name, crowd, outcome.felt)
         return outcome

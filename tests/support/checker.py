@@ -37,6 +37,8 @@ class Books:
     wallets: dict[str, Wallet] = field(default_factory=dict)
     gifts: int = 0
     gift_value: int = 0
+    delivered: list[dict[str, Any]] | None = None
+    """Claims that a webhook's receiver was told as granted, each event once; None: nobody listened."""
     audit: str = ""
     """What the service's own auditor found; "": nothing."""
 
@@ -68,6 +70,7 @@ def check(asked: Sequence[Asked], books: Books) -> list[str]:
         *_stay_open(histories, settled, books),
         *_stock(settled, books),
         *_winners(settled, books),
+        *_deliveries(books),
         *_wallets(settled, books, histories),
         *([f"audit: {books.audit}"] if books.audit else []),
     ]
@@ -160,6 +163,19 @@ def _winners(settled: dict[tuple[str, ...], Answer | None], books: Books) -> Ite
     for serial, claim in listed.items():
         if serial not in told:
             yield f"unclaimed: serial {serial} went to {claim['user']}, who was never told so"
+
+
+def _deliveries(books: Books) -> Iterator[str]:
+    """Webhooks say the same as the list, each unit once."""
+    if books.delivered is None:
+        return
+    listed = {(claim["serial"], claim["user"], claim.get("code")) for claim in books.claims}
+    heard = Counter((claim["serial"], claim["user"], claim.get("code")) for claim in books.delivered)
+    for claim in listed - heard.keys():
+        yield f"webhooks: nobody was told that {claim} is granted"
+    for claim, n in heard.items():
+        if claim not in listed or n > 1:
+            yield f"webhooks: {claim} was told {n} times, and is {'' if claim in listed else 'not '}in the list"
 
 
 # --- Wallets and gifts ------------------------------------------------------------------------------------------------

@@ -154,7 +154,7 @@ class Sale:
         try:
             await audit(ledger)
         except Difference as difference:
-            return Books(shown, claims, wallets, takings.gifts, takings.value, str(difference))
+            return Books(shown, claims, wallets, takings.gifts, takings.value, audit=str(difference))
         return Books(shown, claims, wallets, takings.gifts, takings.value)
 
 
