@@ -70,12 +70,13 @@ def is_told(entry: BookEntry) -> bool:
 
 
 def portion_of(entries: Sequence[BookEntry], most: int) -> int:
-    """How many entries from the first on tell of at most `most` things; at least one."""
-    things = 0
+    """How many entries from the first on are told in some `most` events; at least one."""
+    events = 0
     for n, entry in enumerate(entries):
         fact = entry.fact
-        things += len(fact.grants) if isinstance(fact, UnitsGranted) else len(fact.units) if isinstance(fact, UnitsChanged) else 1
-        if things > most and n:
+        claims = len(fact.grants) if isinstance(fact, UnitsGranted) else len(fact.units) if isinstance(fact, UnitsChanged) else 0
+        events += 1 + claims // BATCH_MAX
+        if events > most and n:
             return n
     return len(entries)
 

@@ -38,8 +38,8 @@ from livecast.wire import records
 
 READ_MAX: Final = 500
 """Entries read at once."""
-TELL_MAX: Final = 5_000
-"""Gifts and claims told in one call: some 10 ms of the store's time and half a megabyte."""
+TELL_MAX: Final = 100
+"""Events told in one call, which the money's own calls wait for: 1 ms of the store's time, and 15 µs for each endpoint of each."""
 GATHER_S: Final = 0.05
 """Entries that come within this are told together: claims of a rush in batches, and fewer writes to the store."""
 RETRY_S: Final = 1.0
@@ -163,16 +163,22 @@ class WebhookFeed:
         while True:
             at = self._cursors.get(shard, 0)
             entries = await self._ledger.read(shard, at, READ_MAX)
-            if not entries:
+            if await self._tell(shard, at, entries) and len(entries) < READ_MAX:
                 return
+
+    async def _tell(self, shard: int, at: int, entries: Sequence[BookEntry]) -> bool:
+        """Have entries told, portion by portion. False: the cursor stood elsewhere, so read on from there."""
+        while entries:
             portion = entries[: portion_of(entries, TELL_MAX)]
             drafts = await self._drafts(shard, [entry for entry in portion if is_told(entry)])
-            stands = await self._webhooks.append(shard, at, portion[-1].position, drafts, self._clock())
-            self._cursors[shard] = stands
+            upto = portion[-1].position
+            self._cursors[shard] = await self._webhooks.append(shard, at, upto, drafts, self._clock())
             if drafts:
                 self._kick()
-            if len(portion) == len(entries) < READ_MAX and stands == portion[-1].position:
-                return
+            if self._cursors[shard] != upto:
+                return False
+            at, entries = upto, entries[len(portion) :]
+        return True
 
     async def _drafts(self, shard: int, entries: Sequence[BookEntry]) -> list[Draft]:
         drafts: list[Draft] = []

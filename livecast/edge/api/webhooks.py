@@ -36,8 +36,9 @@ from livecast.edge.conditions import check_match, etag
 from livecast.edge.problems import Fault, ProblemError
 from livecast.edge.webhooks import WebhookDesk
 
-WEBHOOKS_OF_ONE_MAX: Final = 100
-"""Endpoints of one merchant, or of the platform itself: one of them cannot take all the places there are."""
+WEBHOOKS_OF_ONE_MAX: Final = 50
+"""Endpoints of one merchant, or of the platform itself: one of them cannot take all the places there are, and an event is dealt
+to a hundred at most."""
 LOOKED_AT_MAX: Final = 2_000
 """Events looked through for one page of those that a caller asked for; a page may be short, and its cursor leads on."""
 EVENTS_READ: Final = 200

@@ -6,4 +6,6 @@
 if redis.call('HEXISTS', KEYS[1], ARGV[2]) == 0 then
   return {}
 end
-return {deal(ARGV[2], list(ARGV[6], ARGV[2]), ARGV[3], ARGV[4], ARGV[5])}
+local seq = deal(ARGV[2], list(ARGV[6], ARGV[2]), ARGV[3], ARGV[4], ARGV[5])
+advance(ARGV[2])
+return {seq}

@@ -46,12 +46,12 @@ local function disable(id, why)
   advance(id)
 end
 
+-- Whoever calls this, or `deal`, calls `advance` behind it.
 local function enqueue(id, room, seq)
   if redis.call('RPUSH', of('queue', id) .. ':' .. room, seq) == 1 then
     redis.call('ZADD', of('due', id), now, room)
   end
   redis.call('ZADD', of('pending', id), seq, seq)
-  advance(id)
 end
 
 -- A new delivery of an event to an endpoint.

@@ -20,4 +20,5 @@ delivery[5], delivery[6], delivery[7], delivery[8], delivery[9] = now, 'pending'
 packed = cmsgpack.pack(delivery)
 redis.call('HSET', of('deliveries', id), seq, packed)
 enqueue(id, delivery[4], seq)
+advance(id)
 return {packed}
