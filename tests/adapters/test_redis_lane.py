@@ -1,0 +1,68 @@
+"""When calls leave: together where there are many, at once where there is one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from livecast.adapters.redis_lane import Lane
+from livecast.ports import Unavailable
+
+HOUR_MS = 3_600_000
+"""A gap that no test can wait for."""
+
+
+class Store:
+    """Answers each call with itself, once it may."""
+
+    def __init__(self) -> None:
+        self.pipelines: list[list[Any]] = []
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+        self.was_asked = asyncio.Event()
+
+    async def execute(self, calls: Sequence[Any]) -> list[Any]:
+        """One pipeline."""
+        self.pipelines.append(list(calls))
+        self.was_asked.set()
+        await self.may_answer.wait()
+        return list(calls)
+
+
+async def test_calls_one_after_the_other_wait_for_nobody() -> None:
+    """An eager lane has no gap where nothing is under way."""
+    store = Store()
+    lane = Lane(store.execute, gap_ms=HOUR_MS, deadline_s=60, eager=True)
+    async with asyncio.timeout(30):
+        assert [await lane.call(n) for n in range(5)] == [(n,) for n in range(5)]
+    assert len(store.pipelines) == 5
+    await lane.close()
+
+
+async def test_calls_gather_while_others_are_under_way() -> None:
+    """What comes meanwhile leaves together after the gap, in an eager lane too; the end of the lane is told to all."""
+    store = Store()
+    store.may_answer.clear()
+    lane = Lane(store.execute, gap_ms=HOUR_MS, deadline_s=60, eager=True)
+    calls = [asyncio.ensure_future(lane.call(0))]
+    await store.was_asked.wait()
+    calls += [asyncio.ensure_future(lane.call(n)) for n in (1, 2)]
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert store.pipelines == [[(0,)]]
+    await lane.close()
+    for call in calls:
+        with pytest.raises(Unavailable):
+            await call
+
+
+async def test_calls_made_together_share_a_pipeline() -> None:
+    """Also the very first ones."""
+    store = Store()
+    lane = Lane(store.execute, gap_ms=5, deadline_s=60)
+    assert await asyncio.gather(*(lane.call(n) for n in range(3))) == [(0,), (1,), (2,)]
+    assert store.pipelines == [[(0,), (1,), (2,)]]
+    await lane.close()
