@@ -284,12 +284,11 @@ async def run(config: Config) -> None:
             tell(joined=len(people))
             await loop.run_in_executor(None, sys.stdin.readline)
             crowd.end = loop.time() + config.patience_s
-            clicks = [asyncio.create_task(step) for n, person in people.items() for step in person.plan(n)]
-            while not all(each.done() for each in clicks):
-                await asyncio.wait(clicks, timeout=0.05)
+            clicks = asyncio.gather(*(step for n, person in people.items() for step in person.plan(n)))
+            while not clicks.done():
                 tell(counts=crowd.counts)  # into a broken pipe, should the reader be gone: then we go too
-            for each in clicks:
-                each.result()
+                await asyncio.sleep(0.05)
+            clicks.result()
             tell(counts=crowd.counts, done=True)
 
 
