@@ -32,7 +32,10 @@ EventType: TypeAlias = Literal[
     "user.banned",
     "webhook.test",
 ]
-EVENT_TYPES: Final[tuple[str, ...]] = EventType.__args__  # type: ignore[attr-defined] # what a Literal was made of
+EventFilter: TypeAlias = Literal[
+    "*", "room.*", "drop.*", "claim.*", "gift.*", "comment.*", "user.*", "webhook.*", EventType
+]  # fmt: skip
+"""What can be asked for: a type, a family of them, or everything, types to come included."""
 TEST_TYPE: Final = "webhook.test"
 
 SECRET_BYTES: Final = 32
