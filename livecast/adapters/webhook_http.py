@@ -31,8 +31,9 @@ BODY_S: Final = 1.0
 """... and so long, as nobody needs it."""
 CONNECTIONS_MAX: Final = 1_024
 """More than may be under way at the same time: this is only the last bound."""
-LOOK_UPS_MAX: Final = 16
-"""Names looked up at the same time."""
+LOOK_UPS_MAX: Final = 64
+"""Names looked up at the same time. A name server that says nothing holds a thread for some ten seconds, and a failing endpoint
+asks for one name at a time: so many of them may hang before others wait."""
 NAMES_KEPT_S: Final = 10
 """How long an address is used without asking again."""
 

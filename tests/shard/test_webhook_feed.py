@@ -221,6 +221,25 @@ def test_a_room_that_changes_hands() -> None:
     newsroom(story)
 
 
+def test_a_draw() -> None:
+    """Its winners are told like all others, before it is settled with its result; it is never sold out."""
+
+    async def story(room: Newsroom, _: VirtualLoop) -> None:
+        await room.drop(kind="draw", stock=2)
+        await room.step("open")
+        await room.claim("ann", "bob", "cyn")
+        await room.step("close")
+        events = await room.told("room.started", "drop.opened", "drop.closed", "claim.granted", "drop.settled")
+        winners = {claim["user"] for claim in events[3].data["claims"]}
+        assert len(winners) == 2
+        assert winners < {"ann", "bob", "cyn"}
+        assert events[2].data["entrants"] == 3
+        assert (events[4].data["state"], events[4].data["granted"]) == ("settled", 2)
+        assert events[4].data["result"]
+
+    newsroom(story)
+
+
 def test_gifts_and_reversals() -> None:
     """A gift is told once it counts in its room, of the broadcast it was given in."""
 
