@@ -189,7 +189,8 @@ class Queue:
         people = {one.who.person.id: one.who for one in batch}
         lacking = await claims.facts.lacking(hub.room, card.eligibility, people.values(), ask=card.asks_the_room)
         broadcast, began = str(hub.view.state["broadcast"]), claims.node.clock()
-        asked = [_claim(one, lacking[one.who.person.id], has_pot=card.has_pot) for one in batch]
+        has_pot = card.has_pot
+        asked = [_claim(one, lacking[one.who.person.id], has_pot=has_pot) for one in batch]
         decided = await claims.ledger.claim(hub.room, self.drop, broadcast, asked, began)
         verdicts = Counter(map(verdict_of, decided))
         claims.node.observer.observe(ClaimsDecided(len(batch), claims.node.clock() - began, verdicts))
