@@ -102,3 +102,22 @@ TWICE_BOOKED = Bug(
     ("lost", "booked twice", "changed answer"),
     (Edit(_DEBIT, "local known = redis.call('GET', debit_key)", "local known = false"),),
 )
+
+_COMMIT = "adapters/lua/commit.lua"
+_FENCE = "if redis.call('GET', KEYS[1]) ~= token then"
+
+NO_FENCE = Bug(
+    "a commit's fence is not looked at",
+    ("test_a_commit_under_another_token_is_fenced",),
+    (Edit(_COMMIT, _FENCE, "if false then"),),
+)
+FENCE_BY_ORDER = Bug(
+    "the fence is compared by order instead of equality",
+    ("test_the_last_taker_wins", "test_a_commit_under_another_token_is_fenced"),
+    (Edit(_COMMIT, _FENCE, "if (redis.call('GET', KEYS[1]) or '') > token then"),),
+)
+HOLES_TAKEN = Bug(
+    "a commit whose number is not the next is taken",
+    ("test_a_commit_out_of_order_writes_nothing",),
+    (Edit(_COMMIT, "elseif last_number + 1 ~= number then", "elseif last_number >= number then"),),
+)
