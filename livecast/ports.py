@@ -384,6 +384,15 @@ class WebhooksCounted(Struct, frozen=True):
     in_flight: int
 
 
+class CommentJudged(Struct, frozen=True):
+    """Somebody outside was asked about a comment: `allow`, `deny`, `hold`, `edit`, or `failed` (no answer that is one, in time), or
+    was not asked because of earlier failures or too many under way (`skipped`).
+    """
+
+    outcome: str
+    took_ms: int
+
+
 class Trouble(Struct, frozen=True):
     """Something an operator should know: what happened, to what, and what to do about it."""
 
@@ -408,6 +417,7 @@ Fact: TypeAlias = (
     | Archived
     | WebhookTried
     | WebhooksCounted
+    | CommentJudged
     | Trouble
 )
 

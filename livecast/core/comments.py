@@ -15,16 +15,17 @@ from livecast.core.chance import SplitMix64
 from livecast.core.control import Control
 from livecast.core.deeds import Deeds
 from livecast.core.errors import Refusal
-from livecast.core.events import Answer, Comment, GiftShown, Merge, Origin, Remembered, Said, Tally, Verdict
+from livecast.core.events import Answer, Comment, GiftShown, Merge, Origin, Remembered, Reviewed, Said, Tally, Verdict
 from livecast.core.gifts import TIERS
 from livecast.core.held import Held
-from livecast.core.lanes import left_out
+from livecast.core.lanes import STAFF, left_out
 from livecast.core.limits import Budget
 from livecast.core.memory import Answers
 from livecast.core.merging import Anchor, Merging
 from livecast.core.numerals import base36
+from livecast.core.review import Action, Reviews
 from livecast.core.rules import Policy, RoomRules
-from livecast.core.screening import Pending, Screening
+from livecast.core.screening import BLOCKED, Pending, Screening
 from livecast.core.state import quotes, unquoted
 from livecast.core.text import clean, merge_key
 
@@ -72,6 +73,7 @@ class Chat:
         "late",
         "let_go",
         "remember",
+        "reviews",
         "screening",
         "staff_watch",
     )
@@ -95,6 +97,8 @@ class Chat:
         self.staff_watch = False
         """Whether what viewers do not get is to be kept for staff."""
         self._left_out: list[tuple[Comment, str]] = []
+        self.reviews: Reviews | None = None
+        """Comments that somebody outside judges, where there is somebody."""
         self._pending: list[Pending] = []
         self._rejected: dict[str, int] = {}
         self._counted = {"shown": 0, "merged": 0, "sampled": 0, "held": 0}
@@ -119,10 +123,11 @@ class Chat:
             return self._repeated(before, said, again)
         verdict = self.screening.judge(said, now, control, known)
         if isinstance(verdict, Pending):
-            self._pending.append(verdict)
             self._answers.wait(known, said.cid, verdict)
-            if self.deeds is not None and not verdict.held:
-                self.deeds.say(verdict.user, merge_key(verdict.text))
+            if self.reviews is None:
+                self._accept(verdict)
+            else:
+                self._ask(self.reviews, verdict, now, control.policy, again)
             return None
         self._reject(verdict.code, 1, now)
         if verdict.code == "blocked":
@@ -132,6 +137,51 @@ class Chat:
             self._answers.put(known, final)
             self.remember.append(final)
         return verdict
+
+    def reviewed(self, answer: Reviewed, now: int, policy: Policy, replies: Replies) -> bool:
+        """Somebody outside judged a comment; whether that lets anything go on."""
+        if self.reviews is None:
+            return False
+        ready = self.reviews.judged(answer, policy.comment_max_chars, _unjudged(policy))
+        self._go_on(ready, now, replies)
+        return bool(ready)
+
+    def pass_time(self, now: int, policy: Policy, replies: Replies) -> None:
+        """Decide as the policy says what nobody judged in time."""
+        if self.reviews is not None and (due := self.reviews.due_at()) is not None and due <= now:
+            self._go_on(self.reviews.pass_time(now, _unjudged(policy)), now, replies)
+
+    def _accept(self, p: Pending) -> None:
+        """Nothing speaks against it any more: the next flush decides whether it is shown."""
+        self._pending.append(p)
+        if self.deeds is not None and not p.held:
+            self.deeds.say(p.user, merge_key(p.text))
+
+    def _ask(self, reviews: Reviews, p: Pending, now: int, policy: Policy, replies: Replies) -> None:
+        """Have it judged, unless that is settled already; it may still have to wait for what its author said before."""
+        if policy.review == "off" or p.held or p.lane == STAFF:
+            if not reviews.behind(p):
+                self._accept(p)
+            return
+        self._go_on(reviews.take(p, now, policy.review), now, replies)
+
+    def _go_on(self, ready: Iterable[tuple[Pending, Action]], now: int, replies: Replies) -> None:
+        for p, action in ready:
+            if action == "deny":
+                self._deny(p, now, replies)
+            else:
+                p.held = p.held or action == "hold"
+                self._accept(p)
+
+    def _deny(self, p: Pending, now: int, replies: Replies) -> None:
+        """It is not shown, as if the word filter had said so."""
+        said = p.said
+        self._reject(BLOCKED.code, 1, now)
+        self._note_blocked(said, now)
+        final = Remembered(p.user, "comment", said.cid, said.body, now, BLOCKED)
+        self._answers.put(p.known, final)
+        self.remember.append(final)
+        replies.extend((origin, said.cid, BLOCKED) for origin in (said.origin, *(p.also or ())))
 
     def refused_elsewhere(self, codes: dict[str, int], now: int) -> None:
         """Comments that a node refused before they came here."""
@@ -351,7 +401,7 @@ class Chat:
         self.screening.redact(ids, users)
         self.held.redact(ids, users)
         self.late = [unquoted(c, ids, users) for c in self.late if c.id not in ids and c.u.id not in users]
-        for p in self._pending:
+        for p in (*self._pending, *(() if self.reviews is None else self.reviews.pendings())):
             p.gone = p.gone or p.user in users
             if quotes(p.quote, ids, users):
                 p.quote = None
@@ -359,7 +409,7 @@ class Chat:
     def clean_screen(self) -> None:
         """What viewers wrote and nobody has seen yet is not shown any more."""
         self.late = []
-        for p in self._pending:
+        for p in (*self._pending, *(() if self.reviews is None else self.reviews.pendings())):
             p.gone = p.gone or not p.said.person.staff
 
     def new_broadcast(self) -> None:
@@ -376,5 +426,18 @@ class Chat:
     def fade(self, now: int) -> bool:
         """Forget what is due; True if nothing is left that could matter."""
         gone = [m.fade(now) for m in (self._answers, self._merging, self.screening)]
-        waiting = self._pending or len(self.held) or self.held.kept.changed or self.late or self.let_go or self.blocked
+        waiting = (
+            self._pending
+            or (self.reviews is not None and len(self.reviews))
+            or len(self.held)
+            or self.held.kept.changed
+            or self.late
+            or self.let_go
+            or self.blocked
+        )
         return all(gone) and not (waiting or self._untold_since or self.remember)
+
+
+def _unjudged(policy: Policy) -> Action:
+    """What becomes of a comment that nobody judged in time. (Where judging was switched off meanwhile: it is shown.)"""
+    return "allow" if policy.review == "off" else policy.review

@@ -8,7 +8,7 @@ All times are Unix milliseconds (int).
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -104,6 +104,17 @@ class Reported(Struct, frozen=True):
     comment: str | None = None
     user: str | None = None
     body: int = 0
+
+
+class Reviewed(Struct, frozen=True):
+    """What somebody outside says of a comment that they were asked about; `text` is what it is to be, with `edit`.
+
+    `none`: they say nothing, and will not.
+    """
+
+    ticket: int
+    action: Literal["allow", "deny", "hold", "edit", "none"]
+    text: str = ""
 
 
 class Presence(Struct, frozen=True):
@@ -243,7 +254,7 @@ class BoardChanged(Struct, frozen=True):
 
 TradeEvent: TypeAlias = GiftShown | GiftReversed | DropChanged | StockChanged | BoardChanged
 LedgerEvent: TypeAlias = TradeEvent | Sold
-Event: TypeAlias = Said | Liked | Voted | Tapped | Reported | Presence | EdgeRefused | Command | Ask | LedgerEvent
+Event: TypeAlias = Said | Liked | Voted | Tapped | Reported | Reviewed | Presence | EdgeRefused | Command | Ask | LedgerEvent
 
 
 # --- Answers --------------------------------------------------------------------------------------------------------

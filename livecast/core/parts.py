@@ -20,6 +20,7 @@ from livecast.core.likes import Hearts
 from livecast.core.moderation import Words
 from livecast.core.polls import Polls
 from livecast.core.presence import Audience
+from livecast.core.review import Reviews
 from livecast.core.rules import RoomRules
 from livecast.core.sanctions import Wide
 from livecast.core.shelf import Shelf
@@ -46,6 +47,7 @@ class Parts:
         "desk",
         "hearts",
         "polls",
+        "review_ms",
         "shelf",
         "staff_came",
         "trade",
@@ -56,6 +58,8 @@ class Parts:
         self._rules = rules
         self._control = control
         self._words: Words | None = None
+        self.review_ms: int | None = None
+        """How long somebody outside may take to judge a comment; None: nobody does."""
         self.wide: Wide | None = None
         """Sanctions that hold beyond this room."""
         self._comment_ids = 0  # comments so far, while `chat` is not there to count them
@@ -82,6 +86,7 @@ class Parts:
             self.chat.screening.sanctions = None if self.desk is None else self.desk.sanctions
             self.chat.screening.tipped = None if self.trade is None else self.trade.tipped
             self.chat.staff_watch = self.backstage is not None and self.backstage.watched
+            self.chat.reviews = None if self.review_ms is None else Reviews(self.review_ms)
             self._attach_deeds()
         return self.chat
 
@@ -177,6 +182,12 @@ class Parts:
         self._words, self.wide = words, wide
         if self.chat is not None:
             self.chat.screening.words, self.chat.screening.wide = words, wide
+
+    def have_reviewed(self, deadline_ms: int) -> None:
+        """From now on somebody outside judges comments."""
+        self.review_ms = deadline_ms
+        if self.chat is not None:
+            self.chat.reviews = Reviews(deadline_ms)
 
     def report(self, presence: Presence, now: int) -> None:
         """A node says who watches there."""
@@ -311,6 +322,7 @@ class Parts:
         """When one of them has something to do by itself, whatever the tick (what `trade` has is told with a tick)."""
         times = [
             None if self.chat is None else self.chat.tally_due_at(),
+            None if self.chat is None or self.chat.reviews is None else self.chat.reviews.due_at(),
             None if self.audience is None else self.audience.due_at(),
             None if self.polls is None else self.polls.due_at(self._control.overlay.get("polls", {})),
         ]

@@ -40,6 +40,7 @@ from livecast.core.events import (
     Redact,
     Remembered,
     Reported,
+    Reviewed,
     Said,
     Snapshot,
     Sold,
@@ -53,6 +54,7 @@ from livecast.core.events import (
 from livecast.core.moderation import Words
 from livecast.core.parts import Parts
 from livecast.core.policies import policy_dict
+from livecast.core.review import ReviewAsked
 from livecast.core.rules import Policy, RoomRules
 from livecast.core.sanctions import Wide
 from livecast.core.screening import ROOM_NOT_LIVE
@@ -135,6 +137,10 @@ class Room:
                 return self._answer(event, now)
             case Tapped():
                 self._tap(event, now)
+            case Reviewed():
+                chat = self._parts.chat
+                if chat is not None and chat.reviewed(event, now, self._control.policy, self._replies):
+                    self._something_waits(now)
             case Presence():
                 self._parts.report(event, now)
                 if self._parts.staff_came:
@@ -153,6 +159,15 @@ class Room:
     def load_rules(self, words: Words | None, wide: Wide | None) -> None:
         """What holds here beyond the room's own rules: a word filter, and mutes and bans of its merchant and of the platform."""
         self._parts.load_rules(words, wide)
+
+    def have_reviewed(self, deadline_ms: int) -> None:
+        """From now on comments are judged by somebody outside, who has so long for each: see `drain_reviews`."""
+        self._parts.have_reviewed(deadline_ms)
+
+    def drain_reviews(self) -> list[ReviewAsked]:
+        """What somebody outside is to be asked; the answers come in as `Reviewed`."""
+        chat = self._parts.chat
+        return [] if chat is None or chat.reviews is None else chat.reviews.drain_asked()
 
     def remember(self, frames: Iterable[Frame]) -> None:
         """What the log still has of earlier frames, for staff who look something up. To be said right after `restore`."""
@@ -456,6 +471,8 @@ class Room:
             if control.last_began_at != began_at:
                 self._hold_back(now)
         self._parts.pass_time(now)
+        if self._parts.chat is not None:
+            self._parts.chat.pass_time(now, control.policy, self._replies)
 
     def _hold_back(self, now: int) -> None:
         """A broadcast begins: note what still belongs to the one before it; what comes now waits for the epoch to come."""

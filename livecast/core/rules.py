@@ -48,6 +48,8 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     """Which colours and places on the screen viewers may choose for a comment."""
     board: Literal["off", "names", "values"] = "names"
     """What the public leaderboard shows."""
+    review: Literal["off", "allow", "deny", "hold"] = "allow"
+    """Where comments are judged by somebody outside: what becomes of one that is not judged in time; `off`: they are not asked."""
 
 
 class RoomRules(Struct, frozen=True, forbid_unknown_fields=True):

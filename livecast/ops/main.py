@@ -32,6 +32,7 @@ from livecast.adapters.redis_records import RedisRoomRecords
 from livecast.adapters.redis_revoked import RedisRevokedKeys
 from livecast.adapters.redis_server import RedisServer
 from livecast.adapters.redis_webhooks import RedisWebhooks
+from livecast.adapters.review_http import HttpJudge
 from livecast.adapters.webhook_http import HttpSender
 from livecast.core.gifts import catalogue_rev
 from livecast.core.money import SpendLimits
@@ -67,6 +68,7 @@ from livecast.ports import Observer, RoomsHeld, StoreError, Trouble
 from livecast.shard.archivist import Archivist, Retention
 from livecast.shard.house import House
 from livecast.shard.position_keeper import PositionKeeper
+from livecast.shard.reviewer import JudgeFailed, Reviewer
 from livecast.shard.shards import Shards
 from livecast.shard.treasury import Treasury
 from livecast.shard.webhooks import WebhookOffice
@@ -147,6 +149,12 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
     shards = Shards(bus=bus, log=log, clock=clock, rules=settings.room, observer=observer)
     house = House(id=secrets.token_hex(8), rules=RedisHouseRules(server), bus=bus, clock=clock, observer=observer)
     shards.keep_to(house)
+    if settings.review.url:
+        judge = HttpJudge(settings.review.url, JudgeFailed, connections_max=settings.review.in_flight_max)
+        _later(stack, observer, judge.close, CLOSE_STORE_S)
+        reviewer = Reviewer(rules=settings.review, judge=judge, clock=clock, observer=observer)
+        stack.callback(reviewer.stop)
+        shards.have_reviewed(reviewer)
     treasury = Treasury(
         ledger=ledger, shards=shards, bus=bus, clock=clock, observer=observer, catalogue_rev=catalogue_rev(settings.gifts.catalogue)
     )

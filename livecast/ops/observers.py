@@ -27,6 +27,7 @@ from livecast.core.errors import CODES
 from livecast.ports import (
     Archived,
     ClaimsDecided,
+    CommentJudged,
     Connected,
     Disconnected,
     Fact,
@@ -90,7 +91,7 @@ class Observers:
 class PrometheusObserver:
     """Facts as metrics in a registry of its own; `exposition` is what `/metrics` answers."""
 
-    def __init__(self) -> None:
+    def __init__(self) -> None:  # noqa: PLR0915 - one line for each metric
         disable_created_metrics()  # type: ignore[no-untyped-call]  # no types there. A second sample beside each counter is noise
         registry = self.registry = CollectorRegistry()
         ProcessCollector(registry=registry)
@@ -140,6 +141,8 @@ class PrometheusObserver:
         self._lost = counter("archive_lost_records_total", "Records of rooms that were gone before they were archived.")
         self._behind = gauge("archive_behind_seconds", "Age of the oldest of what was archived last.")
         self._archive_took = histogram("archive_write_seconds", "Time to write one batch to the archive.")
+        self._reviews = of(counter("reviews_total", "Comments judged outside, or not: failed, skipped.", "outcome"))
+        self._review_took = histogram("review_seconds", "Time to an answer about a comment, or to giving up.")
         self._webhooks = of(counter("webhook_tries_total", "Deliveries of webhooks tried: delivered, retry, dead.", "outcome"))
         self._webhook_took = histogram("webhook_seconds", "Time of one try to deliver a webhook.")
         self._webhook_lag = histogram("webhook_lag_seconds", "Age of a delivery when it arrived, retries included.", AGES)
@@ -165,6 +168,7 @@ class PrometheusObserver:
             Archived: self._archived,
             WebhookTried: self._webhook_tried,
             WebhooksCounted: self._webhooks_counted,
+            CommentJudged: self._judged,
             LoopLag: lambda fact: self._lag.observe(fact.ms / 1000),
             Trouble: lambda fact: self._troubles(fact.level).inc(),
         }
@@ -238,6 +242,11 @@ class PrometheusObserver:
         self._webhook_took.observe(fact.took_ms / 1000)
         if fact.lag_ms is not None:
             self._webhook_lag.observe(fact.lag_ms / 1000)
+
+    def _judged(self, fact: CommentJudged) -> None:
+        self._reviews(fact.outcome).inc()
+        if fact.outcome != "skipped":
+            self._review_took.observe(fact.took_ms / 1000)
 
     def _webhooks_counted(self, fact: WebhooksCounted) -> None:
         for what in ("endpoints", "disabled", "pending", "dead", "in_flight"):

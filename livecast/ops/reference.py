@@ -32,6 +32,7 @@ ABOUT: Final = {
     "room": "What a new room starts with, and the bounds of every room. Keys marked P can be changed per room while it is live.",
     "gifts": "What can be sent, and how much of it.",
     "webhooks": "How events are kept and delivered to those who asked to be told.",
+    "review": "Who outside judges comments before they are shown.",
     "archive": "What is kept for reports, replays and the books, where, and for how long.",
     "log": "What is written to standard error.",
 }

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
+from standardwebhooks import Webhook
 
 from livecast.core.rules import Policy, RoomRules
 from livecast.core.webhooks import WebhookRules
@@ -24,6 +25,7 @@ from livecast.edge.receipts import BadReceiptKey, Receipts
 from livecast.edge.rules import EdgeRules
 from livecast.ops.groups import DEV_KEY, DEV_SECRET, SECRET_BYTES_MIN, Archive, Auth, Gifts, Ledger, Log, Redis, Server
 from livecast.ops.layers import Given, Layer, Path2, Problem, SettingsError, decoded, from_environment, from_toml, nearest
+from livecast.shard.reviewer import ReviewRules
 
 Group = TypeVar("Group", bound=Struct)
 
@@ -40,6 +42,7 @@ class Settings(Struct, frozen=True):
     room: RoomRules
     gifts: Gifts
     webhooks: WebhookRules
+    review: ReviewRules
     archive: Archive
     log: Log
     origins: dict[Path2, str]
@@ -62,6 +65,7 @@ SECTIONS: Final[dict[str, tuple[type[Struct], ...]]] = {
     "room": (Policy, RoomRules),
     "gifts": (Gifts,),
     "webhooks": (WebhookRules,),
+    "review": (ReviewRules,),
     "archive": (Archive,),
     "log": (Log,),
 }
@@ -106,6 +110,7 @@ def load(
         room=_group(RoomRules, values, "room", policy=_group(Policy, values, "room")),
         gifts=_group(Gifts, values, "gifts"),
         webhooks=_group(WebhookRules, values, "webhooks"),
+        review=_group(ReviewRules, values, "review"),
         archive=_group(Archive, values, "archive"),
         log=_group(Log, values, "log"),
         origins={path: given.origin for path, given in layer.items()},
@@ -195,7 +200,8 @@ def _group(group: type[Group], values: Mapping[Path2, Any], section: str, **more
 def _cross_checks(settings: Settings) -> list[Problem]:
     return [
         Problem(settings.origins.get(path, f"[{path[0]}] {path[1]}"), what)
-        for path, what in (*_wrong_auth(settings), *_wrong_edge(settings), *_wrong_stores(settings), *_wrong_rules(settings))
+        for wrong in (_wrong_auth, _wrong_edge, _wrong_stores, _wrong_review, _wrong_rules)
+        for path, what in wrong(settings)
     ]
 
 
@@ -223,6 +229,23 @@ def _wrong_auth(settings: Settings) -> list[tuple[Path2, str]]:
         local = url.hostname in {"localhost", "127.0.0.1", "::1"}
         if url.scheme != "https" and not (url.scheme == "http" and (local or settings.dev)):
             wrong.append((("auth", "jwks_url"), "must be an https:// address: whoever can change these keys can be anyone"))
+    return wrong
+
+
+def _wrong_review(settings: Settings) -> list[tuple[Path2, str]]:
+    review = settings.review
+    wrong: list[tuple[Path2, str]] = []
+    if not review.url:
+        return wrong
+    if urlsplit(review.url).scheme not in {"http", "https"} or not urlsplit(review.url).hostname:
+        wrong.append((("review", "url"), "must be an http:// or https:// address"))
+    try:
+        Webhook(review.secret)
+    except (ValueError, RuntimeError):
+        wrong.append((("review", "secret"), "must be whsec_ and 24 to 64 random bytes in base64"))
+    else:
+        if len(review.secret.removeprefix("whsec_")) < 32:
+            wrong.append((("review", "secret"), "is shorter than 24 bytes (make one with: echo whsec_$(openssl rand -base64 32))"))
     return wrong
 
 

@@ -32,6 +32,7 @@ from livecast.core.events import (
     Origin,
     Reply,
     Reported,
+    Reviewed,
     Said,
     Snapshot,
     Voted,
@@ -55,6 +56,7 @@ from livecast.ports import (
 )
 from livecast.shard.house import House, scopes_of
 from livecast.shard.journal import Journal, until_answered
+from livecast.shard.reviewer import Reviewer
 from livecast.shard.tick import Stretch
 from livecast.wire import records
 
@@ -82,6 +84,8 @@ class Surroundings(Struct, frozen=True):
     """Who wants to know of rooms' lives: whoever reads the ledger on for them."""
     house: House | None = None
     """What holds beyond single rooms."""
+    reviewer: Reviewer | None = None
+    """Who asks somebody outside what becomes of comments."""
     catalogue_rev: int | None = None
     """What rooms say of the gifts there are; None: there are none."""
 
@@ -181,12 +185,19 @@ class RoomLoop:
                 replies.append((event.origin, event.cid, answer))  # type: ignore[union-attr] # Presence and EdgeRefused get no answer
         if replies:
             self._reply(replies)
+        if self._around.reviewer is not None and (asked := room.drain_reviews()):
+            about = {"room": self.name, "epoch": room.epoch, "broadcast": room.broadcast, "merchant": room.merchant}
+            self._around.reviewer.ask(about, asked, self._reviewed)
         if inbox:
             self._receiving = True
             asyncio.get_running_loop().call_soon(self._receive)
         self._arm(now)
         if self._journal.number == 0 and self._task is None:
             self._vanish()  # the command that would have made the room was refused
+
+    def _reviewed(self, answer: Reviewed) -> None:
+        if not self._over:
+            self.offer([answer])
 
     def _stalled(self, now: int) -> bool:
         since = self._journal.unanswered_since
@@ -331,6 +342,8 @@ class RoomLoop:
             self._task = None
             self._give_up(self._fault("a room could not be loaded", e))
             return
+        if around.reviewer is not None and around.reviewer.covers(self.name):
+            room.have_reviewed(around.reviewer.rules.deadline_ms)
         if around.house is not None:
             room.load_rules(*await around.house.rules_for(self.name, room.merchant))
         self._task = None

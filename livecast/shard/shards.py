@@ -19,6 +19,7 @@ from livecast.core.rules import RoomRules
 from livecast.house import Rule
 from livecast.ports import Bus, Clock, Observer, RoomLog
 from livecast.shard.house import House
+from livecast.shard.reviewer import Reviewer
 from livecast.shard.room_loop import RoomLoop, RoomWatch, Surroundings
 
 EPOCH_ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -54,6 +55,10 @@ class Shards:
         """From the first room on keep to the rules of the house."""
         self._around = msgspec.structs.replace(self._around, house=house)
         house.listeners.append(self._rule_changed)
+
+    def have_reviewed(self, reviewer: Reviewer) -> None:
+        """From the first room on comments are judged by whom this asks."""
+        self._around = msgspec.structs.replace(self._around, reviewer=reviewer)
 
     def _rule_changed(self, rule: Rule) -> None:
         """A word list is another one. (Mutes and bans are looked up where they stand.)"""

@@ -13,6 +13,7 @@ from livecast.ops.observers import SAME_TROUBLE_S, LogObserver, Observers, Prome
 from livecast.ports import (
     Archived,
     ClaimsDecided,
+    CommentJudged,
     Connected,
     Disconnected,
     Fact,
@@ -47,6 +48,8 @@ FACTS: list[Fact] = [
     Archived(500, 10, 200, 1_200, 40, 3),
     WebhookTried("retry", 10_000, None),
     WebhookTried("delivered", 20, 11_000),
+    CommentJudged("deny", 12),
+    CommentJudged("skipped", 0),
     WebhooksCounted(3, 1, 40, 9_000, 2, 5),
     Trouble("the log does not answer", "rooms", "look at the store"),
 ]
