@@ -15,6 +15,7 @@ from livecast.core.errors import Refusal
 
 AMOUNT_MAX: Final = 2**53 - 1
 """Bound of every amount, balance and total: what a client in JavaScript can still count."""
+DAY_MS: Final = 24 * 3600 * 1000
 TX_KEEP_MS: Final = 7 * 24 * 3600 * 1000
 """How long the answers to movements and gifts are given again. A client that was offline for a week asks no more."""
 GIFT_KEEP_MS: Final = 90 * 24 * 3600 * 1000
@@ -163,9 +164,17 @@ def objection_to_gift(gift: Gift, limits: SpendLimits, spent_day: int, spent_mon
     return None if field is None else Refusal("spend_limit", field=field)
 
 
+def limit_ends_in(field: str | None, now: int) -> int:
+    """After how many ms a spending limit that was reached lets gifts through again. That of one gift stands: a day is a guess."""
+    day = day_of(now) + 1
+    while field == "per_month" and month_of(day * DAY_MS) == month_of(now):
+        day += 1
+    return day * DAY_MS - now if field in {"per_day", "per_month"} else DAY_MS
+
+
 def day_of(now: int) -> int:
     """The day of a Unix time in ms, UTC, as a number that grows: days since 1970-01-01."""
-    return now // 86_400_000
+    return now // DAY_MS
 
 
 def month_of(now: int) -> int:

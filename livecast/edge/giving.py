@@ -22,6 +22,7 @@ from livecast.core.money import (
     Moved,
     Pending,
     SpendLimits,
+    limit_ends_in,
     viewer_tx,
 )
 from livecast.core.placement import shard_of
@@ -83,6 +84,8 @@ class Giving:
             self._under_way -= 1
         verdict = "sent" if isinstance(answer, Moved) else answer.code
         node.observer.observe(GiftDecided(verdict, node.clock() - began))
+        if isinstance(answer, Refusal) and answer.code == "spend_limit":
+            return msgspec.structs.replace(answer, retry_after_ms=limit_ends_in(answer.field, began))
         if isinstance(answer, Refusal):
             return objection if objection is not None and answer.code == objection.code else answer
         self._told(gift.user, answer.balance)

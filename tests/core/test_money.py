@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livecast.core.money import Gift, SpendLimits, day_of, month_of, objection_to_gift, service_tx, viewer_tx
+from livecast.core.money import Gift, SpendLimits, day_of, limit_ends_in, month_of, objection_to_gift, service_tx, viewer_tx
 
 MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001 - the strategy adds the zone
 
@@ -45,3 +45,13 @@ def test_limits_are_inclusive() -> None:
     for limits, day, month, field in table:
         refusal = objection_to_gift(gift, limits, day, month)
         assert (refusal and refusal.field) == field
+
+
+@given(MOMENTS)
+def test_a_limit_ends_with_its_day_or_month(moment: datetime) -> None:
+    """Right then the next one has begun, and a moment before it has not."""
+    now = int(moment.timestamp() * 1000)
+    for field, period_of in (("per_day", day_of), ("per_month", month_of)):
+        end = now + limit_ends_in(field, now)
+        assert period_of(end - 1) == period_of(now) < period_of(end)
+    assert limit_ends_in("per_gift", now) == 86_400_000

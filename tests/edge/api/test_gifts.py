@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from livecast.core.money import SpendLimits
+from livecast.edge.money import Money, MoneyRules
+from livecast.edge.receipts import Receipts, new_key
 from support.house import Answer, House, until
 from support.shop import Shop
 
@@ -136,6 +139,21 @@ async def test_a_viewers_gift_is_taken_back(shop: Shop) -> None:
     assert (await shop.call("POST", f"/v1/gifts/{encoded}/reverse", json={"reason": "twice"})).json == back.json
     assert await board(shop) == []
     assert (await shop.call("GET", "/v1/wallets/ada")).json["balance"] == 50
+
+
+@pytest.mark.parametrize(("bound", "first", "second"), [("per_gift", 5, 6), ("per_day", 5, 4), ("per_month", 5, 4)])
+async def test_who_spends_too_much_is_told_when_to_come_back(shop: Shop, bound: str, first: int, second: int) -> None:
+    """429 with the limit's name; nothing was taken. Gifts paid elsewhere are not the limit's business."""
+    limits = SpendLimits(**{bound: 5 if bound == "per_gift" else 8})
+    shop.node.money = Money(shop.node, shop.ledger, Receipts(new_key()), shop.rung.append, MoneyRules(limits=limits))
+    await live(shop)
+    await rich(shop, "ada", 50)
+    assert (await give(shop, "ada", "c1", n=first)).status == 200
+    refused = await give(shop, "ada", "c2", n=second)
+    assert (refused.status, refused.code, refused.json["errors"][0]["pointer"]) == (429, "spend_limit", f"/{bound}")
+    assert int(refused.headers["Retry-After"]) > 1
+    assert (await shop.call("GET", "/v1/wallets/ada")).json["balance"] == 50 - first
+    assert (await shop.call("POST", GIFTS, json={"tx": "t", "user": "ada", "gift": "rose", "n": 9})).status == 201
 
 
 async def test_a_service_takes_its_gift_back(shop: Shop) -> None:
