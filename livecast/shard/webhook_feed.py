@@ -125,20 +125,29 @@ class WebhookFeed:
             await self._ring.wait()
             await asyncio.sleep(GATHER_S)
             self._ring.clear()
-            try:
-                await self._tell_rooms()
-                while self._dirty:
-                    shard = self._dirty.pop()
-                    try:
-                        await self._read(shard)
-                    except StoreError:
-                        self._dirty.add(shard)
-                        raise
-            except StoreError as fault:
-                advice = f"events wait in the ledger, nothing is lost ({fault})"
-                self._observer.observe(Trouble("events for webhooks cannot be kept", "webhooks", advice))
+            dirty, self._dirty = self._dirty, set()
+            waiting = [not await self._tried(self._tell_rooms(), "rooms")]
+            for shard in dirty:
+                if not await self._tried(self._read(shard), f"shard {shard}"):
+                    self._dirty.add(shard)
+                    waiting.append(True)
+            if any(waiting):
                 await asyncio.sleep(RETRY_S)
                 self._ring.set()
+
+    async def _tried(self, work: Coroutine[Any, Any, None], about: str) -> bool:
+        """Do one shard's or the rooms' work; False if a store did not answer. A fault of ours keeps nobody else from theirs: it
+        is reported, and the work tried again at the next look.
+        """
+        try:
+            await work
+        except StoreError as fault:
+            advice = f"events wait in the ledger, nothing is lost ({fault})"
+            self._observer.observe(Trouble("events for webhooks cannot be kept", "webhooks", advice))
+            return False
+        except Exception as fault:  # noqa: BLE001 - see above
+            self._fault("telling events by webhook failed", about, fault)
+        return True
 
     async def _begin(self) -> None:
         """Go on where it was left."""

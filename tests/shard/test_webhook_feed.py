@@ -12,6 +12,10 @@ import msgspec
 from livecast.adapters.memory_webhooks import MemoryWebhooks
 from livecast.core.codes import code_key, code_of
 from livecast.core.commands import PatchRoom, Start
+from livecast.core.events import Person
+from livecast.core.gifts import about_of
+from livecast.core.money import Gift, SpendLimits
+from livecast.core.placement import shard_of
 from livecast.core.units import Confirm, DropChange, Release, Revoke
 from livecast.core.webhooks import BATCH_MAX, Draft, WebhookEvent
 from livecast.ledger import Ledger
@@ -41,6 +45,7 @@ class Newsroom(Vault):
     def __init__(self, loop: VirtualLoop, ledger: Ledger | None = None) -> None:
         self.webhooks = Frail()
         self.kicks = 0
+        self.spoilt = False
         super().__init__(loop, ledger)
 
     async def _own(self) -> None:
@@ -264,6 +269,53 @@ def test_what_is_a_test_says_so() -> None:
         await room.claim("ann")
         events = await room.told("room.started", "drop.opened", "claim.granted", "drop.sold_out")
         assert [event.test for event in events] == [False, True, True, True]
+
+    newsroom(story)
+
+
+def test_a_rehearsal_says_so() -> None:
+    """Its broadcast, and everything in it; the next broadcast is none."""
+
+    async def story(room: Newsroom, _: VirtualLoop) -> None:
+        await room.end()
+        await room.command("start", Start(test=True))
+        await room.told("room.started", "room.ended", "room.started")
+        await room.give("ann")
+        await room.told("room.started", "room.ended", "room.started", "gift.sent")
+        await room.end()
+        await room.command("start", Start())
+        events = await room.told("room.started", "room.ended", "room.started", "gift.sent", "room.ended", "room.started")
+        assert [event.test for event in events] == [False, False, True, True, True, False]
+
+    newsroom(story)
+
+
+def test_one_fault_silences_nobody_else() -> None:
+    """An entry that cannot be read holds up its own shard, and is reported; others go on."""
+
+    async def story(room: Newsroom, loop: VirtualLoop) -> None:
+        read, other = room.ledger.read, "another-room"
+
+        async def broken(shard: int, after: int, limit: int) -> Any:
+            if shard == shard_of(ROOM) and room.spoilt:
+                raise ValueError("not an entry")
+            return await read(shard, after, limit)
+
+        room.ledger.read = broken
+        room.spoilt = True
+        await room.give("ann", ring=False)
+        room.feed._dirty.add(shard_of(ROOM))
+        gift = Gift("bob/1", "bob", other, "b1", "rose", 1, 1, about=about_of(Person("bob", "Bob"), 1))
+        await room.ledger.debit_gift(gift, SpendLimits(), loop.unix_ms())
+        await room.ledger.commit_gift(gift, loop.unix_ms())
+        room.treasury.ring(other)
+        await room.told("room.started", "gift.sent")
+        faults = [fact for fact in room.facts if isinstance(fact, Trouble) and "webhook" in fact.what]
+        assert [fact.level for fact in faults] == ["error"]
+        room.facts[:] = [fact for fact in room.facts if fact not in faults]
+        room.spoilt = False
+        await asyncio.sleep(400)
+        await room.told("room.started", "gift.sent", "gift.sent")
 
     newsroom(story)
 
