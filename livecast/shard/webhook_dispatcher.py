@@ -75,8 +75,8 @@ class WebhookDispatcher:
     def start(self) -> None:
         """Begin, with what a former process left."""
         self._kicked.set()
-        for work in (self._run(), self._settle(), self._count()):
-            self._spawn(work)
+        for work in (self._run, self._settle, self._count):
+            self._spawn(self._kept_up(work))
 
     def stop(self) -> None:
         """No more. What is under way is tried again by whoever comes next."""
@@ -201,6 +201,8 @@ class WebhookDispatcher:
             except StoreError:
                 await asyncio.sleep(RETRY_S)  # `_run` says that it does not answer
                 continue
+            except Exception as fault:  # noqa: BLE001 - what cannot be noted must not keep the rest from it: it is sent again
+                self._fault(fault)
             del self._tried[: len(tried)]
             if not self._tried:
                 self._settling.clear()
@@ -228,6 +230,15 @@ class WebhookDispatcher:
             await asyncio.sleep(CENSUS_S)
 
     # --- Tasks --------------------------------------------------------------------------------------------------------
+    async def _kept_up(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do work that has no end, whatever faults of ours it meets: each is reported, and it goes on."""
+        while True:
+            try:
+                await work()
+            except Exception as fault:  # noqa: BLE001 - see above
+                self._fault(fault)
+                await asyncio.sleep(RETRY_S)
+
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
@@ -236,8 +247,11 @@ class WebhookDispatcher:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (fault := task.exception()) is not None:
-            where = "".join(traceback.format_exception(fault))
-            self._observer.observe(Trouble("delivering webhooks failed", "webhooks", f"please report this:\n{where}", "error"))
+            self._fault(fault)
+
+    def _fault(self, fault: BaseException) -> None:
+        where = "".join(traceback.format_exception(fault))
+        self._observer.observe(Trouble("delivering webhooks failed", "webhooks", f"please report this:\n{where}", "error"))
 
 
 def _outcome(delivery: Delivery) -> str:

@@ -18,7 +18,7 @@ from livecast.adapters.webhook_http import HttpSender
 from livecast.core.webhooks import Answer, Endpoint, WebhookRules, rotated
 from livecast.ports import Fact, Trouble, Unavailable, WebhooksCounted, WebhookTried
 from livecast.shard.webhook_dispatcher import WebhookDispatcher
-from livecast.webhooks import Tried
+from livecast.webhooks import Due, Tried
 from support.hooks import HOUR_MS, SECRET, Receiver, draft, endpoint
 from support.virtual import VirtualLoop, run_virtual
 
@@ -59,11 +59,22 @@ class Tape:
 
 
 class Flaky(MemoryWebhooks):
-    """A store that does not answer while `away`."""
+    """A store that does not answer while `away`, and fails once in each of `faults`."""
 
     away = False
+    faults: Sequence[str] = ()
+
+    def _fail_once(self, call: str) -> None:
+        if call in self.faults:
+            self.faults = [each for each in self.faults if each != call]
+            raise TypeError(f"a fault of ours in {call}")
+
+    async def take(self, now: int, lease_ms: int, slots: Mapping[str, int], otherwise: int, limit: int) -> list[Due]:
+        self._fail_once("take")
+        return await super().take(now, lease_ms, slots, otherwise, limit)
 
     async def settle(self, tried: Sequence[Tried], now: int) -> list[int | None]:
+        self._fail_once("settle")
         if self.away:
             raise Unavailable("the store is away")
         return await super().settle(tried, now)
@@ -207,6 +218,23 @@ def test_a_store_that_is_away_is_told_later() -> None:
         store.away = False
         await asyncio.sleep(3)
         assert [payload["id"] for _, payload in tape.got] == ["a", "b"]
+
+    virtual(lambda *_: 200, story)
+
+
+def test_a_fault_of_ours_stops_nothing() -> None:
+    """Reported, and deliveries go on: what could not be taken is taken later, what could not be noted is sent again."""
+
+    async def story(loop: VirtualLoop, store: MemoryWebhooks, tape: Tape, dispatcher: WebhookDispatcher, notes: Notes) -> None:
+        assert isinstance(store, Flaky)
+        store.faults = ["take", "settle"]
+        await told(store, "a", "b", now=loop.unix_ms())
+        dispatcher.kick()
+        await asyncio.sleep(30)
+        assert [payload["id"] for _, payload in tape.got] == ["a", "a", "b"]
+        faults = [fact for fact in notes.of(Trouble) if fact.level == "error"]
+        assert len(faults) == 2
+        notes.facts.clear()
 
     virtual(lambda *_: 200, story)
 
