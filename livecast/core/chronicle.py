@@ -36,6 +36,8 @@ TAPPED: Final = "tap:"
 """How the count of taps on a product's card is named: the product follows."""
 LATELY_MAX: Final = 20_000
 """Comments of which it is remembered what they say, so that their words count for those who join them: 15 s of 30 full rooms."""
+FORGETTING: Final = "forget_user"
+"""What staff do when a person is to be forgotten."""
 DROP_KEPT: Final = ("title", "kind", "stock", "sku", "test")
 """What of a drop's card is kept: the rest is in the ledger, or says who won."""
 SOLD_OUT: Final = '{"sold_out":true}'
@@ -293,12 +295,13 @@ class Chronicle:
             self._rows.redactions += [Redaction(room, frame.ts, user=each) for each in frame.redact.users]
 
     def take_acts(self, room: str, broadcast: str, epoch: str, number: int, acts: Sequence[StaffAct]) -> None:
-        """What staff did in commit `number`."""
-        self._rows.staff += [
-            StaffRow(room, broadcast, epoch, number, line, act.at, act.by, act.name, act.role, act.action,
-                     str(act.args.get("user") or ""), msgspec.json.encode(act.args).decode(), act.reason)
-            for line, act in enumerate(acts)
-        ]  # fmt: skip
+        """What staff did in commit `number`. That somebody was forgotten is kept, and not who."""
+        for line, act in enumerate(acts):
+            args = {} if act.action == FORGETTING else act.args
+            self._rows.staff.append(
+                StaffRow(room, broadcast, epoch, number, line, act.at, act.by, act.name, act.role, act.action,
+                         str(args.get("user") or ""), msgspec.json.encode(args).decode(), act.reason)
+            )  # fmt: skip
 
     def take_taps(self, room: str, broadcast: str, taps: Mapping[str, int]) -> None:
         """How often products' cards were tapped in the broadcast so far."""

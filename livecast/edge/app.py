@@ -23,6 +23,7 @@ from livecast.edge.api import (
     chat,
     claims,
     drops,
+    exports,
     facts,
     filters,
     gifts,
@@ -75,6 +76,7 @@ ROUTES: Final = (
     *wallets.ROUTES,
     *webhooks.ROUTES,
     *reports.ROUTES,
+    *exports.ROUTES,
 )
 
 #: A request id that we take over from a caller or proxy; any other is replaced by our own.

@@ -19,6 +19,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "tail": ("livecast.ops.tail", "Watch a room in the terminal."),
     "crowd": ("livecast.ops.crowd", "Send a simulated crowd into a room."),
     "replay": ("livecast.ops.replay", "Play a danmaku XML file into a room."),
+    "report": ("livecast.ops.report", "Print the report of a broadcast."),
+    "export": ("livecast.ops.export", "Write the comments of a broadcast to a file."),
     "token": ("livecast.ops.tokens", "Print a token for a viewer or for staff."),
     "key": ("livecast.ops.keys", "Make and revoke keys of the control plane."),
     "check": ("livecast.ops.check", "Check the configuration and print what is in force."),
@@ -28,6 +30,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "receipt": ("livecast.ops.receipts", "Check a receipt that a winner shows."),
     "backup": ("livecast.ops.backup", "Write everything in a data directory to one file."),
     "restore": ("livecast.ops.restore", "Make a data directory of a backup."),
+    "user": ("livecast.ops.user", "Give out or forget what is known of a user."),
     "schema": ("livecast.ops.schema", "Print the JSON Schema of every message."),
 }
 

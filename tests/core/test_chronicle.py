@@ -113,14 +113,16 @@ def test_redactions_staff_and_taps() -> None:
     chronicle = Chronicle()
     chronicle.take_frame("r", "b", frame(1, comments=(Comment("e-9", redacted=True),), redact=Redact(("e-1",), ("bob",))))
     act = StaffAct(T, "mod", "Mod", "moderator", "mute", {"user": "bob", "for_s": 5}, "spam")
-    chronicle.take_acts("r", "b", "e", 7, [act, act])
+    forgotten = StaffAct(T, "mod", "Mod", "service", "forget_user", {"user": "bob"}, "")
+    chronicle.take_acts("r", "b", "e", 7, [act, forgotten])
     chronicle.take_taps("r", "b", {"p": 3})
     chronicle.take_taps("r", "b", {"p": 8})
     rows = chronicle.drain()
     assert rows.comments == []
     assert [(row.id, row.user) for row in rows.redactions] == [("e-1", ""), ("", "bob")]
     assert [(row.number, row.line, row.who, row.what, row.whom, row.args, row.why) for row in rows.staff] == [
-        (7, line, "mod", "mute", "bob", '{"user":"bob","for_s":5}', "spam") for line in (0, 1)
+        (7, 0, "mod", "mute", "bob", '{"user":"bob","for_s":5}', "spam"),
+        (7, 1, "mod", "forget_user", "", "{}", ""),
     ]
     assert [(row.name, row.n) for row in rows.heights] == [("tap:p", 8)]
 

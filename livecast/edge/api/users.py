@@ -38,12 +38,25 @@ class WasPutOut(Struct):
     at: int
 
 
-class Forgotten(Struct):
-    """In which rooms something of the user was known, and is not any more; and rooms that did not answer: ask again for those."""
+class ForgottenRows(Struct):
+    """What became of archived rows: comments were deleted; entries of the ledger and what staff did name `pseudonym` instead."""
+
+    pseudonym: str
+    comments: int
+    money: int
+    staff: int
+
+
+class Forgotten(Struct, omit_defaults=True):
+    """In which rooms something of the user was known, and is not any more; and rooms that did not answer: ask again for those.
+
+    `archived` is absent where nothing is archived.
+    """
 
     user: str
     rooms: list[str]
     failed: list[str]
+    archived: ForgottenRows | None = None
 
 
 async def disconnect_user(call: Call) -> Outcome:
@@ -88,8 +101,12 @@ async def forget_user(call: Call) -> Outcome:
         if len(step) < STEP:
             break
         after = step[-1][0]
+    archived = None
+    if call.node.archive is not None:
+        erased = await call.node.archive.erase(user, call.node.clock())
+        archived = ForgottenRows(erased.pseudonym, erased.comments, erased.money, erased.staff)
     await the_house(call).note("forget_user", {"user": user, "rooms": len(known)}, "", call.caller.person)
-    return Outcome(Forgotten(user, sorted(known), sorted(failed)))
+    return Outcome(Forgotten(user, sorted(known), sorted(failed), archived))
 
 
 _SCOPES: Final = ("chat:moderate",)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Any, Final
 from xml.sax.saxutils import escape
 
@@ -60,17 +60,6 @@ async def as_json(archive: Archive, of: Broadcast) -> AsyncIterator[bytes]:
         yield (b"" if first else b",\n") + b",\n".join(msgspec.json.encode(_told(comment, of)) for comment in page)
         first = False
     yield b"]}\n"
-
-
-async def as_csv(archive: Archive, of: Broadcast) -> AsyncIterator[Sequence[Sequence[str]]]:
-    """Lines of a table, page by page, its head first. Redacted comments are left out."""
-    yield [["offset_ms", "at", "id", "user", "name", "role", "text", "n", "lane"]]
-    async for page in archive.comments(of):
-        yield [
-            [str(_offset_ms(c, of)), str(c.at), c.id, c.user, c.name, c.role, c.text, str(c.n), str(c.lane)]
-            for c in page
-            if isinstance(c, CommentRow)
-        ]
 
 
 def _element(comment: CommentRow, of: Broadcast, key: bytes, row: int) -> str:
