@@ -300,6 +300,10 @@ def _wrong_rules(settings: Settings) -> list[tuple[Path2, str]]:
         wrong.append(
             (("room", "snapshot_frames"), f"is above log_frames_max ({room.log_frames_max}): a new owner would miss frames")
         )
+    hooks = settings.webhooks
+    if hooks.disable_after_h < hooks.keep_trying_h:
+        what = f"is below keep_trying_h ({hooks.keep_trying_h}): a webhook would be disabled before its first dead letter"
+        wrong.append((("webhooks", "disable_after_h"), what))
     ids = [gift.id for gift in settings.gifts.catalogue]
     wrong += [(("gifts", "catalogue"), f"the id `{each}` is used twice") for each in sorted({i for i in ids if ids.count(i) > 1})]
     return wrong
