@@ -34,6 +34,8 @@ from support.node import DEV_KEY, token
 
 ANSWER_S = 4.0
 """Every answer is promised within two; later it is as good as none."""
+WAIT_MAX_S = 5.0
+"""Whoever is left in doubt waits longer each time, up to this: 15,000 impatient clicks a second would be a fault of their own."""
 HANDSHAKES_MAX = 48
 """At a time: beyond the listen backlog the kernel drops them and tries again a second later."""
 
@@ -189,6 +191,7 @@ class Person:
         """Ask until there is an answer that time will not change."""
         crowd, loop = self.crowd, asyncio.get_running_loop()
         await asyncio.sleep(after_s)
+        wait_s = 0.3
         while loop.time() < crowd.end:
             answer = await by(kind, cid, body)
             fate, code = fate_of(answer), (answer or {}).get("code", "")
@@ -198,8 +201,9 @@ class Person:
                 if fate == "ok" or answer["verdict"] in {"sold_out", "limit", "closed"}:
                     return
             crowd.counts[f"asked again: {code or (answer or {}).get('verdict', 'no answer')}"] += 1
-            wait_s = (answer or {}).get("retry_after_ms", 0) / 1000
-            await asyncio.sleep(max(wait_s, crowd.chance.uniform(0.2, 0.6)))
+            told_s = (answer or {}).get("retry_after_ms", 0) / 1000
+            await asyncio.sleep(max(told_s, wait_s) * crowd.chance.uniform(0.7, 1.3))
+            wait_s = min(1.6 * wait_s, WAIT_MAX_S)
         crowd.counts["gave up"] += 1
 
     async def by_phone(self, kind: Kind, cid: str, body: dict[str, Any]) -> Answer | None:
