@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from typing import Final
-from unicodedata import normalize
+from unicodedata import is_normalized, normalize
 
 Span = tuple[int, int]
 """[start, end) in the text."""
@@ -45,6 +45,9 @@ _NUMERALS: Final = {
     }.items()
     for char in chars
 }
+DIGITS_MIN: Final = 8
+"""The shortest number looked for: `+` and eight digits."""
+_DIGIT: Final = re.compile(rf"[\d{''.join(map(chr, _NUMERALS))}]")
 _SEP: Final = r"[\s.\-_·•,，、*/|—–()（）]{0,2}"
 _MOBILE: Final = re.compile(rf"(?<!\d)(?:\+?86{_SEP})?1{_SEP}[3-9](?:{_SEP}\d){{9}}(?!{_SEP}\d)")
 _INTERNATIONAL: Final = re.compile(r"\+\s?[1-9](?:[\s.\-()]{0,2}\d){7,14}(?!\d)")
@@ -60,9 +63,10 @@ def links(text: str) -> list[Span]:
 
 def phones(text: str) -> list[Span]:
     """Where telephone numbers stand."""
-    read = _one_by_one(text).translate(_NUMERALS)
-    if sum(map(str.isdigit, read)) < 8:
+    plain = _one_by_one(text)
+    if len(_DIGIT.findall(plain)) < DIGITS_MIN:
         return []
+    read = plain.translate(_NUMERALS)
     spans = [found.span() for pattern in (_MOBILE, _INTERNATIONAL) for found in pattern.finditer(read) if _is_number(found[0])]
     return sorted(spans)
 
@@ -75,6 +79,6 @@ def _is_number(found: str) -> bool:
 
 def _one_by_one(text: str) -> str:
     """Compatibility forms made plain where one character becomes one, so that places stay what they are."""
-    if text.isascii():
+    if text.isascii() or is_normalized("NFKC", text):
         return text
     return "".join(plain if len(plain := normalize("NFKC", char)) == 1 else char for char in text)

@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
+from itertools import compress, count
+from operator import eq
 from typing import Final, Protocol
-from unicodedata import category, normalize
+from unicodedata import category, is_normalized, normalize
 
 from ahocorasick_rs import AhoCorasick
 from msgspec import Struct
@@ -31,8 +34,12 @@ _UNSPACED: Final = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u2e80-\u2fdf\u3040-\u30ff\u3130-\u318f\u3400-\u9fff\ua960-\ua97f"
     r"\uac00-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff]"
 )
-_RUNS: Final = re.compile(r"(.)\1+", re.DOTALL)
-_NO_LETTER: Final = re.compile(r"[\W_]")
+# Two patterns: a set of characters is a table to the expression engine only where none is beyond the basic plane.
+_LETTERS: Final = re.compile(r"[^\W_]+")
+_SAME_KEYS: Final = re.compile(f"[{''.join(chr(c) for c in SAME if c < 0x10000)}]")
+_BOXED_KEYS: Final = re.compile("[\U0001f150-\U0001f1ff]")
+_ASCII_FOLDED: Final = bytes(range(256)).lower()
+_ASCII_NO_LETTERS: Final = bytes(c for c in range(128) if not chr(c).isalnum())
 _NO_LETTERS: Final = re.compile(r"[\W_]+")
 _BETWEEN: Final = re.compile(r"[\W_]+")
 
@@ -124,8 +131,28 @@ class WordFilter:
 
 def skeleton(text: str) -> str:
     """The letters of `fold(text)` without any marks and without keeping track of where they stood: a quick first look."""
-    plain = normalize("NFKD", normalize("NFKD", text).casefold())
-    return _RUNS.sub(r"\1", _NO_LETTER.sub("", plain if plain.isascii() else plain.translate(SAME)))
+    if text.isascii():
+        letters = text.encode().translate(_ASCII_FOLDED, _ASCII_NO_LETTERS).decode()
+    else:
+        # Most text is as it should be already, and looking is several times as fast as making it so.
+        plain = text.casefold() if is_normalized("NFKD", text) else normalize("NFKD", normalize("NFKD", text).casefold())
+        if _SAME_KEYS.search(plain) is not None or _BOXED_KEYS.search(plain) is not None:
+            plain = plain.translate(SAME)
+        letters = plain if plain.isalnum() else "".join(_LETTERS.findall(plain))
+    return _once(letters)
+
+
+def _once(letters: str) -> str:
+    """Letters with runs made one. In most texts few are repeated, and all else is copied in pieces."""
+    repeated = list(compress(count(), map(eq, letters, letters[1:])))
+    if not repeated:
+        return letters
+    pieces, start = [], 0
+    for at in repeated:
+        pieces.append(letters[start:at])
+        start = at + 1
+    pieces.append(letters[start:])
+    return "".join(pieces)
 
 
 def fold(text: str) -> Folded:
@@ -134,9 +161,7 @@ def fold(text: str) -> Folded:
     runs: list[list[int]] = []
     whole: list[bool] = []
     for at, char in enumerate(text):
-        for letter in normalize("NFKD", normalize("NFKD", char).casefold()).translate(SAME):
-            if not (letter.isalnum() or (category(letter)[0] == "M" and not _ACCENTS.match(letter))):
-                continue
+        for letter in _letters_of(char):
             if letters and letters[-1] == letter:
                 runs[-1].append(at)
                 whole[-1] = False
@@ -147,6 +172,13 @@ def fold(text: str) -> Folded:
         if whole:
             whole[-1] = True
     return Folded("".join(letters), runs, whole)
+
+
+@lru_cache(8192)
+def _letters_of(char: str) -> str:
+    """What one character folds to; few characters make up most texts."""
+    folded = normalize("NFKD", normalize("NFKD", char).casefold()).translate(SAME)
+    return "".join(c for c in folded if c.isalnum() or (category(c)[0] == "M" and not _ACCENTS.match(c)))
 
 
 def _place(word: Word, text: str, folded: Folded, first: int, last: int) -> tuple[int, int] | None:
