@@ -18,6 +18,8 @@ from livecast.core.patch import merge
 
 ADDED: Final = ("comments", "shown", "likes", "gifts", "gift_value", "claims", "orders")
 """Figures of a tick that are added up; the others are the highest seen."""
+SLICE: Final = 250
+"""Rows of one statement: some 2 ms of the event loop."""
 HIGHEST: Final = ("told", "connections", "users")
 
 
@@ -146,8 +148,9 @@ def _highest(there: Any, new: Any) -> Any:
 
 
 async def _many(connection: AsyncConnection, statement: Any, values: Sequence[dict[str, Any]]) -> None:
-    if values:
-        await connection.execute(statement, values)
+    """In slices, between which rooms of this process get their turn: what is prepared for a statement is prepared on the loop."""
+    for begin in range(0, len(values), SLICE):
+        await connection.execute(statement, values[begin : begin + SLICE])
 
 
 def _inserting(connection: AsyncConnection, table: Table) -> Any:
