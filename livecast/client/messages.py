@@ -103,6 +103,7 @@ class Desk(Struct, frozen=True, tag_field="t", tag="desk"):
     comments: tuple[Any, ...] = ()
     held: int | None = None
     reports: tuple[Any, ...] = ()
+    users: dict[str, Any] = {}
 
 
 class Mark(Struct, frozen=True, tag_field="t", tag="frame"):

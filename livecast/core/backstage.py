@@ -21,6 +21,10 @@ COMMENTS_MAX: Final = 200
 """Comments in one message to staff: a thousand a second at the usual tick, far more than anybody reads."""
 VIOLATORS_MAX: Final = 20_000
 """People whose violations are remembered, as many as can be muted; beyond it the first of them is forgotten."""
+BUYERS_MAX: Final = 20_000
+"""People of whom staff are told what they bought in the broadcast; those who come later bought nothing. About 5 MB."""
+SKUS_MAX: Final = 3
+"""Articles named of somebody's, the last ones: a moderator has a line for them."""
 NEW_HERE_MS: Final = 600_000
 """Somebody who has watched for less, and of whom no comment is remembered, is new here."""
 
@@ -28,7 +32,7 @@ NEW_HERE_MS: Final = 600_000
 class Backstage:
     """The staff's side of one room."""
 
-    __slots__ = ("_kept_violations", "_seen_held", "_staff", "_violations", "reports", "transcript")
+    __slots__ = ("_bought", "_kept_bought", "_kept_violations", "_seen_held", "_staff", "_violations", "reports", "transcript")
 
     def __init__(self, rules: RoomRules) -> None:
         self.transcript = Transcript()
@@ -37,6 +41,9 @@ class Backstage:
         """Node -> connections of staff there."""
         self._violations: dict[str, int] = {}
         self._kept_violations = Kept()
+        self._bought: dict[str, tuple[int, list[str]]] = {}
+        """User -> orders in this broadcast, and the last articles."""
+        self._kept_bought = Kept()
         self._seen_held = -1  # what staff were told last of how many are held; -1: somebody has to be told
 
     # --- Feed ---------------------------------------------------------------------------------------------------------
@@ -67,6 +74,19 @@ class Backstage:
         self._violations[user] = n
         self._kept_violations.put(user, n)
 
+    def bought(self, user: str, sku: str) -> None:
+        """Somebody placed an order."""
+        if user not in self._bought and len(self._bought) >= BUYERS_MAX:
+            return
+        n, skus = self._bought.get(user, (0, []))
+        self._bought[user] = n + 1, [*(one for one in skus if one != sku), sku][-SKUS_MAX:]
+        self._kept_bought.put(user, list(self._bought[user]))
+
+    def new_broadcast(self) -> None:
+        """Nobody has bought anything yet."""
+        self._bought = {}
+        self._kept_bought.clear()
+
     def redact(self, ids: set[str], users: set[str]) -> None:
         """Staff take these off the screens."""
         for user in users | {c.u.id for i in ids if (c := self.transcript.get(i)) is not None}:
@@ -79,6 +99,8 @@ class Backstage:
         self.transcript.redact(set(), {user})
         if self._violations.pop(user, None) is not None:
             self._kept_violations.drop(user)
+        if self._bought.pop(user, None) is not None:
+            self._kept_bought.drop(user)
 
     # --- Ask ----------------------------------------------------------------------------------------------------------
     @property
@@ -86,23 +108,31 @@ class Backstage:
         """Whether staff are there to see anything."""
         return bool(self._staff)
 
-    def about(self, user: str, now: int, *, attendance: Attendance | None, gifted: bool, orders: int = 0) -> dict[str, Json]:
+    def about(self, user: str, now: int, *, attendance: Attendance | None, gifted: bool) -> dict[str, Json]:
         """What is known of somebody."""
         watched_ms = 0 if attendance is None else attendance.watched_ms(user, now)
         new = watched_ms < NEW_HERE_MS and not self.transcript.said_by(user)
-        told = {"new": new, "watched_s": watched_ms // 1000, "violations": self._violations.get(user, 0), "gifted": gifted}
-        return {**told, "orders": orders} if orders else told
+        told: dict[str, Json] = {
+            "new": new,
+            "watched_s": watched_ms // 1000,
+            "violations": self._violations.get(user, 0),
+            "gifted": gifted,
+        }
+        if user in self._bought:
+            told["orders"], told["bought"] = self._bought[user]
+        return told
 
     def mentions(self, user: str) -> bool:
         """Whether anything is known of this user here."""
-        return (
-            user in self._violations or bool(self.transcript.said_by(user)) or any(r["user"] == user for r in self.reports.listed())
-        )
+        noted = user in self._violations or user in self._bought or bool(self.transcript.said_by(user))
+        return noted or any(report["user"] == user for report in self.reports.listed())
 
-    def restore(self, violations: dict[str, int]) -> None:
+    def restore(self, violations: dict[str, int], bought: dict[str, Json]) -> None:
         """Go on where a former owner stopped (`reports` is restored by itself)."""
         self._violations = dict(violations)
         self._kept_violations = Kept(violations)
+        self._bought = {user: (n, list(skus)) for user, (n, skus) in bought.items()}
+        self._kept_bought = Kept(bought)
 
     # --- Drain --------------------------------------------------------------------------------------------------------
     def drain(self, chat: Chat | None, room: str) -> ForStaff | None:
@@ -129,19 +159,22 @@ class Backstage:
         patch: dict[str, Json] = {}
         if violations := self._kept_violations.drain():
             patch["violations"] = violations
+        if bought := self._kept_bought.drain():
+            patch["bought"] = bought
         if reports := self.reports.kept.drain():
             patch["reports"] = reports
         return patch
 
     def private(self) -> dict[str, Json]:
         """What the next owner needs, as of the last commit."""
-        kept = {"violations": self._kept_violations.told, "reports": self.reports.kept.told}
+        kept = {"violations": self._kept_violations.told, "bought": self._kept_bought.told, "reports": self.reports.kept.told}
         return {name: dict(book) for name, book in kept.items() if book}
 
     def fade(self, now: int) -> bool:
         """Forget what is due; True if nothing is left that could matter."""
         gone = [self.transcript.fade(now), self.reports.fade(now)]
-        return all(gone) and not (self._staff or self._violations or self._kept_violations.changed)
+        changed = self._kept_violations.changed or self._kept_bought.changed
+        return all(gone) and not (self._staff or self._violations or self._bought or changed)
 
     def take(self, frame: Frame) -> None:
         """A frame was made."""

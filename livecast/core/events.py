@@ -235,6 +235,7 @@ class Sold(Struct, frozen=True):
 
     position: int
     sku: str
+    user: str = ""
 
 
 class Ranked(Struct, frozen=True):

@@ -157,8 +157,8 @@ class Parts:
             chat.screening.restore(private.get("slow", {}), recent, now)
         if held := private.get("held"):
             self.the_chat(epoch, now).held.restore(held)
-        if private.get("reports") or private.get("violations") or any(a.kind == "report" for a in answers):
-            self.the_backstage().restore(private.get("violations", {}))
+        if private.get("reports") or private.get("violations") or private.get("bought") or any(a.kind == "report" for a in answers):
+            self.the_backstage().restore(private.get("violations", {}), private.get("bought", {}))
             self.the_backstage().reports.restore(private.get("reports", {}), answers, now)
         if private.get("polls"):
             self.the_polls().restore(private["polls"], private.get("votes", {}))
@@ -201,6 +201,8 @@ class Parts:
         """The ledger says something; whether it is to be told with the next tick."""
         if isinstance(event, Sold):
             self.the_audience().sold(event.sku, now)
+            if event.user:
+                self.the_backstage().bought(event.user, event.sku)
             return False  # told as people who came are, once a second
         new = self.the_trade().receive(event, self._control, now)
         if new:
@@ -239,6 +241,8 @@ class Parts:
             self.attendance.new_broadcast(now)
         if self.shelf is not None:
             self.shelf.new_broadcast()
+        if self.backstage is not None:
+            self.backstage.new_broadcast()
 
     def follow(self, command: Command, now: int) -> None:
         """A command was carried out: whoever it concerns takes note."""

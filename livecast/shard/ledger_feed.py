@@ -325,7 +325,7 @@ def event_of(entry: BookEntry) -> LedgerEvent | None:
         case UnitsGranted() | UnitsChanged():
             return StockChanged(position, fact.drop, fact.left, fact.state)
         case OrderTaken(first=True):
-            return Sold(position, fact.order.sku)
+            return Sold(position, fact.order.sku, fact.order.user)
         case _:
             return None
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from livecast.core.events import Comment
+from livecast.core.events import Person, Quote
 from livecast.core.rules import Cid, UserId
 
 MESSAGE_BYTES_MAX = 4096
@@ -234,15 +234,27 @@ class Bye(Struct, frozen=True, omit_defaults=True, tag_field="t", tag="bye"):
     redirect: str | None = None
 
 
-class DeskComment(Comment, frozen=True, omit_defaults=True):
-    """A comment that viewers did not get to see, and why."""
+class DeskComment(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A comment that viewers did not get to see, and why (`verdict`). Only a held one has an `id`."""
 
-    verdict: str = ""
+    id: str | None = None
+    u: Person
+    text: str
+    at: int
+    verdict: str
+    style: dict[str, Any] | None = None
+    lane: int = 3
+    reply_to: Quote | None = None
+    late: bool = False
 
 
 class Desk(Struct, frozen=True, omit_defaults=True, tag_field="t", tag="desk"):
-    """To staff alone, never stored: the tick's comments that the lanes left out, how many are held, what was reported."""
+    """To staff alone, never stored: the tick's comments that viewers did not get, how many are held, what was reported, and what is
+    known of those who wrote them (`users`, by id).
+    """
 
     comments: tuple[DeskComment, ...] = ()
     held: int | None = None
     reports: tuple[Any, ...] = ()
+    users: dict[str, Any] = {}
+    room: str = ""

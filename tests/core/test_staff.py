@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from livecast.core.errors import Refusal
-from livecast.core.events import Ask, Comment, Done, Frame, Person, Presence, Reported
+from livecast.core.events import Ask, Comment, Done, Frame, Person, Presence, Reported, Sold
 from livecast.core.held import HELD_MAX
 from livecast.core.moderation import WordFilter
 from livecast.core.reports import BURST, KEPT_MS, OPEN_MAX
@@ -172,6 +172,21 @@ def test_staff_see_what_viewers_do_not() -> None:
     msgspec.msgpack.encode(told_to[-1].told)
 
 
+def test_staff_see_what_somebody_bought() -> None:
+    """How many orders in this broadcast, and the last articles; for every owner, until the next broadcast."""
+    room = filtered()
+    room.feed(1000, *(Sold(n + 1, f"sku-{n % 4}", "ann") for n in range(5)), said("ann", "scam"))
+    about = {"new": True, "watched_s": 0, "violations": 0, "gifted": False, "orders": 5, "bought": ["sku-2", "sku-3", "sku-0"]}
+    room.run(2500)
+    assert ask(room, "held")["data"][0]["about"] == about
+    again = room.restart(3000)
+    assert ask(again, "held")["data"][0]["about"] == about
+    again.room.load_words(WordFilter(hold=["scam"]))
+    again.feed(4000, told("end"), told("start"))
+    again.feed(6000, said("ann", "scam", "again"))
+    assert "orders" not in ask(again, "held")["data"][0]["about"]
+
+
 def test_without_staff_nothing_is_gathered() -> None:
     """And whoever comes is told at once how things stand, if only that nothing waits."""
     room = filtered()
@@ -285,7 +300,7 @@ def test_every_deed_is_logged_with_its_commit() -> None:
     room.feed(3000, told("policy", patch={"slow_mode_s": 5}))
     acts = [act for f in room.flushes for act in f.acts]
     assert [(a.at, a.by, a.role, a.action, a.args, a.reason) for a in acts] == [
-        (1000, "mod", "moderator", "mute", {"user": "ann", "for_s": 60}, "spam"),
+        (1000, "mod", "moderator", "mute", {"user": "ann", "for_s": 60, "scope": "room"}, "spam"),
         (3000, "shop", "service", "policy", {"patch": {"slow_mode_s": 5}}, ""),
     ]
 

@@ -35,7 +35,7 @@ class Author(Struct, omit_defaults=True):
 
 class About(Struct, omit_defaults=True):
     """What the room knows of an author: whether they are new here, how long they have watched this broadcast, how often they
-    were blocked, muted, banned, redacted or rejected, whether they gave, and how many orders they placed in it.
+    were blocked, muted, banned, redacted or rejected, whether they gave, how many orders they placed in it, and of what.
     """
 
     new: bool
@@ -43,6 +43,7 @@ class About(Struct, omit_defaults=True):
     violations: int
     gifted: bool
     orders: int = 0
+    bought: list[str] = []
 
 
 class HeldComment(Struct, omit_defaults=True):
