@@ -1,0 +1,11 @@
+/** The livecast client: one viewer in one room. See README.md. */
+
+export { LivecastClient, Refused, newCid } from './client';
+export type { AskOptions, Connection, Events, Options, OwnComment } from './client';
+export type { CodecName } from './codec';
+export { CODECS } from './codec';
+export type * from './protocol';
+export { Closed, GaveUp } from './session';
+export type { Answer } from './session';
+export type { Fetch, TransportName, WebSocketLike, WebSocketMaker } from './transport';
+export { RoomView, merge } from './view';

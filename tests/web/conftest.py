@@ -1,0 +1,45 @@
+"""What the tests of the SDK and the pages share: Node with the locked packages, from the PATH or from its wheel."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from livecast.web import build
+from support.node import NodeProcess
+
+
+@pytest.fixture(scope="session")
+def tools() -> build.Node:
+    """Node, with the packages for tests installed."""
+    node = build.installed_node() or build.wheel_node()
+    if node is None:
+        return _missing(f"no {build.NODE_WANTED} here, nor the wheel {build.NODE_WHEEL}")
+    try:
+        build.install(node, dev=True)
+    except build.Unavailable as why:
+        return _missing(str(why))
+    return node
+
+
+@pytest.fixture(scope="session")
+def built(tools: build.Node) -> build.Node:
+    """The same, with `dist/` up to date."""
+    if not build.is_current():
+        build.build(tools)
+    return tools
+
+
+@pytest.fixture(scope="module")
+def node() -> Iterator[NodeProcess]:
+    """A livecast node; each test uses rooms of its own."""
+    with NodeProcess() as process:
+        yield process
+
+
+def _missing(why: str) -> build.Node:
+    if os.environ.get("CI"):
+        pytest.fail(why)
+    pytest.skip(why)

@@ -1,0 +1,51 @@
+"""The client SDK: its own tests, its types, its size, and the script of its README against a real node."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import subprocess
+from pathlib import Path
+
+from livecast.web import build
+from support.node import NodeProcess, token
+
+GZIPPED_MAX = 20_000
+
+
+def run(tools: build.Node, *words: str | Path, cwd: Path = build.WEB) -> str:
+    """Run a script with Node; what it said."""
+    done = subprocess.run([tools.node, *words], cwd=cwd, env=tools.env, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    return done.stdout
+
+
+def test_its_own_tests(tools: build.Node) -> None:
+    """Vitest: both codecs and the view on the shared vectors, coming back, asking again, other ways, time."""
+    said = run(tools, "node_modules/vitest/vitest.mjs", "run", "--reporter=dot")
+    assert re.search(r"Tests\s+\d{3,} passed", said), said
+
+
+def test_its_types(tools: build.Node) -> None:
+    """Strict, the pages included."""
+    run(tools, "node_modules/typescript/bin/tsc", "--noEmit")
+
+
+def test_its_size(built: build.Node) -> None:
+    """A page on a phone loads it before anything is seen."""
+    assert built
+    assert 5_000 < len(gzip.compress((build.DIST / "sdk" / "livecast.js").read_bytes(), 9)) < GZIPPED_MAX
+
+
+def test_the_script_of_the_readme(built: build.Node, node: NodeProcess, tmp_path: Path) -> None:
+    """As it stands there, as the package that npm would install, against `livecast serve`."""
+    script = re.search(r"```js\n(.*?)```", (build.WEB / "client" / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert script
+    package = tmp_path / "node_modules" / "@livecast" / "client"
+    (package / "dist").mkdir(parents=True)
+    (package / "package.json").write_text((build.WEB / "client" / "package.json").read_text())
+    (package / "dist" / "livecast.js").write_bytes((build.DIST / "sdk" / "livecast.js").read_bytes())
+    (tmp_path / "hello.mjs").write_text(script[1], encoding="utf-8")
+    said = run(built, "hello.mjs", node.base, "readme", token("ann", name="安"), cwd=tmp_path)
+    assert "安: hello from Node" in said
+    assert re.search(r"^shown live (websocket|sse)$", said, re.MULTILINE), said
