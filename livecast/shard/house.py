@@ -52,6 +52,8 @@ class House:
         self._books: dict[tuple[Kind, str], Book] = {}
         self._filters: dict[str, Filter | None] = {}
         self._missing: set[str] = set()
+        self.writing = asyncio.Lock()
+        """Held by whoever changes a part of a filter: reads it, and puts it back."""
         self.listeners: list[Listener] = []
         self.on_put_out: list[Callable[[str, Sequence[str], str, int | None], None]] = []
         """Told of users who are to leave the rooms of some scopes at once: who, where, why, until when they need not come back."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 
 from livecast.core.filters import FilterLists, Rule
@@ -12,6 +13,7 @@ from livecast.edge.callers import check_room, room_now
 from livecast.edge.calls import Call, Outcome, Route
 from livecast.edge.jurisdiction import over_all, the_house
 from livecast.edge.problems import ProblemError
+from livecast.edge.word_list import read_words
 
 _NAMED: Final = re.compile(r"(merchant|room):([A-Za-z0-9_-]{1,64})")
 
@@ -25,6 +27,15 @@ class FilterNow(Struct):
     hold: list[str]
     links: Rule
     phones: Rule
+
+
+class FilterSizes(Struct):
+    """How many words the lists of a scope have."""
+
+    scope: str
+    block: int
+    mask: int
+    hold: int
 
 
 async def put_filter(call: Call) -> Outcome:
@@ -48,6 +59,19 @@ async def delete_filter(call: Call) -> Outcome:
         raise ProblemError("not_found", "There is no filter of this scope.")
     await house.put_lists(scope, None, call.caller.person)
     return _told(scope, before)
+
+
+async def put_words(call: Call) -> Outcome:
+    """How many words each list of the scope has now. The other lists and rules stay."""
+    action = call.path("list")
+    if action not in {"block", "mask", "hold"}:
+        raise ProblemError("not_found", "A list is `block`, `mask` or `hold`.")
+    scope, house = await _scope(call), the_house(call)
+    words = await read_words(call.request)
+    async with house.writing:
+        lists = msgspec.structs.replace(await house.lists(scope) or FilterLists(), **{action: words})
+        await house.put_lists(scope, lists, call.caller.person)
+    return Outcome(FilterSizes(scope, len(lists.block), len(lists.mask), len(lists.hold)))
 
 
 async def _scope(call: Call) -> str:
@@ -81,5 +105,7 @@ ROUTES: Final = (
     Route("PUT", _PATH, put_filter, _SCOPES, "Say what becomes of which words, of links and of phones.",
           body=FilterLists, answer=FilterNow),
     Route("GET", _PATH, get_filter, _SCOPES, "Read a filter.", answer=FilterNow),
+    Route("PUT", f"{_PATH}/{{list}}", put_words, _SCOPES, "Replace one list by words as text, one a line.",
+          form="lines", answer=FilterSizes, refusals=(408, 413, 415)),
     Route("DELETE", _PATH, delete_filter, _SCOPES, "Take a filter away.", answer=FilterNow),
 )  # fmt: skip

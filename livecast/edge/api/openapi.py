@@ -40,6 +40,7 @@ PATH_PARTS: Final[dict[str, tuple[str, str]]] = {
     "report": ("A report's id.", r"^[^/]{1,256}$"),
     "poll": ("A poll's id.", r"^[^/]{1,64}$"),
     "product": ("A product's id.", r"^[A-Za-z0-9_.:-]{1,64}$"),
+    "list": ("Which list: `block`, `mask` or `hold`.", r"^(block|mask|hold)$"),
     "scope": ("Where it holds: `platform`, `merchant:ID` or `room:ID`.", r"^(platform|(merchant|room):[^/]{1,64})$"),
     "epoch": ("The lifetime that frame numbers count in.", r"^[A-Za-z0-9]{1,64}$"),
     "seq": ("A frame's number.", r"^[0-9]{1,15}$"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import pytest
@@ -73,6 +74,30 @@ async def test_a_filter_is_read_replaced_and_taken_away(house: House) -> None:
         if await fate(house, "r1", f"d{n}", "damn") == "blocked":
             break
     assert await fate(house, "r1", "e", "damn") == "blocked"
+
+
+async def test_long_lists_come_as_text(house: House) -> None:
+    """20,000 words, one a line; the other lists stay; wrong lines are named by their number."""
+    await house.live_room("r1")
+    await house.call("PUT", "/v1/filters/platform", json={"hold": ["scam"]})
+    text = "# ours\n\n" + "\n".join(f"word{n:05}x" for n in range(20_000)) + "\r\nword00007x\n 傻逼 \n"
+    plain = {"Content-Type": "text/plain; charset=utf-8"}
+    put = await house.call("PUT", "/v1/filters/platform/block", data=text.encode(), headers=plain)
+    assert (put.status, put.json) == (200, {"scope": "platform", "block": 20_001, "mask": 0, "hold": 1})
+    for n, (said, became) in enumerate((("word12345x", "blocked"), ("傻-逼", "blocked"), ("scam", "held"), ("# ours", "shown"))):
+        assert await fate(house, "r1", f"u{n}", said) == became
+    wrong = await house.call("PUT", "/v1/filters/platform/mask", data=b"ok\n" + b"x" * 101, headers=plain)
+    assert (wrong.status, wrong.json["errors"][0]["pointer"]) == (422, "line 2")
+    for body, headers, status in (
+        (b"\xff\xfe", plain, 400),
+        (b"[]", {"Content-Type": "application/json"}, 415),
+        (io.BytesIO(b"x\n" * 2_200_000), plain, 413),
+        ("\n".join(map(str, range(50_001))).encode(), plain, 413),
+    ):
+        assert (await house.call("PUT", "/v1/filters/platform/mask", data=body, headers=headers)).status == status
+    assert (await house.call("PUT", "/v1/filters/platform/nope", data=b"x", headers=plain)).status == 404
+    weak = house.made_key("weak2", "rooms:read")
+    assert (await house.call("PUT", "/v1/filters/platform/mask", auth=weak, data=b"x", headers=plain)).status == 403
 
 
 async def test_who_may_write_which_filter(house: House) -> None:
