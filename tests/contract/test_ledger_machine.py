@@ -272,4 +272,4 @@ def test_both_ledgers_answer_alike_and_keep_what_is_always_true(ledger_server: A
 @pytest.mark.timeout(1800)
 def test_they_do_so_in_many_long_stories(ledger_server: Any) -> None:
     """Long enough for drops that sell out, run out and are refilled."""
-    tell(ledger_server.url, stories=100, steps=60)
+    tell(ledger_server.url, stories=25, steps=50)
