@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench import claims, fanout, gifts, idle_rooms, ingest, join, latency, memory
+from bench import archive, claims, fanout, gifts, idle_rooms, ingest, join, latency, memory
 from bench.report import run
 
 if __name__ == "__main__":
@@ -16,5 +16,6 @@ if __name__ == "__main__":
             ("idle_rooms", idle_rooms.measure),
             ("claims", claims.measure),
             ("gifts", gifts.measure),
+            ("archive", archive.measure),
         ]
     )
