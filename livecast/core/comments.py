@@ -72,6 +72,7 @@ class Chat:
         "ids",
         "late",
         "let_go",
+        "put_aside",
         "remember",
         "reviews",
         "screening",
@@ -90,6 +91,8 @@ class Chat:
         """Comments that wait for a moderator."""
         self.late: list[Comment] = []
         """Held ones that were approved since the last flush: the next frame shows them."""
+        self.put_aside: list[Comment] = []
+        """Comments that are held since the last flush."""
         self.let_go: list[Comment] = []
         """Held ones that nobody looked at before there were too many, since the last flush."""
         self.blocked: list[str] = []
@@ -383,6 +386,7 @@ class Chat:
         return Verdict("held", id=comment_id)
 
     def _put_aside(self, comment: Comment) -> None:
+        self.put_aside.append(comment)
         if (gone := self.held.put(comment)) is not None:
             self.let_go.append(gone)
 

@@ -448,6 +448,15 @@ class StaffAct(Struct, frozen=True, array_like=True):
     reason: str
 
 
+class Happened(Struct, frozen=True):
+    """Something that other services may want to hear of: `comment.held`, `comment.reported`, `user.banned`. `id` is its own."""
+
+    type: str
+    id: str
+    at: int
+    data: dict[str, Json]
+
+
 TO_STAFF = 0
 """The number of an asker that nobody has: a reply to it is for the staff of a room (`Done` with a `desk` message) on that node."""
 
@@ -479,6 +488,8 @@ class Flush(Struct):
     acts: list[StaffAct] = []
     """What staff did, to be kept with the commit."""
     for_staff: ForStaff | None = None
+    happened: list[Happened] = []
+    """What other services may want to hear of."""
 
 
 class Snapshot(Struct, omit_defaults=True):

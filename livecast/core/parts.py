@@ -15,7 +15,7 @@ from livecast.core.control import Control
 from livecast.core.deeds import Deeds
 from livecast.core.desk import Desk
 from livecast.core.errors import Refusal
-from livecast.core.events import Command, Comment, Flush, Json, LedgerEvent, Presence, Remembered, Sold, Viewers
+from livecast.core.events import Command, Comment, Flush, Happened, Json, LedgerEvent, Presence, Remembered, Sold, Viewers
 from livecast.core.likes import Hearts
 from livecast.core.moderation import Words
 from livecast.core.polls import Polls
@@ -45,6 +45,7 @@ class Parts:
         "chat",
         "deeds",
         "desk",
+        "happened",
         "hearts",
         "polls",
         "review_ms",
@@ -73,6 +74,8 @@ class Parts:
         self.backstage: Backstage | None = None
         self.polls: Polls | None = None
         self.shelf: Shelf | None = None
+        self.happened: list[Happened] = []
+        """What other services may want to hear of since the last flush."""
         self.staff_came = False
         """Staff came since the last flush, and have to be told how things stand."""
 
@@ -349,6 +352,8 @@ class Parts:
     # --- Drain --------------------------------------------------------------------------------------------------------
     def drain(self, flush: Flush, now: int) -> None:
         """What there is besides the frame and the answers."""
+        flush.happened = self.happened
+        self.happened = []
         if self.chat is not None:
             self._drain_chat(self.chat, flush, now)
         if (desk := self.desk) is not None:
@@ -412,6 +417,11 @@ class Parts:
             data = {"id": comment.id, "room": self._control.room, "text": comment.text, "reason": "not looked at in time"}
             self.the_desk().notify(comment.u.id, "comment.rejected", data, comment.id.partition("-")[0], now)
         chat.let_go = []
+        for comment in chat.put_aside:
+            author = {"id": comment.u.id, "name": comment.u.name}
+            held_one = {"id": comment.id, "u": author, "text": comment.text, "at": comment.at}
+            flush.happened.append(Happened("comment.held", comment.id, now, held_one))
+        chat.put_aside = []
         if held := chat.held.kept.drain():
             flush.private["held"] = held
 
@@ -420,6 +430,7 @@ class Parts:
         if backstage.reports.remember:
             flush.remembered += backstage.reports.remember
             backstage.reports.remember = []
+        flush.happened += backstage.reports.drain_first(now)
         self.staff_came = False
         told = backstage.drain(self.chat, self._control.room)
         if told is not None:

@@ -12,7 +12,7 @@ from typing import Final
 from msgspec import Struct, field
 
 from livecast.core.errors import InvalidChange, Refusal
-from livecast.core.events import Comment, Json, Origin, Remembered, Reported, Verdict
+from livecast.core.events import Comment, Happened, Json, Origin, Remembered, Reported, Verdict
 from livecast.core.kept import Kept
 from livecast.core.limits import Pace
 from livecast.core.memory import Answers
@@ -65,7 +65,7 @@ class Report(Struct):
 class Reports:
     """The open reports of one room. `kept` is what the next owner goes on from; `news` what staff have not been told yet."""
 
-    __slots__ = ("_answers", "_lines", "_pace", "kept", "news", "remember")
+    __slots__ = ("_answers", "_first", "_lines", "_pace", "kept", "news", "remember")
 
     def __init__(self, rules: RoomRules) -> None:
         self._lines: dict[str, Report] = {}
@@ -73,6 +73,7 @@ class Reports:
         self._pace = Pace(BURST, INTERVAL_MS)
         self.kept = Kept()
         self.news: dict[str, None] = {}
+        self._first: list[str] = []
         self.remember: list[Remembered] = []
         """Answers since the last flush, to be made durable with the next."""
 
@@ -126,6 +127,12 @@ class Reports:
         """All that are open, what was last reported first."""
         return [line.tell() for line in sorted(self._lines.values(), key=lambda line: (-line.last_at, line.id))]
 
+    def drain_first(self, now: int) -> list[Happened]:
+        """Lines that are new since the last call; who joins in later is not told of."""
+        first, self._first = self._first, []
+        lines = [self._lines[name].tell() for name in first if name in self._lines]
+        return [Happened("comment.reported", f"{line['id']}-{line['at']}", now, line) for line in lines]
+
     def drain_news(self) -> list[Json]:
         """Those that are new or have grown since the last call."""
         told = [self._lines[name].tell() for name in self.news if name in self._lines]
@@ -156,6 +163,7 @@ class Reports:
             if len(self._lines) >= OPEN_MAX:
                 self._drop(min(self._lines.values(), key=lambda line: line.last_at).id)
             user = about.u.id if about is not None else said.user or ""
+            self._first.append(name)
             line = self._lines[name] = Report(
                 name, user, "" if about is None else about.id, "" if about is None else about.text, now, now
             )

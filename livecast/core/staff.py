@@ -15,7 +15,7 @@ from livecast.core import polls, shelf
 from livecast.core.control import Control
 from livecast.core.desk import answer as answer_of_desk
 from livecast.core.errors import InvalidChange, Refusal
-from livecast.core.events import NOBODY, Answer, Ask, Command, Done, Json, Origin, StaffAct
+from livecast.core.events import NOBODY, Answer, Ask, Command, Done, Happened, Json, Origin, StaffAct
 from livecast.core.parts import Parts
 from livecast.core.sanctions import Sanctions
 
@@ -62,6 +62,8 @@ def carry_out(parts: Parts, control: Control, command: Command, epoch: str, now:
     told = parts.the_desk().carry_out(command, epoch, now)
     if name in {"mute", "ban"}:
         parts.the_backstage().violated(args.user)  # type: ignore[attr-defined] # as its name says
+        if name == "ban":
+            parts.happened.append(Happened("user.banned", f"{told['user']}-{now}", now, told))
     return told, False
 
 

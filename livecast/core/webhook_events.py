@@ -13,6 +13,7 @@ from msgspec import Struct
 from livecast.core.bookkeeping import BookEntry, DropChanged, GiftCommitted, GiftReversed, Grant, UnitsChanged, UnitsGranted
 from livecast.core.codes import code_of
 from livecast.core.drops import view_of
+from livecast.core.events import Happened
 from livecast.core.money import Gift
 from livecast.core.units import Drop, UnitState
 from livecast.core.webhooks import BATCH_MAX, Draft, WebhookEvent
@@ -209,6 +210,13 @@ def _of_room(summary: dict[str, Any], type_: str, at: int) -> Draft:
     id_, test = f"evt_{room}_{broadcast}_{word}", bool(summary.get("test"))
     event = WebhookEvent(id_, type_, at, room, broadcast, summary["merchant"], test, _present(data))
     return Draft(event, once=f"{room}/{broadcast}/{type_}")
+
+
+def draft_of_happening(room: str, about: RoomAbout, happened: Happened) -> Draft:
+    """What is told of a comment or a user of a room, once."""
+    id_ = f"evt_{room}_{happened.id}"
+    event = WebhookEvent(id_, happened.type, happened.at, room, about.broadcast, about.merchant, about.test, happened.data)
+    return Draft(event, once=f"{room}/{happened.type}/{happened.id}")
 
 
 # --- All of them ------------------------------------------------------------------------------------------------------

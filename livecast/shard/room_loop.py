@@ -27,6 +27,7 @@ from livecast.core.events import (
     Event,
     Flush,
     Frame,
+    Happened,
     LedgerEvent,
     Liked,
     Origin,
@@ -101,6 +102,9 @@ class RoomWatch(Protocol):
 
     def say(self, room: str, summary: bytes) -> None:
         """What it says of itself (its line in `RoomLog.rooms`) is committed."""
+
+    def happened(self, room: str, happened: Sequence[Happened]) -> None:
+        """Something in it that other services may want to hear of is committed."""
 
     def ended(self, room: str) -> None:
         """Its broadcast is over, and that is committed (told again when such a room wakes)."""
@@ -255,6 +259,8 @@ class RoomLoop:
                 around.bus.publish(Published(self.name, commit.epoch, commit.seq, frame=frame))
             self._notify(flush)
             self._say(commit)
+            if around.watch is not None and flush.happened:
+                around.watch.happened(self.name, flush.happened)
             if "merchant" in flush.private:
                 self.reload_rules()
             if around.watch is not None and flush.frame is not None and _ends(flush.frame):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
+from livecast.core.events import Happened
 from livecast.ledger import Ledger
 from livecast.ports import Bus, Clock, Observer
 from livecast.shard.drop_clock import DropClock
@@ -69,6 +71,11 @@ class Treasury:
         """A room says something of itself."""
         if self._webhooks is not None:
             self._webhooks.say(room, summary)
+
+    def happened(self, room: str, happened: Sequence[Happened]) -> None:
+        """Something happened in a room."""
+        if self._webhooks is not None:
+            self._webhooks.happen(room, happened)
 
     def ended(self, room: str) -> None:
         """A room's broadcast is over."""

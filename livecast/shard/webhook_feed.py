@@ -16,6 +16,7 @@ from typing import Any, Final
 from livecast.core.bookkeeping import BookEntry
 from livecast.core.codes import code_key
 from livecast.core.drops import read_about
+from livecast.core.events import Happened
 from livecast.core.patch import merge
 from livecast.core.placement import SHARDS, shard_of
 from livecast.core.webhook_events import (
@@ -23,6 +24,7 @@ from livecast.core.webhook_events import (
     Place,
     RoomAbout,
     asks_about,
+    draft_of_happening,
     drafts_of,
     drafts_of_room,
     groups,
@@ -74,6 +76,8 @@ class WebhookFeed:
         self._dirty: set[int] = set()
         self._said: list[tuple[dict[str, Any], dict[str, Any] | None, int]] = []
         """What rooms said of themselves and nobody was told yet: now, before, when."""
+        self._happened: list[tuple[str, Happened]] = []
+        """What happened in rooms and nobody was told yet."""
         self._overheard = False
         """There were too many of them."""
         self._ring = asyncio.Event()
@@ -111,6 +115,12 @@ class WebhookFeed:
             self._overheard |= len(self._said) > SAID_MAX
             self._ring.set()
 
+    def happen(self, room: str, happened: Sequence[Happened]) -> None:
+        """What happened in a room, committed. Unlike all else it is not found again after a crash."""
+        if len(self._happened) < SAID_MAX:
+            self._happened += [(room, one) for one in happened]
+            self._ring.set()
+
     def _know(self, room: str, says: dict[str, Any]) -> None:
         self._known[room] = says
         self._known.move_to_end(room)
@@ -126,7 +136,7 @@ class WebhookFeed:
             await asyncio.sleep(GATHER_S)
             self._ring.clear()
             dirty, self._dirty = self._dirty, set()
-            waiting = [not await self._tried(self._tell_rooms(), "rooms")]
+            waiting = [not await self._tried(self._tell_rooms(), "rooms"), not await self._tried(self._tell_happened(), "rooms")]
             for shard in dirty:
                 if not await self._tried(self._read(shard), f"shard {shard}"):
                     self._dirty.add(shard)
@@ -252,6 +262,14 @@ class WebhookFeed:
                 await self._webhooks.append(ROOMS, 0, 0, drafts, self._clock())
                 self._kick()
             del self._said[: len(said)]
+
+    async def _tell_happened(self) -> None:
+        while self._happened:
+            told = self._happened[:TELL_MAX]
+            drafts = [draft_of_happening(room, await self._about_room(room), one) for room, one in told]
+            await self._webhooks.append(ROOMS, 0, 0, drafts, self._clock())
+            self._kick()
+            del self._happened[: len(told)]
 
     async def _look_at_rooms(self) -> None:
         """After a start: a broadcast may have begun or ended and nobody was told."""

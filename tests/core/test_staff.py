@@ -313,6 +313,24 @@ def test_large_arguments_are_named_only() -> None:
     assert act.args == {"given": ["patch"]}
 
 
+# --- What others may want to hear of -----------------------------------------------------------------------------------
+def test_other_services_hear_of_it() -> None:
+    """Of each held comment, of the first report of each line, of each ban; each once, with its commit."""
+    room = filtered()
+    room.feed(1000, said("ann", "a scam", "c1"), said("bob", "hi"))
+    shown = room.comments[0].id
+    room.feed(2000, reported("x", "r1", comment=shown), reported("y", "r2", comment=shown), told("ban", user="ann", reason="ads"))
+    room.run(4000)
+    happened = [one for f in room.flushes for one in f.happened]
+    assert [(one.type, one.data.get("user") or one.data["u"]["id"]) for one in happened] == [
+        ("comment.held", "ann"),
+        ("user.banned", "ann"),
+        ("comment.reported", "bob"),
+    ]
+    assert len({one.id for one in happened}) == 3
+    assert happened[0].data["text"] == "a scam"
+
+
 # --- Forgetting -------------------------------------------------------------------------------------------------------
 def test_a_user_is_forgotten() -> None:
     """Off the screens, out of what staff see; a ban stays. Of somebody unknown nothing is said."""

@@ -11,7 +11,7 @@ import msgspec
 
 from livecast.adapters.memory_webhooks import MemoryWebhooks
 from livecast.core.codes import code_key, code_of
-from livecast.core.commands import PatchRoom, Start
+from livecast.core.commands import Ban, PatchRoom, Start
 from livecast.core.events import Person
 from livecast.core.gifts import about_of
 from livecast.core.money import Gift, SpendLimits
@@ -334,6 +334,24 @@ def test_broadcasts_are_told() -> None:
         assert [event.merchant for event in events] == ["", "m1", "m1", "m1"]
         assert events[1].data["ended_at"] == events[1].timestamp <= loop.unix_ms()
         assert len({event.id for event in events}) == 4
+
+    newsroom(story)
+
+
+def test_what_moderators_look_at_is_told() -> None:
+    """Bans of a room, once each, also when the store is away for a while; as its merchant's, in its broadcast."""
+
+    async def story(room: Newsroom, _: VirtualLoop) -> None:
+        room.webhooks.away = True
+        await room.command("ban", Ban("eve", reason="spam"))
+        await asyncio.sleep(3)
+        room.webhooks.away = False
+        events = await room.told("room.started", "user.banned")
+        assert (events[1].data["user"], events[1].data["reason"], events[1].merchant) == ("eve", "spam", "m1")
+        assert events[1].broadcast == events[0].broadcast
+        await room.command("ban", Ban("dan"))
+        events = await room.told("room.started", "user.banned", "user.banned")
+        assert len({event.id for event in events}) == 3
 
     newsroom(story)
 
