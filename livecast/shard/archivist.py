@@ -20,20 +20,21 @@ from livecast.archive import Archive, Class, Cursor, Move, Overtaken, Source
 from livecast.core.bookkeeping import BookEntry, GiftDebited, WalletMoved
 from livecast.core.chronicle import Chronicle
 from livecast.core.placement import SHARDS, shard_of
-from livecast.ledger import Ledger, LedgerClosed
+from livecast.ledger import Ledger
 from livecast.ports import Archived, Clock, Fact, Flushed, Observer, Record, RoomRecords, StoreError, Trouble
 from livecast.shard.ledger_feed import room_of
 from livecast.wire import records as wire
 
 GATHER_S: Final = 0.5
 """Between two batches: what a busy room says in that time is written together, and reports are not older."""
-POLL_MS: Final = 15_000
-"""How often shards are looked at of which nothing was heard."""
-ROOM_READ_MAX: Final = 200
-"""Records of one shard read at once: 40 s of a busy room, some 400 KB."""
-LEDGER_READ_MAX: Final = 500
-SHARDS_READ_MAX: Final = 16
-"""Shards read at once: bounds what is in memory to some 6 MB."""
+POLL_MS: Final = 30_000
+"""How often shards are looked at of which nothing was heard. A look at all of them is a handful of round trips."""
+ROOM_READ_MAX: Final = 100
+"""Records of one shard read at once: 20 s of a busy room, some 200 KB."""
+LEDGER_READ_MAX: Final = 100
+"""Entries likewise: with 500 grants each some 3 MB."""
+SHARDS_READ_MAX: Final = 64
+"""Shards read at once, in one round trip: bounds what is in memory to some 13 MB where all rooms are busy."""
 TURN_RECORDS: Final = 20
 """Records made into rows before rooms get their turn: some 3 ms, where each has ten comments."""
 ROWS_MAX: Final = 5_000
@@ -194,7 +195,9 @@ class Archivist:
         """Read and write until nothing is left of what is known to be there."""
         if self._clock() >= self._next_poll:
             self._next_poll = self._clock() + POLL_MS
-            self._due_all()
+            self._due["rooms"].update(self._shards)
+            with suppress(StoreError):  # the ledger's own reader tells of it
+                self._due["ledger"].update(set(self._shards) & set(await self._ledger.used_shards()))
         while self._due["rooms"] or self._due["ledger"]:
             batch = _Batch()
             await self._read_rooms(batch)
@@ -227,27 +230,20 @@ class Archivist:
     async def _read_ledgers(self, batch: _Batch) -> None:
         due, cursors = self._due["ledger"], self._cursors["ledger"]
         while due and len(batch.chronicle) < ROWS_MAX:
-            shard = min(due)
-            at = cursors.get(shard)
-            due.discard(shard)
-            try:
-                entries = await self._ledger.read(shard, int(at.position) if at else 0, LEDGER_READ_MAX)
-            except LedgerClosed:
-                continue  # until an operator has looked at it
-            except StoreError:
-                due.clear()
-                return
-            if entries:
-                for n, entry in enumerate(entries):
-                    if n % TURN_RECORDS == 0:
-                        await asyncio.sleep(0)
-                    batch.chronicle.take_entry(shard, entry)
-                cursors[shard] = Cursor(str(entries[-1].position))
-                batch.entries += len(entries)
-                batch.move("ledger", shard, at, cursors[shard])
-                batch.oldest_at = min(batch.oldest_at, entries[0].at)
-            if len(entries) == LEDGER_READ_MAX:
-                due.add(shard)
+            shards = sorted(due)[:SHARDS_READ_MAX]
+            due.difference_update(shards)
+            known = {shard: cursors.get(shard) for shard in shards}
+            reads = (self._ledger.read(shard, int(at.position) if at else 0, LEDGER_READ_MAX) for shard, at in known.items())
+            for shard, found in zip(shards, await asyncio.gather(*reads, return_exceptions=True), strict=True):
+                if isinstance(found, StoreError):
+                    continue  # closed until an operator has looked at it, or away until the next poll
+                if isinstance(found, BaseException):
+                    raise found
+                if found:
+                    await batch.take_entries(shard, found, known[shard])
+                    cursors[shard] = Cursor(str(found[-1].position))
+                if len(found) == LEDGER_READ_MAX:
+                    due.add(shard)
 
     async def _write(self, batch: _Batch) -> None:
         began = self._clock()
@@ -299,6 +295,16 @@ class _Batch:
         self.records += len(records)
         self.oldest_at = min(self.oldest_at, records[0].at)
         self.move("rooms", shard, at, Cursor(records[-1].position, records[-1].number))
+
+    async def take_entries(self, shard: int, entries: list[BookEntry], at: Cursor | None) -> None:
+        """Entries of one shard's ledger, from behind a cursor on."""
+        for n, entry in enumerate(entries):
+            if n % TURN_RECORDS == 0:
+                await asyncio.sleep(0)
+            self.chronicle.take_entry(shard, entry)
+        self.entries += len(entries)
+        self.oldest_at = min(self.oldest_at, entries[0].at)
+        self.move("ledger", shard, at, Cursor(str(entries[-1].position)))
 
     def _take(self, record: Record) -> None:
         chronicle = self.chronicle

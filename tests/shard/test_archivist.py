@@ -203,7 +203,7 @@ async def test_an_archive_that_is_away_is_caught_up_with(house: House) -> None:
     house.archive.away = False
     await until(lambda: _all(house, {"r1": 20_000}, {"ann": 1_200}))
     assert house.troubles() == ["the archive is behind"]
-    assert max(house.archive.sizes) <= ROWS_MAX + 200 * 52 + 500
+    assert max(house.archive.sizes) <= ROWS_MAX + 100 * 54 + 6_400
     behind = [fact.behind_ms for fact in house.facts if isinstance(fact, Archived)]
     assert max(behind) >= 200
 
