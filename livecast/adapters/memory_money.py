@@ -226,7 +226,8 @@ class MemoryMoney:
     async def pending(self, shard: int, before: int, limit: int) -> list[Pending]:
         """What is half done, oldest first."""
         found = [each for each in self._pending.values() if each.shard == shard and each.since < before]
-        return sorted(found, key=lambda each: each.since)[:limit]
+        # Of the same moment in the order of ids, as a sorted set has them.
+        return sorted(found, key=lambda each: (each.since, f"{each.kind}/{each.gift.tx}".encode()))[:limit]
 
     async def board(self, room: str, broadcast: str, limit: int) -> list[Rank]:
         """Who gave most."""
