@@ -61,6 +61,20 @@ def test_both_readmes_sell_alike() -> None:
     assert len(bare[0]) == 4
 
 
+def test_a_host_runs_a_room_as_the_readme_says(node: NodeProcess, tmp_path: Path) -> None:
+    """Filter, held comment, poll, shelf, ban, panic and log, in both languages the same commands."""
+    chapters = [blocks(*where) for where in (("README.md", "Run the room"), ("README.zh-CN.md", "管好直播间"))]
+    bare = [[re.sub(r" +# .*", "", block) for block in chapter] for chapter in chapters]
+    assert bare[0] == bare[1]
+    said = bash(chapters[0][0], tmp_path, node)
+    assert '"verdict":"held"' in said
+    assert '"action":"approve"' in said
+    assert '"on_air":"lipstick"' in said
+    assert '"redacted":1' in said
+    audit = json.loads(said.splitlines()[-1])
+    assert [act["action"] for act in audit["data"]][:5] == ["panic", "ban", "on_air", "put_product", "open_poll"]
+
+
 def test_one_sells_as_the_readme_says(tmp_path: Path) -> None:
     """A key, a node that knows it, a drop that is seen to sell out in the terminal, and the list of who won what."""
     with_key, sale, tail, clicks = blocks("README.md", "Sell something")
