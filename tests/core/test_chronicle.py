@@ -36,7 +36,10 @@ from livecast.core.events import (
 )
 from livecast.core.money import Gift
 from livecast.core.patch import merge
+from livecast.core.room import Room
+from livecast.core.rules import RoomRules
 from livecast.core.units import Drop, Entrant, Order, Terms
+from support.driven import said, told
 
 T = 1_700_000_000_000
 ANN = Person("ann", "Ann", level=3)
@@ -228,3 +231,26 @@ def test_money_counts_in_its_ten_seconds() -> None:
         chronicle.take_entry(3, BookEntry(position, T + position, fact))
     (tick,) = chronicle.drain().ticks
     assert (tick.gifts, tick.gift_value, tick.claims, tick.orders) == (1, 20, 2, 1)
+
+
+def test_what_came_before_a_start_counts_for_the_broadcast_before() -> None:
+    """The frame that tells of a new broadcast carries what was refused until then: its commit says for which one it counts."""
+    room = Room.create("r", "e1", RoomRules(), T)
+    room.receive(told("ensure"), T)
+    room.flush(T)
+    first = room.broadcast
+    assert room.counts_for == first
+    room.receive(told("end"), T + 1_000)
+    room.flush(T + 1_000)
+    room.receive(said("ann", "too late"), T + 2_000)
+    room.receive(told("start"), T + 2_000)
+    flush = room.flush(T + 2_000)
+    assert flush is not None
+    assert flush.renew
+    assert flush.frame is not None
+    assert flush.frame.tally is not None
+    assert flush.frame.tally.rejected == {"room_not_live": 1}
+    assert room.broadcast != first
+    assert room.counts_for == first
+    room.begin_epoch("e2", T + 2_000)
+    assert room.counts_for == room.broadcast
