@@ -25,6 +25,8 @@ from livecast.ports import Bus, Clock, Observer, StoreError, Trouble
 
 POLL_S: Final = 5.0
 """How often the revision is looked at: what a lost ring costs at most."""
+KNOWN_MAX: Final = 50_000
+"""Scopes of which it is remembered that they have no filter: rooms come and go. Some 10 MB."""
 RING: Final = "house"
 PUT_OUT: Final = "put_out"
 """Kinds of notices between houses; they go to no user."""
@@ -217,6 +219,8 @@ class House:
         if rule.kind == "filter":
             if rule.scope in self._filters:
                 self._spawn(self._fetch_again(rule))
+            else:
+                self._told(rule)  # whoever is concerned asks for it
             return
         if notice.data["sanction"] is None:
             self._book(rule.kind, rule.scope).pop(rule.user, None)
@@ -237,6 +241,8 @@ class House:
             self._observer.observe(Trouble("a word filter could not be read", scope, advice, "error"))
             return
         self._missing.discard(scope)
+        if len(self._filters) >= KNOWN_MAX:  # most scopes have none: that is asked for again when it matters
+            self._filters = {known: found for known, found in self._filters.items() if found is not None}
         # Some thousand words take a few ms to compile; the loop is not to stand still for fifty thousand.
         self._filters[scope] = None if lists is None else await asyncio.get_running_loop().run_in_executor(None, Filter, lists)
 

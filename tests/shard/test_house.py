@@ -74,6 +74,23 @@ async def test_a_filter_is_changed_everywhere(two: tuple[Process, Process]) -> N
     assert (await other.house.rules_for("r", ""))[0] is None
 
 
+async def test_what_is_not_there_is_forgotten_in_time(two: tuple[Process, Process], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rooms without a filter do not fill the memory, and hear of one all the same."""
+    monkeypatch.setattr(module, "KNOWN_MAX", 10)
+    one, other = two
+    await one.house.put_lists("platform", FilterLists(block=("damn",)), NOBODY)
+    for n in range(30):
+        assert (await other.house.rules_for(f"r{n}", ""))[0] is not None
+    assert len(other.house._filters) <= 11
+    assert not other.house.knows_filters("r0", "")
+    other.heard.clear()
+    await one.house.put_lists("room:r0", FilterLists(hold=("scam",)), NOBODY)
+    await until(lambda: other.heard == [Rule("filter", "room:r0")], "the news")
+    words, _ = await other.house.rules_for("r0", "")
+    assert words is not None
+    assert [words.judge(text)[0] for text in ("damn", "scam")] == ["block", "hold"]
+
+
 async def test_a_user_is_put_out_everywhere(two: tuple[Process, Process]) -> None:
     """And kept out until then."""
     one, other = two
