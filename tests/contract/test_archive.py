@@ -179,7 +179,8 @@ async def test_broadcasts_are_listed_latest_first(archive: SqlArchive) -> None:
     assert [each.id for each in first] == ["b4", "b3"]
     assert [each.id for each in await archive.broadcasts(ROOM, first[-1].started_at, 9)] == ["b2", "b1", "b0"]
     assert (await archive.broadcast(ROOM, None)).id == "b4"  # type: ignore[union-attr] # there are five
-    assert await archive.broadcast(ROOM, "nothing") is None
+    for unknown in ("nothing", "\0", "b0\0", "'; --"):
+        assert await archive.broadcast(ROOM, unknown) is None
     assert await archive.broadcast("nowhere", None) is None
 
 

@@ -38,6 +38,8 @@ async def broadcast(connection: AsyncConnection, room: str, wanted: str | None) 
     if wanted is None:
         latest = await broadcasts(connection, room, None, 1)
         return latest[0] if latest else None
+    if "\0" in wanted:
+        return None  # no text here has one, and PostgreSQL takes the question for a fault
     c = t.broadcasts.c
     row = (await connection.execute(select(t.broadcasts).where(c.room == room, c.id == wanted))).first()
     return None if row is None else _struct(Broadcast, row)

@@ -141,7 +141,9 @@ async def get_stats(call: Call) -> Outcome:
     begin = wanted.begin
     if begin is None:
         begin = (await _broadcast(call, None)).started_at or end
-    length = max(0, end - begin)
+    if begin > end:
+        raise _wrong("?to", "That is before `from`.")
+    length = end - begin
     step = wanted.step or max(1, -(-length // (POINTS_MAX * BUCKET_MS))) * BUCKET_MS
     if step % BUCKET_MS:
         raise _wrong("?step", f"A multiple of {BUCKET_MS:,}.")
