@@ -61,7 +61,7 @@ class Health:
         return self._seen
 
     async def _look(self) -> Readiness:
-        looks = [self._rooms(), self._ledger()]
+        looks = [self._rooms(), self._ledger(), self._archive()]
         degraded = tuple(said for said in await asyncio.gather(*looks) if said)
         return Readiness("degraded", degraded) if degraded else Readiness("ok")
 
@@ -85,6 +85,16 @@ class Health:
             return "the ledger does not answer: claims, gifts and wallets are refused"
         why = self._node.money.closed()
         return f"money is closed {why}" if why else ""
+
+    async def _archive(self) -> str:
+        if self._node.archive is None:
+            return ""
+        try:
+            async with asyncio.timeout(PROBE_S):
+                await self._node.archive.broadcast("", "")
+        except (StoreError, TimeoutError):
+            return "the archive does not answer: reports and replays are refused, all else goes on and is archived later"
+        return ""
 
 
 def add_health(

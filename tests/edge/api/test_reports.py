@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from livecast.adapters.archive.store import SqlArchive
 from livecast.core.rules import RoomRules
 from livecast.edge.rules import EdgeRules
 from livecast.ops.danmaku_xml import Skipped, read_danmaku
@@ -268,3 +269,16 @@ async def test_a_room_that_never_went_on_air(house: Records) -> None:
     assert (await house.call("PUT", "/v1/rooms/quiet", json={})).status == 201
     assert (await house.call("GET", "/v1/rooms/quiet/broadcasts")).json == {"data": [], "next_cursor": None}
     assert (await house.call("GET", "/v1/rooms/quiet/report")).code == "not_found"
+
+
+async def test_an_archive_that_is_away_is_told(house: Records) -> None:
+    """Everything else works, so callers are still sent here: 200, and what does not work."""
+    assert (await house.call("GET", "/readyz", auth=None)).json == {"status": "ok"}
+    house.clock.ahead_ms += 2_000
+    away = SqlArchive("postgresql://nobody@127.0.0.1:1/none")
+    house.node.archive = away
+    answer = await house.call("GET", "/readyz", auth=None)
+    assert (answer.status, answer.json["status"]) == (200, "degraded")
+    assert "archive" in answer.json["degraded"][0]
+    assert (await house.call("GET", f"{ROOM}/report")).code == "unavailable"
+    await away.close()
