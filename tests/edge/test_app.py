@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json as stdlib_json
+from collections import defaultdict
 from typing import Any
 
 import pytest
@@ -17,12 +18,17 @@ from livecast.edge.rules import EdgeRules
 from livecast.ports import Served, Trouble, Unavailable
 from support.house import House
 
-SOME = {"room": "r1", "user": "u1", "drop": "d1", "serial": 1, "tx": "t1"}
+SOME = defaultdict(lambda: "x1", room="r1", user="u1", serial="1", scope="room:r1", list="block")
+"""What stands for the parts of a path."""
+OVER_ALL = {"forget_user", "get_platform_audit", "export_user"}
+"""What concerns a user or the log of the whole platform: no token's business, whatever its role."""
+HOSTS_ALONE = {"put_moderator", "delete_moderator"}
+"""Moderators make no moderators."""
 
 
 def paths() -> list[tuple[str, str]]:
     """Every row of the table as something to call."""
-    return [(route.method, route.path.format(**SOME)) for route in ROUTES]
+    return [(route.method, route.path.format_map(SOME)) for route in ROUTES]
 
 
 async def test_nobody_gets_anything_without_credentials(house: House) -> None:
@@ -48,7 +54,7 @@ async def test_unknown_paths_and_methods_are_not_told_to_strangers(house: House)
 async def test_each_call_needs_its_own_scope(house: House) -> None:
     """A key with every other scope is refused with 403, and so are a key and a token for other rooms."""
     for route in ROUTES:
-        path = route.path.format(**SOME)
+        path = route.path.format_map(SOME)
         refused = [house.made_key("others", *(scope for scope in SCOPES if scope not in route.scopes))]
         if "{room}" in route.path:
             refused += [house.made_key("elsewhere", *SCOPES, rooms=("other-*",)), house.token("mei", role="host", rooms=["other"])]
@@ -65,9 +71,10 @@ async def test_staff_tokens_do_what_their_role_says(house: House, role: str) -> 
     for route in ROUTES:
         if route.scopes:
             answer = await house.call(
-                route.method, route.path.format(**SOME), auth=staff, json={} if route.method != "GET" else None
+                route.method, route.path.format_map(SOME), auth=staff, json={} if route.method != "GET" else None
             )
-            allowed = bool(set(route.scopes) & SCOPES_OF_ROLE[role])
+            allowed = bool(set(route.scopes) & SCOPES_OF_ROLE[role]) and route.name not in OVER_ALL
+            allowed &= role != "moderator" or route.name not in HOSTS_ALONE
             assert (answer.status != 403) is allowed, (role, route.name, answer)
 
 
@@ -76,7 +83,7 @@ async def test_viewers_change_nothing(house: House) -> None:
     await house.live_room("r1")
     viewer = house.token("ada")
     for route in ROUTES:
-        answer = await house.call(route.method, route.path.format(**SOME), auth=viewer)
+        answer = await house.call(route.method, route.path.format_map(SOME), auth=viewer)
         assert (answer.status == 403) is bool(route.scopes), route.name
 
 
