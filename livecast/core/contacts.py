@@ -7,6 +7,7 @@ What is looked for leads people away from the room: web addresses (`t。me／x`,
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 from unicodedata import is_normalized, normalize
 
@@ -81,4 +82,11 @@ def _one_by_one(text: str) -> str:
     """Compatibility forms made plain where one character becomes one, so that places stay what they are."""
     if text.isascii() or is_normalized("NFKC", text):
         return text
-    return "".join(plain if len(plain := normalize("NFKC", char)) == 1 else char for char in text)
+    return "".join(map(_plain, text))
+
+
+@lru_cache(8192)
+def _plain(char: str) -> str:
+    """The plain form of a character if that is one character, too. Few characters make up most texts."""
+    plain = normalize("NFKC", char)
+    return plain if len(plain) == 1 else char
