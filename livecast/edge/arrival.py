@@ -133,6 +133,8 @@ class Arrivals:
             socket.bye(hub.bye_over())
         elif refusal == "forbidden":
             self._refuse(socket, 4403, "You may not watch this room.")
+        elif refusal == "unavailable":
+            self._refuse(socket, 4503, "Whose room this is cannot be told just now.", reconnect=True)
         elif not socket.held and not self._hold(socket, identity):
             self._refuse(socket, 4429, "Too many connections.", reconnect=True)
         elif refusal is not None and not has_token:

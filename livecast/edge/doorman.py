@@ -28,5 +28,5 @@ class Doorman:
     def _put_out(self, user: str, scopes: Sequence[str], reason: str, until: int | None) -> None:
         """Close every connection of a user in the rooms of these scopes."""
         for hub in self._node.views.hubs():
-            if hub.has(user) and any(covers(scope, hub.room, hub.merchant) for scope in scopes):
+            if hub.has(user) and any(covers(scope, hub.room, hub.merchant or "") for scope in scopes):
                 hub.kick(user, reason, until)

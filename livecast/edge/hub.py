@@ -135,8 +135,8 @@ class RoomHub:
         self._users: dict[str, Member | list[Member]] = {}
         self._anonymous = 0
         self.backstage = Backstage()
-        self.merchant = ""
-        """Whose room it is, as its owner said last; empty if nobody's."""
+        self.merchant: str | None = None
+        """Whose room it is, as its owner said last; empty if nobody's, None if it has not said yet."""
         self._fanout = FanOut(self)
         self._parts: dict[Codec, _Parts] = {}
         self._awaited: dict[int, list[asyncio.Future[None]]] = {}
@@ -149,13 +149,15 @@ class RoomHub:
     # --- Who may, and what they are told first ------------------------------------------------------------------------
 
     def refuses(self, identity: Identity) -> str | None:
-        """The code (`unauthorized`, `forbidden`) for which this identity may not watch now, or None.
+        """The code (`unauthorized`, `forbidden`, `unavailable`) for which this identity may not watch now, or None.
 
-        Covers `anonymous: "off"` and bans; whether the token is meant for the room is the authenticator's part.
+        Covers `anonymous: "off"`, bans and whose room it is; whether the token names the room is the authenticator's part.
         """
         person = identity.person
         if person.anonymous:
             return "unauthorized" if self.view.policy["anonymous"] == "off" else None
+        if identity.merchant and identity.merchant != self.merchant:
+            return "unavailable" if self.merchant is None else "forbidden"
         return "forbidden" if self.banned(person.id) else None
 
     def banned(self, user: str) -> bool:
@@ -165,7 +167,7 @@ class RoomHub:
             if until is None or until > self.node.clock():
                 return True
         house = self.node.house
-        return house is not None and house.keeps_out(user, self.room, self.merchant)
+        return house is not None and house.keeps_out(user, self.room, self.merchant or "")
 
     def can(self, identity: Identity) -> tuple[str, ...]:
         """The kinds of message this room takes from them."""
@@ -418,7 +420,12 @@ class RoomHub:
                 self.kick(user)
 
     def bans_due(self, now: int) -> bool:
-        """Whether to ask for the ban list: the room spoke since it was last asked for, which was a while ago."""
+        """Whether to ask for the ban list: the room spoke since it was last asked for, which was a while ago.
+
+        What comes with the list is whose room it is; while that is not known, it is asked for again and again.
+        """
+        if self.merchant is None:
+            return True
         if self.idle_since is not None or now - self._bans_at < self.node.rules.bans_refresh_ms or self._bans_seq == self.view.seq:
             return False
         self._bans_at, self._bans_seq = now, self.view.seq

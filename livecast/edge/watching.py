@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from typing import Final
 
 from aiohttp import web
 
@@ -14,6 +15,13 @@ from livecast.edge.keys import is_key
 from livecast.edge.node import Node
 from livecast.edge.problems import ProblemError
 from livecast.ports import StoreError
+
+#: What a reader is told who may not watch.
+_WHY: Final = {
+    "unauthorized": "This room asks for a token.",
+    "forbidden": "You may not watch this room.",
+    "unavailable": "Whose room this is cannot be told just now.",
+}
 
 
 async def reader_of(node: Node, request: web.Request, room: str, conn: str = "") -> Identity:
@@ -48,5 +56,5 @@ async def hub_of(node: Node, room: str, identity: Identity) -> RoomHub:
         raise ProblemError("unknown_room")
     refused = hub.refuses(identity)
     if refused is not None:
-        raise ProblemError(refused, "This room asks for a token." if refused == "unauthorized" else "You may not watch this room.")
+        raise ProblemError(refused, _WHY[refused])
     return hub

@@ -290,6 +290,9 @@ class ViewerSocket(asyncio.Protocol):
             self._say(ErrorMessage("forbidden", "You were put out of this room.", cid))
             self.bye(Bye(4003, "You were put out of this room.", reconnect=False, retry_after_ms=0))
             return
+        if (refusal := hub.refuses(identity)) is not None:
+            self._say(ErrorMessage(refusal, "This token is not meant for this room.", cid))
+            return
         if not self._count_for(user, cid):
             return
         hub.signed_in(self, identity)

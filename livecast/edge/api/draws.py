@@ -20,7 +20,7 @@ from livecast.edge.dispatch import ROOM_ID
 from livecast.edge.hub import RoomHub
 from livecast.edge.node import Node
 from livecast.edge.problems import ProblemError
-from livecast.edge.watching import hub_of, reader_of
+from livecast.edge.watching import file_reader_of, hub_of
 from livecast.ledger import Ledger
 from livecast.ports import Trouble
 
@@ -57,7 +57,7 @@ class DrawFiles:
     async def draw(self, request: web.Request) -> web.Response:
         """The file of one draw, once it is drawn."""
         node, room, id_ = self._node, request.match_info["room"], request.match_info["drop"]
-        reader = await reader_of(node, request, room)
+        reader = await file_reader_of(node, request, room)
         if not ROOM_ID.fullmatch(room):
             raise ProblemError("unknown_room")
         hub = await hub_of(node, room, reader)

@@ -63,6 +63,7 @@ async def test_anybody_can_recompute_a_draw(shop: Shop) -> None:
     assert {f"u{k}" for k in range(9) if draw.outcome_for(file, f"u{k}", f"n{k}") == "won"} == winners
     assert b"u1" not in got.body.replace(drop.encode(), b"")
     assert (await fetch(shop, drop, headers={"If-None-Match": got.headers["ETag"]})).status == 304
+    assert (await shop.call("GET", f"{DROPS}/{drop}/draw")).body == got.body  # a shop sends its key as everywhere else
 
 
 async def test_a_draw_stays_what_it_was(shop: Shop) -> None:
