@@ -36,8 +36,8 @@ def test_the_client_of_the_protocol_page_works(node: NodeProcess) -> None:
 def bash(script: str, folder: Path, node: NodeProcess | None = None) -> str:
     """What a script prints, run in a folder as it stands in a document: only the node is another one."""
     if node is not None:
-        script = script.replace("http://127.0.0.1:8080", node.base).replace("livecast tail ", f"livecast tail --url {node.base} ")
-    env = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+        script = script.replace("http://127.0.0.1:8080", node.base)
+    env = {**os.environ, "LIVECAST_URL": "" if node is None else node.base, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script], cwd=folder, env=env, capture_output=True, text=True, timeout=90, check=False
     )
@@ -71,6 +71,7 @@ def test_a_host_runs_a_room_as_the_readme_says(node: NodeProcess, tmp_path: Path
     assert '"action":"approve"' in said
     assert '"on_air":"lipstick"' in said
     assert '"redacted":1' in said
+    assert "Which colour? red 0, blue 0" in said
     audit = json.loads(said.splitlines()[-1])
     assert [act["action"] for act in audit["data"]][:5] == ["panic", "ban", "on_air", "put_product", "open_poll"]
 
