@@ -51,8 +51,6 @@ RETURN_MS: Final = 5_000
 """People come back within some seconds after their server died. What is to be told to them at a start waits for that long."""
 UNITS_MAX: Final = 500
 """Units read at once."""
-DROPS_MAX: Final = 50
-"""Newest drops of a room that are closed when its broadcast ends."""
 
 Key: TypeAlias = tuple[str, str, str]
 """What, room, drop."""
@@ -226,9 +224,9 @@ class DropClock:
     async def _close_all(self, room: str) -> None:
         while True:
             try:
-                for drop in await self._ledger.drops(room, None, DROPS_MAX):
-                    if drop.state in {"open", "sold_out", "paused"}:
-                        await self._ledger.step_drop(room, drop.id, "close", self._clock())
+                for due in await self._ledger.due(shard_of(room), FAR, DUE_MAX):
+                    if due.what == "selling" and due.room == room:
+                        await self._ledger.step_drop(room, due.drop, "close", self._clock())
                         self._ring(room)
             except StoreError:
                 await asyncio.sleep(RETRY_MS / 1000)

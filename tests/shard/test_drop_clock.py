@@ -325,3 +325,18 @@ def test_the_end_of_a_broadcast_closes_its_drops_and_draws_its_draws():
         assert [unit.user for unit in await vault.ledger.units(ROOM, "e", 0, 9)] == ["ann"]
 
     run_virtual(main)
+
+
+def test_the_end_of_a_broadcast_closes_a_drop_that_many_newer_ones_hide():
+    """However many were prepared since it opened."""
+
+    async def main(loop: VirtualLoop) -> None:
+        vault = await Vault(loop).begin()
+        await vault.drop("first")
+        await vault.step("open", "first")
+        for number in range(120):
+            await vault.drop(f"d{number}")
+        await vault.end()
+        await vault.until(lambda: (vault.shown("first") or ("",))[0] == "settled", "settled drop")
+
+    run_virtual(main)
