@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from livecast.core.commands import PatchRoom, PutRoom, Redactions
+from livecast.core.commands import Host, PatchRoom, PutRoom, Redactions
 from livecast.core.drops import DropConfig
 from livecast.core.patch import INT_MAX
 from livecast.core.rules import Policy
@@ -168,8 +168,8 @@ def _operation(route: Route, schema_of: dict[Any, dict[str, Any]]) -> dict[str, 
             }
         )
     elif route.form == "lines":
-        lines = {"type": "string", "description": "One a line."}
-        operation["requestBody"] = {"content": {"text/plain": {"schema": lines}}, "required": True}
+        lines = {"type": "string", "description": "One a line; nothing at all is an empty list."}
+        operation["requestBody"] = {"content": {"text/plain": {"schema": lines}}, "required": False}
     elif route.form == "patch":
         operation["requestBody"] = _body({"$ref": _REF.format(name=_patch_of(route.body.__name__))})
     elif route.body is not None:
@@ -188,6 +188,10 @@ def _as_taken(routes: Sequence[Route], components: dict[str, Any]) -> None:
             }
         elif route.form == "patch":
             _add_patch(name, components)
+    host = components[Host.__name__]  # part of such a body
+    host["properties"] = {
+        field: part if field in host["required"] else _or_null(part) for field, part in host["properties"].items()
+    }
     for name in (PutRoom.__name__, PatchRoom.__name__):
         components[name]["properties"]["policy"] = _or_null({"$ref": _REF.format(name=_patch_of(Policy.__name__))})
     components[DropConfig.__name__]["allOf"] = [
