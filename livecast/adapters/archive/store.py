@@ -25,6 +25,9 @@ WRITE_S: Final = 10.0
 READ_S: Final = 10.0
 OPEN_S: Final = 60.0
 """Bound of opening: a migration may copy a table."""
+FILE_TRIES: Final = 50
+FILE_AGAIN_S: Final = 0.1
+"""Between two tries to make the file of a new archive: some five seconds in all, as long as SQLite waits for a lock."""
 CONNECTIONS_MAX: Final = 4
 """One writes, the others read reports: each is at work for a second at most."""
 FILE_NAME: Final = "archive.db"
@@ -38,8 +41,20 @@ class SqlArchive:
 
     async def open(self) -> None:
         """Migrate to this version's schema."""
+        await self._make_file()
         async with self._transaction(write=True, deadline_s=OPEN_S) as connection:
             await connection.run_sync(migrate)
+
+    async def _make_file(self) -> None:
+        """Connect once. SQLite waits for no lock while it makes a file's write-ahead log: who loses that race tries again."""
+        for again in range(FILE_TRIES - 1, -1, -1):
+            try:
+                async with self._transaction():
+                    return
+            except Unavailable as fault:
+                if "locked" not in str(fault) or not again:
+                    raise
+            await asyncio.sleep(FILE_AGAIN_S)
 
     async def close(self) -> None:
         """Let connections go."""
