@@ -50,6 +50,7 @@ from livecast.edge.frames import FrameFiles
 from livecast.edge.health import MetricsPage, Readiness, add_health
 from livecast.edge.http import CODE_OF_STATUS, SECURITY_HEADERS, SERVER
 from livecast.edge.node import Node
+from livecast.edge.pages import Pages
 from livecast.edge.plain import add_plain
 from livecast.edge.problems import ProblemError, problem_response
 from livecast.edge.sse import EventStreams
@@ -103,6 +104,7 @@ def build_app(
     gifts.add_catalogue(app, node)
     add_health(app, node, metrics, readiness)
     _add_description(app)
+    Pages(node).add_to(app)
     return app
 
 

@@ -42,7 +42,8 @@ class Node(NamedTuple):
     """A Node to build with."""
 
     node: Path
-    npm: Path
+    npm: tuple[str, ...]
+    """The words that start npm."""
 
     @property
     def env(self) -> dict[str, str]:
@@ -61,7 +62,7 @@ def installed_node() -> Node | None:
         return None
     major, minor = int(version[1]), int(version[2])
     fits = (major == 20 and minor >= 19) or (major == 22 and minor >= 12) or major > 22
-    return Node(Path(node), Path(npm)) if fits else None
+    return Node(Path(node), (npm,)) if fits else None
 
 
 def wheel_node() -> Node | None:
@@ -70,8 +71,18 @@ def wheel_node() -> Node | None:
     if spec is None or spec.origin is None:
         return None
     here = Path(spec.origin).parent
-    places = [Node(here / "bin" / "node", here / "bin" / "npm"), Node(here / "node.exe", here / "npm.cmd")]
-    return next((place for place in places if place.node.exists()), None)
+    node = next((path for path in (here / "bin" / "node", here / "node.exe") if path.exists()), None)
+    # Not `bin/npm`: a wheel holds no symbolic links, and as a copy it does not find its own parts.
+    script = next((path for path in here.glob("**/node_modules/npm/bin/npm-cli.js")), None)
+    return None if node is None or script is None else Node(node, (str(node), str(script)))
+
+
+def any_node() -> Node:
+    """A Node to build with. Raises `Unavailable`."""
+    node = installed_node() or wheel_node()
+    if node is None:
+        raise Unavailable(f"building the pages needs {NODE_WANTED} on the PATH, or: pip install '{NODE_WHEEL}'")
+    return node
 
 
 def sources() -> Iterator[Path]:
@@ -104,7 +115,7 @@ def install(node: Node, *, dev: bool) -> None:
     have = stamp.read_text().split() if stamp.exists() else []
     if have[:1] == [wanted] and (not dev or have[1:] == ["dev"]):
         return
-    command = [str(node.npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund", *([] if dev else ["--omit=dev"])]
+    command = [*node.npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", *([] if dev else ["--omit=dev"])]
     _run(command, node, _INSTALL_S, "the packages cannot be had")
     stamp.write_text(f"{wanted} {'dev' if dev else 'build'}")
 
@@ -115,7 +126,7 @@ def build(node: Node) -> None:
     made_from, new = digest(), WEB / "dist.new"
     shutil.rmtree(new, ignore_errors=True)
     vite = [str(node.node), str(MODULES / "vite" / "bin" / "vite.js"), "build", "--logLevel", "warn"]
-    for config, out in (("client/vite.config.ts", new / "sdk"),):
+    for config, out in (("vite.config.ts", new), ("client/vite.config.ts", new / "sdk")):
         _run([*vite, "--config", str(WEB / config), "--outDir", str(out)], node, _BUILD_S, "")
     (new / "built-from").write_text(made_from)
     shutil.rmtree(DIST, ignore_errors=True)
@@ -140,12 +151,8 @@ def main(arguments: list[str]) -> int:
     """Build if need be."""
     if is_current() and "--force" not in arguments:
         return 0
-    node = installed_node() or wheel_node()
-    if node is None:
-        sys.stderr.write(f"building the pages needs {NODE_WANTED} on the PATH, or: pip install '{NODE_WHEEL}'\n")
-        return 1
     try:
-        build(node)
+        build(any_node())
     except (Unavailable, RuntimeError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
