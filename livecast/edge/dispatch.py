@@ -26,6 +26,7 @@ from livecast.ports import IdempotencyStore, StoreError
 
 ROOM_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 USER_ID: Final = re.compile(r"[\x21-\x2e\x30-\x7e]{1,128}")
+_SEGMENT: Final = re.compile(r"{(\w+)}")
 #: Where the request's id is kept on the request.
 REQUEST_ID: Final = web.RequestKey("request_id", str)
 
@@ -35,6 +36,7 @@ def add_routes(app: web.Application, node: Node, store: IdempotencyStore, routes
     for route in routes:
         handler = endpoint(node, store, route)
         path = route.path.replace("{tx}", "{tx:.+}")  # a viewer's gift has the id USER/CID: it spans two segments
+        path = _SEGMENT.sub(r"{\1:[^/]+}", path)  # by itself the router takes no braces, which ids of users may have
         app.router.add_route(route.method, path, handler)
         if route.method == "GET":
             app.router.add_route("HEAD", path, handler)

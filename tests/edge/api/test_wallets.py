@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -132,3 +133,11 @@ async def test_a_closed_ledger_moves_nothing(shop: Shop) -> None:
     assert int(closed.headers["Retry-After"]) >= 1
     await shop.open_money("ada")
     assert (await shop.call("POST", f"{ADA}/credits", json=body, headers=headers)).json["balance"] == 1
+
+
+@pytest.mark.parametrize("user", ["}{s0}", "{ada}", "a%2Fb", "=1+1", "*"])
+async def test_whoever_has_an_id_has_a_wallet(shop: Shop, user: str) -> None:
+    """Any printable ASCII but `/`, also what routes, stores and URLs read in their own ways."""
+    path = f"/v1/wallets/{quote(user, safe='')}"
+    assert (await shop.call("POST", f"{path}/credits", json={"tx": "pay-1", "amount": 5})).json["user"] == user
+    assert (await shop.call("GET", path)).json == {"user": user, "balance": 5, "entries": 1}
