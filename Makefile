@@ -3,6 +3,7 @@
 # make lint   style, types and import contracts
 # make chaos  the tests that take minutes: crowds, kills, full disks, lost power; docs/operations.md says what they show
 # make bench  the measurements of bench/README.md
+# make screenshots  the pictures of the pages in docs/pictures, with the Chromium of the system
 # make clean  remove what the others made
 #
 # Only Python >= 3.11 and make are needed. PYTHON=python3.12 chooses another one; ARGS="..." is passed on.
@@ -12,15 +13,18 @@ PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11 python; d
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+WORKERS ?= 3
 
-.PHONY: run test lint chaos bench clean
+.PHONY: run test lint chaos bench screenshots clean
 .DEFAULT_GOAL := run
 
 run: $(VENV)/installed
 	@exec $(BIN)/livecast demo $(ARGS)
 
+# Three processes on two cores: tests mostly wait, for a node to start or a limit to pass. A file's tests stay together, as they
+# share what it starts. For one at a time: `make test WORKERS=0`.
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
@@ -34,16 +38,23 @@ chaos: $(VENV)/installed-dev
 bench: $(VENV)/installed-dev
 	$(BIN)/python -m bench $(ARGS)
 
+screenshots: $(VENV)/installed-dev
+	$(BIN)/python tests/browser/screenshots.py
+
 clean:
-	rm -rf $(VENV) .livecast build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .livecast build dist livecast/web/dist livecast/web/dist.new livecast/web/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find livecast tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# A stamp says what was installed and when, so that a second run starts at once; a change of pyproject.toml installs anew.
-$(VENV)/installed: pyproject.toml | $(BIN)/python
+# A stamp says what was installed and when, so that a second run starts at once; a change of pyproject.toml installs anew, and
+# one of the pages builds them anew (with an installed Node, or one that pip brings along).
+PAGES := hatch_build.py $(shell find livecast/web -name node_modules -prune -o -name 'dist*' -prune -o -name test -prune \
+	-o -type f ! -name '*.pyc' ! -name '*.md' -print)
+
+$(VENV)/installed: pyproject.toml $(PAGES) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable .
 	@touch $@
 
-$(VENV)/installed-dev: pyproject.toml | $(BIN)/python
+$(VENV)/installed-dev: pyproject.toml $(PAGES) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable '.[dev]'
 	@touch $@ $(VENV)/installed
 
