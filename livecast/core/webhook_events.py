@@ -49,6 +49,8 @@ class DropAbout(Struct, frozen=True):
     title: str
     sku: str
     code_key: bytes = b""
+    broadcast: str = ""
+    """That of its first claim. What is bought or given up later, while a rehearsal is on, is no rehearsal."""
 
 
 class Place(Struct, frozen=True):
@@ -142,7 +144,7 @@ def _granted(place: Place, entries: Sequence[BookEntry], drop: DropAbout) -> lis
         lines += [(entry, {**_unit(grant, drop), "state": state, "of": fact.of, "at": entry.at, **more}) for grant in fact.grants]
         if fact.left == 0 and fact.state == "sold_out" and fact.sold_out_times == 1:
             data = {**_drop(fact.drop, drop), "stock": fact.of, "left": 0}
-            event = _event(place, entry, "drop.sold_out", _present(data), test=drop.test, part="sold")
+            event = _event(place, entry, "drop.sold_out", _present(data), test=drop.test, part="sold", of=drop.broadcast)
             sold_out.append(_once(fact.drop, event))
     drafts = []
     for at in range(0, len(lines), BATCH_MAX):
@@ -151,7 +153,8 @@ def _granted(place: Place, entries: Sequence[BookEntry], drop: DropAbout) -> lis
         if not isinstance(last, UnitsGranted):
             raise TypeError(f"{type(last).__name__} among grants")
         data = {**_drop(last.drop, drop), "claims": [line for _, line in batch], "left": last.left}
-        drafts.append(Draft(_event(place, first, "claim.granted", _present(data), test=drop.test, part=str(at) if at else "")))
+        part = str(at) if at else ""
+        drafts.append(Draft(_event(place, first, "claim.granted", _present(data), test=drop.test, part=part, of=drop.broadcast)))
     return drafts + sold_out
 
 
@@ -165,7 +168,8 @@ def _changed(place: Place, entry: BookEntry, fact: UnitsChanged, drop: DropAbout
         claims = [{**_unit(unit, drop), "state": fact.became, "at": entry.at} for unit in fact.units[at : at + BATCH_MAX]]
         data = {**_drop(fact.drop, drop), "claims": claims, "left": fact.left, "returned": fact.returned}
         data |= {**words, "amount": fact.amount}
-        drafts.append(Draft(_event(place, entry, type_, _present(data), test=drop.test, part=str(at) if at else "")))
+        part = str(at) if at else ""
+        drafts.append(Draft(_event(place, entry, type_, _present(data), test=drop.test, part=part, of=drop.broadcast)))
     return drafts
 
 
@@ -228,11 +232,14 @@ def _event(
     *,
     test: bool = False,
     part: str = "",
+    of: str = "",
     gift: Gift | None = None,
 ) -> WebhookEvent:
+    """`of`: the broadcast that it belongs to, where it may be told in a later one; empty: the one that is on."""
     id_ = f"evt_{place.shard}_{entry.position}" + (f"_{part}" if part else "")
     broadcast = gift.broadcast if gift is not None else place.about.broadcast
-    return WebhookEvent(id_, type_, entry.at, place.room, broadcast, place.about.merchant, test or place.about.test, data)
+    rehearsed = place.about.test and (of or broadcast) == place.about.broadcast
+    return WebhookEvent(id_, type_, entry.at, place.room, broadcast, place.about.merchant, test or rehearsed, data)
 
 
 def _present(data: dict[str, Any]) -> dict[str, Any]:

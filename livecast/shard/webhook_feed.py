@@ -243,7 +243,8 @@ class WebhookFeed:
             return DropAbout(test=False, title="", sku="")
         secret = await self._ledger.secret(room, id_) if drop.terms.codes == "generated" else None
         about = read_about(drop)
-        known = DropAbout(drop.terms.test, about.title, about.sku, code_key(secret) if secret else b"")
+        broadcast = await self._ledger.occasion(room, id_)
+        known = DropAbout(drop.terms.test, about.title, about.sku, code_key(secret) if secret else b"", broadcast)
         self._drops[room, id_] = known
         if len(self._drops) > DROPS_MAX:
             self._drops.popitem(last=False)

@@ -290,6 +290,29 @@ def test_a_rehearsal_says_so() -> None:
     newsroom(story)
 
 
+def test_what_was_sold_before_a_rehearsal_is_no_rehearsal() -> None:
+    """A shop that confirms, and a gift that is taken back, while one is on: that is real."""
+
+    async def story(room: Newsroom, loop: VirtualLoop) -> None:
+        await room.drop(stock=2, reserve_ms=3_600_000)
+        await room.step("open")
+        await room.claim("ann")
+        gift = await room.give("ann")
+        before: tuple[str, ...] = ("room.started", "drop.opened", "claim.granted", "gift.sent")
+        await room.told(*before)
+        await room.end()
+        await room.told(*(before := (*before, "room.ended", "drop.closed")))
+        await room.command("start", Start(test=True))
+        await room.told(*before, "room.started")
+        await room.ledger.step_unit(ROOM, "d", 1, Confirm("o1"), loop.unix_ms())
+        await room.ledger.reverse_gift(ROOM, gift.tx, "card stolen", loop.unix_ms())
+        room.treasury.ring(ROOM)
+        events = await room.told(*before, "room.started", "claim.confirmed", "gift.reversed", "drop.settled")
+        assert [event.test for event in events[-4:-1]] == [True, False, False]
+
+    newsroom(story)
+
+
 def test_one_fault_silences_nobody_else() -> None:
     """An entry that cannot be read holds up its own shard, and is reported; others go on."""
 
