@@ -170,7 +170,9 @@ class Chat:
 
     def _go_on(self, ready: Iterable[tuple[Pending, Action]], now: int, replies: Replies) -> None:
         for p, action in ready:
-            if action == "deny":
+            if (muted := self.screening.muted(p.user, now)) is not None:  # since it was asked about
+                self._silence(p, muted, now, replies)
+            elif action == "deny":
                 self._deny(p, now, replies)
             else:
                 p.held = p.held or action == "hold"
@@ -185,6 +187,12 @@ class Chat:
         self._answers.put(p.known, final)
         self.remember.append(final)
         replies.extend((origin, said.cid, BLOCKED) for origin in (said.origin, *(p.also or ())))
+
+    def _silence(self, p: Pending, muted: Refusal, now: int, replies: Replies) -> None:
+        """Its author was muted or banned meanwhile. Nothing is remembered: time changes that."""
+        self._reject(muted.code, 1, now)
+        p.known.pop(p.said.cid, None)
+        replies.extend((origin, p.said.cid, muted) for origin in (p.said.origin, *(p.also or ())))
 
     def refused_elsewhere(self, codes: dict[str, int], now: int) -> None:
         """Comments that a node refused before they came here."""

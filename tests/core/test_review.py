@@ -135,6 +135,26 @@ def test_a_redaction_reaches_those_who_wait() -> None:
     assert room.fate("one") == "sampled"
 
 
+@pytest.mark.parametrize("deed", ["mute", "ban"])
+@pytest.mark.parametrize("silence", [False, True])
+def test_who_is_silenced_meanwhile_says_nothing_more(deed: str, silence: bool) -> None:
+    """A comment that was being judged is not shown after its author was muted or banned; time may change that."""
+    room = reviewed()
+    room.feed(1000, said("ann", "one", "c1"))
+    [ask] = asked(room)
+    room.feed(1050, told(deed, user="ann", for_s=5))
+    if not silence:
+        room.feed(1100, Reviewed(ask.ticket, "allow"))
+    room.run(3000)
+    assert (texts(room), room.fate("c1")) == ([], "muted")
+    assert room.tally() == {"in": 1, "muted": 1}
+    room.feed(40_000, said("ann", "one", "c1"))
+    [ask] = asked(room)
+    room.feed(40_100, Reviewed(ask.ticket, "allow"))
+    room.run(41_000)
+    assert texts(room) == ["one"]
+
+
 def test_not_too_many_are_asked_about_at_once() -> None:
     """Beyond the bound the policy decides at once."""
     room = reviewed(chat_budget_per_s=1000)
