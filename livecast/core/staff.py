@@ -30,6 +30,8 @@ ACT_BYTES_MAX: Final = 2048
 UNLOGGED: Final = frozenset({"ensure", "emit"})
 """Not the deed of a person: rooms that come to be by themselves, and events that a platform's service sends by the thousand."""
 NO_SANCTIONS: Final = Sanctions()
+ABOVE_MODERATORS: Final = frozenset({"host", "merchant", "service"})
+"""Roles that may silence and put out a room's own staff."""
 
 
 def act_of(command: Command, now: int) -> StaffAct | None:
@@ -59,12 +61,22 @@ def carry_out(parts: Parts, control: Control, command: Command, epoch: str, now:
         return done
     if name in DEEDS:
         return DEEDS[name](parts, control, args, epoch, now), False
+    if name in {"mute", "ban"}:
+        _check_above(control, command)
     told = parts.the_desk().carry_out(command, epoch, now)
     if name in {"mute", "ban"}:
         parts.the_backstage().violated(args.user)  # type: ignore[attr-defined] # as its name says
         if name == "ban":
             parts.happened.append(Happened("user.banned", f"{told['user']}-{now}", now, told))
     return told, False
+
+
+def _check_above(control: Control, command: Command) -> None:
+    """Moderators keep viewers civil; whom the room has as host or moderator, only those above them silence or put out."""
+    user = command.args.user  # type: ignore[attr-defined] # a mute or a ban
+    staff = (*control.overlay.get("hosts", ()), *_moderators(control))
+    if command.by.role not in ABOVE_MODERATORS and any(one["id"] == user for one in staff):
+        raise InvalidChange(Refusal("forbidden", "Moderators neither mute nor ban hosts and moderators of the room."))
 
 
 def _judge_held(parts: Parts, control: Control, args: c.JudgeHeld, epoch: str, now: int) -> Json:

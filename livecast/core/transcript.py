@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from livecast.core.events import Comment, Frame, Json
+from livecast.core.state import quotes, unquoted
 
 COMMENTS_MAX: Final = 8000
 """As many as a busy room shows in the three minutes for which frames are replayed. About 4 MB; beyond it the oldest go."""
@@ -54,6 +55,8 @@ class Transcript:
             comment = self._comments[comment_id]
             self._leaves(comment)
             self._comments[comment_id] = Comment(comment_id, at=comment.at, redacted=True)
+        for comment in [c for c in self._comments.values() if quotes(c.reply_to, ids, users)]:
+            self._comments[comment.id] = unquoted(comment, ids, users)
 
     def fade(self, now: int) -> bool:
         """Forget what is due; True if nothing is left."""

@@ -117,8 +117,20 @@ async def _admit(call: Call, route: Route) -> None:
             detail = "A room's id is 1 to 64 of A-Z a-z 0-9 _ -."
             raise ProblemError("invalid", detail, errors=[Fault("room", detail)])
         raise ProblemError("unknown_room")
+    if route.scopes and caller.identity is not None and caller.person.role not in {"host", "merchant"}:
+        await _check_not_banned(call)
     if caller.merchant and not route.makes_room and await room_now(call.node, caller, call.room) is None:
         raise ProblemError("unknown_room")
+
+
+async def _check_not_banned(call: Call) -> None:
+    """A moderator whom the room bans decides nothing in it any more; hosts and merchants are nobody's to ban from their desk."""
+    try:
+        hub = await call.node.views.get(call.room)
+    except StoreError:
+        raise ProblemError("unavailable", "The room cannot be read just now.") from None
+    if hub is not None and hub.banned(call.caller.id):
+        raise ProblemError("forbidden", "You are banned from this room.")
 
 
 async def _appointed(call: Call, route: Route) -> bool:

@@ -23,7 +23,8 @@ class Doorman:
         if rule.kind == "ban":
             for hub in self._node.views.hubs():
                 if hub.has(rule.user) and hub.banned(rule.user):
-                    hub.kick(rule.user)
+                    standing = None if self._node.house is None else self._node.house.standing("ban", rule.user, rule.scope)
+                    hub.kick(rule.user, until=None if standing is None else standing[1].until or None)
 
     def _put_out(self, user: str, scopes: Sequence[str], reason: str, until: int | None) -> None:
         """Close every connection of a user in the rooms of these scopes."""

@@ -410,14 +410,14 @@ class RoomHub:
         """Keep a user out until then (Unix ms; None: until taken back), those inside first."""
         self.bans[user] = until
         if self.banned(user):
-            self.kick(user)
+            self.kick(user, until=until)
 
     def replace_bans(self, bans: dict[str, int | None]) -> None:
         """The room's whole ban list, as its owner tells it."""
         self.bans = bans
-        for user in bans:
+        for user, until in bans.items():
             if user in self._users and self.banned(user):
-                self.kick(user)
+                self.kick(user, until=until)
 
     def bans_due(self, now: int) -> bool:
         """Whether to ask for the ban list: the room spoke since it was last asked for, which was a while ago.

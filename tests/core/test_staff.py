@@ -222,6 +222,19 @@ def test_comments_are_looked_up() -> None:
     assert ask(room, "comments", user="u2")["data"] == []
 
 
+def test_what_is_looked_up_does_not_quote_what_was_redacted() -> None:
+    """Of a comment that was taken off, nothing is left in replies to it; neither of anything by a user."""
+    room = Driven()
+    room.feed(1000, said("eve", "my number is 1", "e1"), said("eve", "rude", "e2"))
+    first, second = (room.answer(cid).id for cid in ("e1", "e2"))
+    room.feed(2000, said("ann", "why?", "a1", reply_to=first), said("bob", "no", "b1", reply_to=second))
+    room.feed(3000, told("redact", comments=[first]))
+    quotes = {c["text"]: c.get("reply_to") for c in ask(room, "comments")["data"] if "text" in c}
+    assert (quotes["why?"], quotes["no"]["text"]) == (None, "rude")
+    room.feed(4000, told("redact", users=["eve"]))
+    assert [c.get("reply_to") for c in ask(room, "comments")["data"]] == [None] * 4
+
+
 def test_a_new_owner_looks_up_what_the_log_has() -> None:
     """The frames that are still kept."""
     room = Driven()
@@ -289,6 +302,21 @@ def test_moderators_are_appointed_and_dismissed() -> None:
     [refusal] = again.feed(5000, told("dismiss", user="bob"))
     assert isinstance(refusal, Refusal)
     assert refusal.code == "not_found"
+
+
+def test_moderators_do_not_silence_those_above_them() -> None:
+    """Neither hosts nor each other, whether their token or the room made them so; hosts and services do."""
+    room = Driven()
+    room.feed(1000, told("patch_room", hosts=[{"id": "hana"}]), told("appoint", user="ann"))
+    appointed, host = person("ann"), Person("hana", "Hana", role="host")
+    for n, (by, user) in enumerate([(MOD, "hana"), (MOD, "ann"), (appointed, "hana"), (appointed, "ann")]):
+        for deed in ("mute", "ban"):
+            [refusal] = room.feed(2000 + n, told(deed, by=by, user=user))
+            assert isinstance(refusal, Refusal)
+            assert refusal.code == "forbidden"
+    assert ask(room, "bans")["data"] == ask(room, "mutes")["data"] == []
+    room.feed(3000, told("ban", by=appointed, user="eve"), told("ban", by=host, user="ann"), told("mute", user="hana"))
+    assert ([b["user"] for b in ask(room, "bans")["data"]], len(ask(room, "mutes")["data"])) == (["ann", "eve"], 1)
 
 
 # --- The log ----------------------------------------------------------------------------------------------------------

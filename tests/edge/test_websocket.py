@@ -233,9 +233,11 @@ async def test_banned(room):
     ):
         for viewer in (one, two, ada, sneaks_in):
             await viewer.welcome()
-        assert (await room.call("POST", "/v1/rooms/r/bans", json={"user": "eve", "reason": "spam"})).status in {200, 201}
+        spam = {"user": "eve", "reason": "spam", "for_s": 600}
+        assert (await room.call("POST", "/v1/rooms/r/bans", json=spam)).status in {200, 201}
         assert (await one.bye())[0] == (await two.bye())[0] == 4003
         assert one.of("notice")[0]["kind"] == "banned"
+        assert 500_000 < one.of("bye")[0]["retry_after_ms"] <= 600_000
         await sneaks_in.send("auth", cid="a", token=room.token("eve"))
         assert (await sneaks_in.bye())[0] == 4003
         async with Viewer(room.port, "r", room.token("eve")) as again:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct
@@ -10,6 +11,8 @@ from msgspec import Meta, Struct
 from livecast.core.commands import ForgetUser, Reason, TimeMs
 from livecast.core.events import Command, Done
 from livecast.core.sanctions import SANCTIONS_MAX
+from livecast.core.staff import ABOVE_MODERATORS
+from livecast.edge.callers import room_now
 from livecast.edge.calls import Call, Outcome, Route
 from livecast.edge.jurisdiction import over_all, reach_of, the_house
 from livecast.edge.problems import Fault, ProblemError
@@ -18,6 +21,9 @@ from livecast.ports import StoreError
 ROOMS_AT_ONCE: Final = 32
 """Rooms asked at the same time."""
 STEP: Final = 500
+NAMED_MAX: Final = 20
+"""Rooms of a moderator's token that are asked who their hosts are."""
+ROOM_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class PutOut(Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,11 +74,25 @@ async def disconnect_user(call: Call) -> Outcome:
         detail = "That is over already."
         raise ProblemError("invalid", detail, errors=[Fault("/until", detail)])
     scopes = reach_of(call.caller)
+    await _check_above(call, user)
     try:
         await the_house(call).put_out(user, scopes, body.reason, until, call.caller.person)
     except OverflowError:
         raise ProblemError("invalid", f"At most {SANCTIONS_MAX} users can be kept out at once.") from None
     return Outcome(WasPutOut(user, scopes, until or None, body.reason, now))
+
+
+async def _check_above(call: Call, user: str) -> None:
+    """Moderators put out no host and no moderator of a room of theirs, as far as it is named in their token or watched here."""
+    caller = call.caller
+    if caller.identity is None or caller.person.role in ABOVE_MODERATORS:
+        return
+    named = [room for room in caller.identity.rooms if ROOM_ID.fullmatch(room)]
+    told = [await room_now(call.node, caller, room) for room in named[:NAMED_MAX]]
+    states = [hub.view.state for hub in call.node.views.hubs() if caller.covers(hub.room)]
+    for room in (*(known for known in told if known is not None), *states):
+        if any(one["id"] == user for one in (*room.get("hosts", ()), *(room.get("moderators") or ()))):
+            raise ProblemError("forbidden", "Moderators put out neither hosts nor moderators of the room.")
 
 
 async def forget_user(call: Call) -> Outcome:

@@ -102,6 +102,24 @@ async def test_moderators_are_appointed_live(house: House) -> None:
     assert (await house.call("DELETE", f"{R1}/moderators/ann")).status == 404
 
 
+async def test_a_banned_moderator_decides_nothing(house: House) -> None:
+    """Neither one with a token nor an appointed one, least of all about their own ban; those above are not theirs to ban."""
+    await filtered(house)
+    await house.call("PATCH", R1, json={"hosts": [{"id": "hana"}]})
+    mod, host = house.token("mod", role="moderator", rooms=["r1"]), house.token("hana", role="host", rooms=["r1"])
+    for call, body in ((f"{R1}/bans", {"user": "hana"}), (f"{R1}/mutes", {"user": "hana"}), ("/v1/users/hana/disconnect", {})):
+        assert (await house.call("POST", call, auth=mod, json=body)).status == 403, call
+    await house.call("PUT", f"{R1}/moderators/ann", json={})
+    for user, token in (("mod", mod), ("ann", house.token("ann"))):
+        assert (await house.call("GET", f"{R1}/held", auth=token)).status == 200
+        assert (await house.call("POST", f"{R1}/bans", auth=host, json={"user": user})).status == 201
+        for method, path in (("GET", "held"), ("GET", "audit"), ("DELETE", f"bans/{user}")):
+            answer = await house.call(method, f"{R1}/{path}", auth=token)
+            assert (answer.status, answer.code) == (403, "forbidden"), path
+        assert (await house.call("DELETE", f"{R1}/bans/{user}", auth=host)).status == 200
+        assert (await house.call("GET", f"{R1}/held", auth=token)).status == 200
+
+
 async def test_the_panic_button(house: House) -> None:
     """One call: only staff may speak, screens and files are clean."""
     await filtered(house)

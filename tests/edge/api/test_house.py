@@ -222,6 +222,15 @@ async def test_lists_of_both_kinds_come_in_pages(house: House) -> None:
 
 
 # --- Putting out ------------------------------------------------------------------------------------------------------
+async def test_a_ban_with_an_end_tells_how_long(house: House) -> None:
+    """So that clients need not knock before it is over."""
+    await house.live_room("r1")
+    async with Viewer(house.port, "r1", house.token("eve")) as eve:
+        await eve.welcome()
+        await house.call("POST", "/v1/rooms/r1/bans", json={"user": "eve", "scope": "platform", "for_s": 600})
+        assert 500_000 < (await put_out(eve))[0]["retry_after_ms"] <= 600_000
+
+
 async def test_a_user_is_put_out_of_every_room(house: House) -> None:
     """With the reason, and kept out until the end; without an end they may come back."""
     for room in ("r1", "r2"):
