@@ -6,6 +6,7 @@ microseconds for a comment). What stands in most sentences and says nothing is l
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Final
 
@@ -25,10 +26,28 @@ _STOP: Final = (
 STOP: Final = frozenset(_STOP.split(" "))
 
 
+# Words of scripts with spaces between them: a run of their letters, marks included. Of the others the dictionary knows.
+_SPACED: Final = re.compile(
+    r"(?:(?![\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u2fdf\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])[^\W_]"
+    r"|[\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0900-\u0903\u093a-\u094f\u0980-\u0983\u09bc-\u09cd])+"
+)
+
+
 def words_of(text: str) -> set[str]:
     """The words of a comment that say something, each once, in lower case; widths and forms of letters made alike."""
     found: set[str] = set()
-    for word in rjieba.cut(unicodedata.normalize("NFKC", text).lower()):
+    plain = unicodedata.normalize("NFKC", text).lower()
+    foreign: list[str] = []
+    if not plain.isascii():
+
+        def put_by(match: re.Match[str]) -> str:
+            if match[0].isascii():
+                return match[0]
+            foreign.append(match[0])
+            return " "
+
+        plain = _SPACED.sub(put_by, plain)
+    for word in (*rjieba.cut(plain), *foreign):
         if not 1 < len(word) <= WORD_CHARS_MAX or word in STOP or not any(map(str.isalnum, word)):
             continue
         found.add(word)

@@ -157,6 +157,20 @@ async def test_merges_and_redactions(archive: SqlArchive) -> None:
     assert rows[0]["redacted_at"] is None
 
 
+async def test_words_of_redacted_comments_are_not_counted(archive: SqlArchive) -> None:
+    """In the same batch or later, named or with all of their author's, each once, as often as it was said."""
+    said = [comment(1), comment(2, "bob"), comment(3, "bob", at=T + 99)]
+    for row, text, n in zip(said, ("secret 口红", "口红 bobs", "口红"), (4, 1, 1), strict=True):
+        row.text, row.n = text, n
+    words = [Word(ROOM, B, "secret", 4), Word(ROOM, B, "口红", 6), Word(ROOM, B, "bobs", 1)]
+    both = [Redaction(ROOM, T + 50, id="e-002"), Redaction(ROOM, T + 50, user="bob")]
+    await archive.append(Rows(comments=said, words=words, redactions=both, broadcasts=[began()]), [])
+    assert (await archive.figures(await _of(archive))).words == (("口红", 5), ("secret", 4))
+    await archive.append(Rows(redactions=[Redaction(ROOM, T + 60, id="e-001")]), [])
+    await archive.append(Rows(redactions=[Redaction(ROOM, T + 70, id="e-001"), Redaction(ROOM, T + 70, id="e-777")]), [])
+    assert (await archive.figures(await _of(archive))).words == (("口红", 1),)
+
+
 # --- Broadcasts and figures -------------------------------------------------------------------------------------------
 async def test_what_is_said_of_a_broadcast_adds_up(archive: SqlArchive) -> None:
     """What is not said stays; its end is the first one told; users and peak only rise."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Table, and_, bindparam, case, func, insert, or_, select, tuple_, update
+from sqlalchemy import Table, and_, bindparam, case, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,6 +16,7 @@ from livecast.adapters.archive import tables as t
 from livecast.archive import Move, Overtaken
 from livecast.core.chronicle import BroadcastRow, Card, Merged, Redaction, Rows
 from livecast.core.patch import merge
+from livecast.core.words import words_of
 
 ADDED: Final = ("comments", "shown", "likes", "gifts", "gift_value", "claims", "orders")
 """Figures of a tick that are added up; the others are the highest seen."""
@@ -57,11 +59,13 @@ async def write(connection: AsyncConnection, rows: Rows) -> None:
     """All rows of a batch."""
     await insert_new(connection, t.comments, [_comment(_plain(row)) for row in rows.comments])
     await _merge_comments(connection, rows.merged)
+    unsaid = await _words_of(connection, rows.redactions)
     await _redact(connection, rows.redactions)
     await _add(connection, t.counts, rows.counts, {"n": _sum})
     await _add(connection, t.counts, rows.heights, {"n": _highest})
     await _add(connection, t.ticks, rows.ticks, {**dict.fromkeys(ADDED, _sum), **dict.fromkeys(HIGHEST, _highest)})
     await _add(connection, t.words, rows.words, {"n": _sum})
+    await _unsay(connection, unsaid)
     await _note_broadcasts(connection, rows.broadcasts)
     await _merge_cards(connection, rows.cards)
     await insert_new(connection, t.moments, [_plain(row) for row in rows.moments])
@@ -88,6 +92,36 @@ async def _redact(connection: AsyncConnection, redactions: Sequence[Redaction]) 
     of_user = of_room.where(c.user_id == bindparam("b_user"), c.at <= bindparam("b_at")).values(at)
     await _many(connection, one, [{"b_room": r.room, "b_id": r.id, "b_at": r.at} for r in redactions if r.id])
     await _many(connection, of_user, [{"b_room": r.room, "b_user": r.user, "b_at": r.at} for r in redactions if r.user])
+
+
+async def _words_of(connection: AsyncConnection, redactions: Sequence[Redaction]) -> Counter[tuple[str, str, str]]:
+    """(room, broadcast, word) -> by how many it was said in what is about to be redacted, and was not before."""
+    c = t.comments.c
+    conditions: list[Any] = [and_(c.room == r.room, c.user_id == r.user, c.at <= r.at) for r in redactions if r.user]
+    for room in {r.room for r in redactions}:
+        ids = [r.id for r in redactions if r.room == room and r.id]
+        conditions += [and_(c.room == room, c.id.in_(ids[begin : begin + SLICE])) for begin in range(0, len(ids), SLICE)]
+    gone: dict[tuple[str, str], Any] = {}
+    for condition in conditions:
+        found = await connection.execute(select(c.room, c.id, c.broadcast, c.text, c.n).where(condition, c.redacted_at.is_(None)))
+        gone |= {(row.room, row.id): row for row in found}
+    unsaid: Counter[tuple[str, str, str]] = Counter()
+    for row in gone.values():
+        for word in words_of(row.text):
+            unsaid[row.room, row.broadcast, word] += row.n
+    return unsaid
+
+
+async def _unsay(connection: AsyncConnection, unsaid: Counter[tuple[str, str, str]]) -> None:
+    """What is off the screens is nobody's top word."""
+    c = t.words.c
+    this = and_(c.room == bindparam("b_room"), c.broadcast == bindparam("b_broadcast"), c.word == bindparam("b_word"))
+    said = [
+        {"b_room": room, "b_broadcast": broadcast, "b_word": word, "b_n": n}
+        for (room, broadcast, word), n in sorted(unsaid.items())
+    ]
+    await _many(connection, update(t.words).where(this).values(n=c.n - bindparam("b_n")), said)
+    await _many(connection, delete(t.words).where(this, c.n <= 0), [_without(one, "b_n") for one in said])
 
 
 async def _note_broadcasts(connection: AsyncConnection, broadcasts: Sequence[BroadcastRow]) -> None:
