@@ -11,6 +11,11 @@ from functools import lru_cache
 from typing import Final
 from unicodedata import is_normalized, normalize
 
+# Letters, and the punctuation typed with them, that mean to the patterns here what their plain forms would.
+_PLAIN: Final = re.compile(
+    "[ -~\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff\uac00-\ud7a3"
+    "\u2014\u201c\u201d\u3000-\u3002\u3008-\u3011\uff01\uff0c\uff1a\uff1f\uff5e]*+"
+)
 Span = tuple[int, int]
 """[start, end) in the text."""
 
@@ -27,7 +32,9 @@ _LINK: Final = re.compile(
     rf"|(?<![a-z0-9])t{_DOT}me\s?[/／]\s?[a-z0-9_]+",
     re.IGNORECASE,
 )
-_QUICK_LINK: Final = re.compile(r"[.。．｡•·点點:：]|dot", re.IGNORECASE)
+# What every link has, whatever else: an ending behind a dot, two slashes, or three w.
+_ENDED: Final = re.compile(rf"(?:[.。．｡•·点點]|dot[)\]]?)\s?(?:{_ENDINGS})(?![a-z0-9])", re.IGNORECASE)
+_SLASHES: Final = re.compile(r"[:：]\s?[/／]{2}")
 
 # Digits, however written: what NFKC makes of them (full-width, circled, bold), and Chinese numerals of both kinds.
 _NUMERALS: Final = {
@@ -46,26 +53,31 @@ _NUMERALS: Final = {
     }.items()
     for char in chars
 }
-DIGITS_MIN: Final = 8
-"""The shortest number looked for: `+` and eight digits."""
-_DIGIT: Final = re.compile(rf"[\d{''.join(map(chr, _NUMERALS))}]")
 _SEP: Final = r"[\s.\-_·•,，、*/|—–()（）]{0,2}"
+# What every number has, whatever else: eight digits in a row, the shortest being `+` and so many.
+_DIGITS: Final = re.compile(rf"[\d{''.join(map(chr, _NUMERALS))}](?:{_SEP}[\d{''.join(map(chr, _NUMERALS))}]){{7}}")
 _MOBILE: Final = re.compile(rf"(?<!\d)(?:\+?86{_SEP})?1{_SEP}[3-9](?:{_SEP}\d){{9}}(?!{_SEP}\d)")
 _INTERNATIONAL: Final = re.compile(r"\+\s?[1-9](?:[\s.\-()]{0,2}\d){7,14}(?!\d)")
 _ONE_DIGIT: Final = re.compile(r"(\d)(?:\D{0,2}\1)+")
 
 
-def links(text: str) -> list[Span]:
-    """Where web addresses stand."""
-    if _QUICK_LINK.search(text) is None:
+def plainly(text: str) -> str:
+    """What `links` and `phones` read: compatibility forms made plain where one character becomes one, so that places stay."""
+    if text.isascii() or _PLAIN.fullmatch(text) is not None or is_normalized("NFKC", text):
+        return text
+    return "".join(map(_plain, text))
+
+
+def links(plain: str) -> list[Span]:
+    """Where web addresses stand in a text as `plainly` leaves it."""
+    if _ENDED.search(plain) is None and "www" not in plain.lower() and _SLASHES.search(plain) is None:
         return []
-    return [found.span() for found in _LINK.finditer(_one_by_one(text))]
+    return [found.span() for found in _LINK.finditer(plain)]
 
 
-def phones(text: str) -> list[Span]:
-    """Where telephone numbers stand."""
-    plain = _one_by_one(text)
-    if len(_DIGIT.findall(plain)) < DIGITS_MIN:
+def phones(plain: str) -> list[Span]:
+    """Where telephone numbers stand in a text as `plainly` leaves it."""
+    if _DIGITS.search(plain) is None:
         return []
     read = plain.translate(_NUMERALS)
     spans = [found.span() for pattern in (_MOBILE, _INTERNATIONAL) for found in pattern.finditer(read) if _is_number(found[0])]
@@ -76,13 +88,6 @@ def _is_number(found: str) -> bool:
     """Whether a run of digits may be somebody's number: cheers (`8888`) are of one or two digits only."""
     digits = [char for char in found if char.isdigit()]
     return len(set(digits[2:])) > 1 or len(set(digits)) > 2
-
-
-def _one_by_one(text: str) -> str:
-    """Compatibility forms made plain where one character becomes one, so that places stay what they are."""
-    if text.isascii() or is_normalized("NFKC", text):
-        return text
-    return "".join(map(_plain, text))
 
 
 @lru_cache(8192)

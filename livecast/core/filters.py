@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
-from livecast.core.contacts import Span, links, phones
+from livecast.core.contacts import Span, links, phones, plainly
 from livecast.core.moderation import MASK_CHAR, SEVERITY, WordFilter, Words
 
 WORDS_MAX: Final = 50_000
@@ -50,8 +50,9 @@ class Filter:
     def judge(self, text: str) -> tuple[str | None, str]:
         """As `moderation.Words`."""
         found, shown = self._words.judge(text)
+        plain = plainly(text) if self._rules else ""
         for rule, find in self._rules:
-            spans = find(text)
+            spans = find(plain)
             if spans:
                 found = severer(found, rule)
                 if rule == "mask":

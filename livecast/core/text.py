@@ -26,6 +26,8 @@ CACHED_TEXTS: Final = 4096
 _PLAIN: Final = re.compile(
     "[ -~\u3041-\u3096\u30a1-\u30fa\u30fc\u4e00-\u9fff\uac00-\ud7a3\u3001\u3002\u2026\uff01\uff0c\uff1a\uff1f\uff5e]*+"
 )
+# What NFKC makes of the compatibility forms among them.
+_PLAIN_FORMS: Final = (("\uff0c", ","), ("\uff01", "!"), ("\uff1f", "?"), ("\uff1a", ":"), ("\uff5e", "~"), ("\u2026", "..."))
 # What makes text take the long way although it is printable: four symbols in a row that are no letters (marks are among
 # those, and so are emoji), selectors, and letters that cannot be seen.
 _INVISIBLE_LETTERS: Final = "\u115f\u1160\u3164\uffa0\u034f\u17b4\u17b5\u180b\u180c\u180d\u180f"
@@ -99,9 +101,14 @@ def _merge_key(text: str, *, plain: bool) -> str:
 
 
 def _undressed(text: str, *, plain: bool) -> str:
-    # Without its end punctuation, which in Chinese is full-width, most text is NFKC already: that is five times as fast.
-    said = normalize("NFKC", text.rstrip(_END) or text).casefold()
-    return (said if plain else _DRESS.sub("", said)).strip()
+    said = text.rstrip(_END) or text
+    if plain:
+        # There are only so many compatibility forms in it, and taking them one by one is ten times as fast.
+        for form, stands_for in _PLAIN_FORMS:
+            if form in said:
+                said = said.replace(form, stands_for)
+        return said.casefold().strip()
+    return _DRESS.sub("", normalize("NFKC", said).casefold()).strip()
 
 
 def read(text: str) -> tuple[str, str]:

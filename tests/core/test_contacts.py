@@ -6,8 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livecast.core.contacts import links, phones
+from livecast.core import contacts
 from livecast.core.filters import Filter, FilterLists, Layers, layered
+
+
+def links(text: str) -> list[contacts.Span]:
+    """In a text as it was typed."""
+    return contacts.links(contacts.plainly(text))
+
+
+def phones(text: str) -> list[contacts.Span]:
+    """In a text as it was typed."""
+    return contacts.phones(contacts.plainly(text))
 
 
 @pytest.mark.parametrize(
@@ -131,3 +141,18 @@ def test_spans_lie_within_the_text(text: str) -> None:
     """Whatever comes."""
     for start, end in (*links(text), *phones(text)):
         assert 0 <= start < end <= len(text)
+
+
+PIECES = (
+    "t me www taobao com 点 。 . (dot) [dot] dot ： : // ／／ /x 13 8 o 0 一 三 零 ① +44 - ， （ ） 好 shop 1 2 3 4 5 6 7 8".split()
+)
+
+
+@given(st.lists(st.sampled_from([*PIECES, " "]), max_size=16).map("".join))
+def test_the_quick_looks_miss_nothing(text: str) -> None:
+    """What they pass over the patterns would not find either, nor would they in the text's compatibility form."""
+    plain = "".join(map(contacts._plain, text))
+    assert links(text) == [found.span() for found in contacts._LINK.finditer(plain)]
+    read = plain.translate(contacts._NUMERALS)
+    numbers = [*contacts._MOBILE.finditer(read), *contacts._INTERNATIONAL.finditer(read)]
+    assert phones(text) == sorted(found.span() for found in numbers if contacts._is_number(found[0]))
