@@ -29,7 +29,7 @@ class PagesHook(BuildHookInterface[Any]):
         if self._wanted == "skip" or web.is_current():
             return
         try:
-            web.build(web.any_node())
+            web.prepare(dev=False)
         except web.Unavailable as why:
             if self._wanted == "require":
                 raise

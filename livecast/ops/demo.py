@@ -52,6 +52,7 @@ def guide(url: str, viewers: int) -> str:
     me = "livecast" if shutil.which("livecast") else _short(sys.argv[0])
     where = "" if url == f"http://127.0.0.1:{DEFAULT_PORT}" else f" --url {url}"
     rows = (
+        ("watch it in a browser", f"{url}/"),
         ("watch it in the terminal", f"{me} tail --room {ROOM}{where}"),
         ("send more people", f"{me} crowd --room {ROOM}{where}"),
         (

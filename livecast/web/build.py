@@ -9,6 +9,8 @@ where nothing changed: `dist/built-from` names the sources by a digest, `node_mo
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import importlib.util
 import os
@@ -108,6 +110,25 @@ def is_current() -> bool:
     return stamp.exists() and stamp.read_text() == digest()
 
 
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """One at a time on this machine: installs and test processes may come together. The lock ends with its process."""
+    with Path(__file__).open() as here:
+        fcntl.flock(here, fcntl.LOCK_EX)
+        yield
+
+
+def prepare(*, dev: bool) -> Node:
+    """Have packages and `dist/` up to date; a Node that fits them. Raises `Unavailable`, or `RuntimeError` on wrong sources."""
+    with alone():
+        node = any_node()
+        if dev:
+            install(node, dev=True)
+        if not is_current():
+            build(node)
+    return node
+
+
 def install(node: Node, *, dev: bool) -> None:
     """Put the locked packages into `node_modules`, with `dev` those for the tests as well. Raises `Unavailable`."""
     wanted = hashlib.sha256((WEB / "package-lock.json").read_bytes()).hexdigest()
@@ -149,10 +170,10 @@ def _run(command: list[str], node: Node, timeout_s: float, unavailable: str) -> 
 
 def main(arguments: list[str]) -> int:
     """Build if need be."""
-    if is_current() and "--force" not in arguments:
-        return 0
     try:
-        build(any_node())
+        if "--force" in arguments:
+            (DIST / "built-from").unlink(missing_ok=True)
+        prepare(dev=False)
     except (Unavailable, RuntimeError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

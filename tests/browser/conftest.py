@@ -34,8 +34,7 @@ def pages() -> None:
     if CHROMIUM is None:
         pytest.skip("no Chromium here (Debian: apt install chromium fonts-noto-cjk)")
     try:
-        if not build.is_current():
-            build.build(build.any_node())
+        build.prepare(dev=False)
     except build.Unavailable as why:
         _missing(str(why))
 

@@ -14,6 +14,9 @@ from support.node import NodeProcess
 pytestmark = pytest.mark.asyncio(loop_scope="module")  # one browser for the file
 expect.set_options(timeout=WITHIN_MS)
 
+#: Comments said while nobody hears; a welcome has the last 20.
+MISSED = 24
+
 HOSTILE = (
     "<script>window.owned=1</script>",
     "<img src=x onerror=window.owned=1>",
@@ -70,8 +73,7 @@ async def test_taps_and_gifts(stage: Stage) -> None:
         await ann.locator(".action.like").click()
     await expect(bo.locator(".action.like .likes")).to_have_text("7")
     await ann.get_by_role("button", name="Gifts").click()
-    for _ in range(3):
-        await ann.locator("[data-gift=heart]").click()
+    await ann.locator("[data-gift=heart]").evaluate("button => { for (let i = 0; i < 3; i++) button.click() }")
     banner = bo.locator(".banner")
     await expect(banner).to_contain_text("ann sent Heart")
     await expect(banner.locator(".n")).to_have_text("×3")
@@ -85,7 +87,7 @@ async def test_a_drop_is_won_by_one_and_lost_by_the_other(stage: Stage) -> None:
     soon = int(time.time() * 1000) + 60_000
     stage.call("PATCH", f"/drops/{drop['id']}", {"opens_at": soon})
     stage.call("POST", f"/drops/{drop['id']}/announce")
-    await expect(ann.locator(".drop .countdown b")).to_have_text(re.compile(r"00:5\d|01:00"))
+    await expect(ann.locator(".drop .countdown b")).to_have_text(re.compile(r"00:\d\d|01:00"))
     await expect(ann.locator(".drop .primary")).to_be_disabled()
     stage.call("POST", f"/drops/{drop['id']}/open")
     await ann.locator(".drop .primary").click()
@@ -130,13 +132,16 @@ async def test_a_poll(stage: Stage) -> None:
 
 
 async def test_a_cut_network_leaves_no_gap(stage: Stage, cable: Cable) -> None:
-    """Ten seconds without a network: the page says so, and has everything afterwards, in order and once."""
+    """Ten seconds without a network: the page says so, and has everything afterwards, in order and once.
+
+    More is said meanwhile than a snapshot holds, so it can only come from frames that were missed.
+    """
     ann = await stage.watch("ann", base=cable.base)
     stage.say("bo", {"t": "comment", "cid": "before", "text": "before"})
     await expect(rows(ann, "before")).to_have_count(1)
     await cable.cut()
     began = time.monotonic()
-    for n in range(4):
+    for n in range(MISSED):
         stage.say(f"u{n}", {"t": "comment", "cid": f"c{n}", "text": f"meanwhile {n}"})
     await expect(ann.locator(".connection")).to_contain_text("Connection lost")
     await ann.wait_for_timeout(max(0, 10_000 - (time.monotonic() - began) * 1000))  # the length of the cut is the point
@@ -144,7 +149,7 @@ async def test_a_cut_network_leaves_no_gap(stage: Stage, cable: Cable) -> None:
     await cable.plug()
     stage.say("bo", {"t": "comment", "cid": "after", "text": "after"})
     await expect(rows(ann, "after")).to_have_count(1, timeout=40_000)
-    assert await ann.locator(".row .text").all_inner_texts() == ["before", *(f"meanwhile {n}" for n in range(4)), "after"]
+    assert await ann.locator(".row .text").all_inner_texts() == ["before", *(f"meanwhile {n}" for n in range(MISSED)), "after"]
 
 
 async def test_a_ban_ends_it(stage: Stage) -> None:

@@ -13,21 +13,11 @@ from support.node import NodeProcess
 
 @pytest.fixture(scope="session")
 def tools() -> build.Node:
-    """Node, with the packages for tests installed."""
+    """Node, with the packages for tests installed and `dist/` up to date."""
     try:
-        node = build.any_node()
-        build.install(node, dev=True)
+        return build.prepare(dev=True)
     except build.Unavailable as why:
         return _missing(str(why))
-    return node
-
-
-@pytest.fixture(scope="session")
-def built(tools: build.Node) -> build.Node:
-    """The same, with `dist/` up to date."""
-    if not build.is_current():
-        build.build(tools)
-    return tools
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ from livecast.web import build
 from support.node import NodeProcess
 
 
-def test_files_are_kept_by_browsers_and_pages_are_not(built: build.Node, node: NodeProcess) -> None:
+def test_files_are_kept_by_browsers_and_pages_are_not(tools: build.Node, node: NodeProcess) -> None:
     """Entity tags, compression, a year for what has its digest in its name, and the policy on pages."""
-    assert built
+    assert tools
     with urllib.request.urlopen(f"{node.base}/r/any") as page:
         html = page.read().decode()
         assert page.headers["Cache-Control"] == "no-cache"

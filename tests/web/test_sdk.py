@@ -31,13 +31,13 @@ def test_its_types(tools: build.Node) -> None:
     run(tools, "node_modules/typescript/bin/tsc", "--noEmit")
 
 
-def test_its_size(built: build.Node) -> None:
+def test_its_size(tools: build.Node) -> None:
     """A page on a phone loads it before anything is seen."""
-    assert built
+    assert tools
     assert 5_000 < len(gzip.compress((build.DIST / "sdk" / "livecast.js").read_bytes(), 9)) < GZIPPED_MAX
 
 
-def test_the_script_of_the_readme(built: build.Node, node: NodeProcess, tmp_path: Path) -> None:
+def test_the_script_of_the_readme(tools: build.Node, node: NodeProcess, tmp_path: Path) -> None:
     """As it stands there, as the package that npm would install, against `livecast serve`."""
     script = re.search(r"```js\n(.*?)```", (build.WEB / "client" / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     assert script
@@ -46,6 +46,6 @@ def test_the_script_of_the_readme(built: build.Node, node: NodeProcess, tmp_path
     (package / "package.json").write_text((build.WEB / "client" / "package.json").read_text())
     (package / "dist" / "livecast.js").write_bytes((build.DIST / "sdk" / "livecast.js").read_bytes())
     (tmp_path / "hello.mjs").write_text(script[1], encoding="utf-8")
-    said = run(built, "hello.mjs", node.base, "readme", token("ann", name="安"), cwd=tmp_path)
+    said = run(tools, "hello.mjs", node.base, "readme", token("ann", name="安"), cwd=tmp_path)
     assert "安: hello from Node" in said
     assert re.search(r"^shown live (websocket|sse)$", said, re.MULTILINE), said
