@@ -14,7 +14,7 @@ import msgspec
 from livecast.core import commands as c
 from livecast.core.errors import InvalidChange, Refusal
 from livecast.core.events import Json
-from livecast.core.forms import check_size
+from livecast.core.forms import check_link, check_size
 from livecast.core.numerals import base36
 from livecast.core.patch import check_plain, diff, merge
 from livecast.core.policies import policy_dict, policy_from
@@ -165,6 +165,7 @@ class Control:
         """The broadcast is over (one that is only scheduled is called off)."""
         if self.status == "ended" or (self.status == "scheduled" and self.starts_by_itself_at is None):
             raise InvalidChange(Refusal("conflict", "No broadcast is on."))
+        check_link(args.redirect, "redirect")
         if self.status == "scheduled":
             self._schedule(None, now)
         self._set(status="ended", ended_at=now)

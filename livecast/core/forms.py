@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import msgspec
@@ -14,6 +15,9 @@ from livecast.core.rules import Styles
 META_BYTES_MAX: Final = 512
 """As JSON. It is passed on to every viewer of the room with the comment."""
 COLOR_MAX: Final = 0xFFFFFF
+_SCRIPT: Final = re.compile(r"(?:javascript|vbscript|data|blob|file|view-source):", re.IGNORECASE)
+# Browsers leave these out of an address before they look at its scheme.
+_UNSEEN: Final = re.compile(r"[\x00-\x20\x7f-\xa0]+")
 
 
 def style_of(style: dict[str, Json] | None, allowed: Styles) -> dict[str, Json] | None:
@@ -37,6 +41,12 @@ def check_size(value: Json, field: str, bytes_max: int) -> None:
     check_plain(value, field)
     if len(msgspec.json.encode(value)) > bytes_max:
         raise InvalidChange(Refusal("too_large", f"At most {bytes_max} bytes of JSON.", field=field))
+
+
+def check_link(link: str | None, field: str) -> None:
+    """Raise if opening this address would run what it says. Apps have schemes of their own, so others pass."""
+    if link and _SCRIPT.match(_UNSEEN.sub("", link)) is not None:
+        raise InvalidChange(Refusal("invalid", "This is no address to go to.", field=field))
 
 
 def check_meta(meta: dict[str, Json] | None) -> None:

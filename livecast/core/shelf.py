@@ -15,6 +15,7 @@ from livecast.core import commands as c
 from livecast.core.control import Control
 from livecast.core.errors import InvalidChange, Refusal
 from livecast.core.events import Json, Tapped
+from livecast.core.forms import check_link
 from livecast.core.kept import Kept
 from livecast.core.limits import Taps
 from livecast.core.patch import merge
@@ -88,6 +89,8 @@ def put_product(control: Control, args: c.PutProduct) -> tuple[Json, bool]:
     title = clean(args.title)
     if not title:
         raise InvalidChange(Refusal("invalid", "Nothing is left of this text.", field="title"))
+    check_link(args.url, "url")
+    check_link(args.image, "image")
     new = args.id not in products
     if new and len(products) >= PRODUCTS_MAX:
         raise InvalidChange(Refusal("conflict", f"At most {PRODUCTS_MAX} products on one shelf."))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from livecast.core.errors import Refusal
 from livecast.core.events import Ask, Done, Tapped
 from livecast.core.shelf import PRODUCTS_MAX
@@ -62,6 +64,23 @@ def test_a_patch_must_leave_a_product() -> None:
         [refusal] = room.feed(2000, told("patch_product", id="p1", patch=patch))
         assert isinstance(refusal, Refusal)
         assert (refusal.code, refusal.field) == ("invalid", field)
+
+
+@pytest.mark.parametrize(
+    "link", ["javascript:alert(1)", " Java\tScript:alert(1)", "data:text/html,<p>", "\x01vbscript:x", "file:///etc"]
+)
+def test_links_run_nothing(link: str) -> None:
+    """Every viewer's page gets them: what a browser would run instead of open is refused, a patch and a redirect included."""
+    room = Driven()
+    room.feed(1000, told("put_product", id="p1", title="Tea", price=PRICE, url="weixin://dl/x", image="/tea.png"))
+    put: dict[str, Any] = {"id": "p2", "title": "Tea", "price": PRICE}
+    commands = [told("put_product", **put, url=link), told("put_product", **put, image=link)]
+    for command in (*commands, told("patch_product", id="p1", patch={"url": link}), told("end", redirect=link)):
+        [refusal] = room.feed(2000, command)
+        assert isinstance(refusal, Refusal)
+        assert (refusal.code, refusal.field in {"url", "image", "redirect"}) == ("invalid", True)
+    assert list(room.view.state["products"]) == ["p1"]
+    assert room.view.state["status"] == "live"
 
 
 def test_one_card_is_on_air() -> None:
