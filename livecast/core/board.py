@@ -84,6 +84,11 @@ class Board:
                 self._put(place)
         self._prune()
 
+    def forget(self, user: str) -> None:
+        """This user is on it no more, unless they give again (or it is read anew: the ledger's figures stay)."""
+        if user in self._places:
+            self._remove(user)
+
     def new_broadcast(self) -> None:
         """Everybody begins at nothing."""
         self._places = {}

@@ -310,14 +310,15 @@ class Parts:
         voted = self.polls is not None and bool(self.polls.votes_of(user))
         watched = self.attendance is not None and user in self.attendance
         held = self.chat is not None and any(comment.u.id == user for comment in self.chat.held)
-        return voted or watched or held or (self.backstage is not None and self.backstage.mentions(user))
+        gave = self.trade is not None and self.trade.knows(user)
+        return voted or watched or held or gave or (self.backstage is not None and self.backstage.mentions(user))
 
     def forget_user(self, user: str) -> None:
         """Nothing of this user stays but sanctions (a ban must not end by being forgotten) and mere figures."""
         if self.chat is not None:
             self.chat.redact(set(), {user})
         if self.trade is not None:
-            self.trade.redact({user})
+            self.trade.forget_user(user, self._control)
         if self.polls is not None:
             self.polls.forget_user(user)
         if self.backstage is not None:

@@ -90,6 +90,18 @@ class Trade:
             if isinstance(event, GiftShown) and event.text and event.person.id in users:
                 self._queue[i] = (msgspec.structs.replace(event, text=""), at)
 
+    def knows(self, user: str) -> bool:
+        """Whether this user gave in the broadcast."""
+        return user in self.tipped
+
+    def forget_user(self, user: str, control: Control) -> None:
+        """They are shown among those who gave no more."""
+        self.redact({user})
+        self.board.forget(user)
+        self.show_board(control)
+        if self.tipped.pop(user, 0) is None:
+            self._kept_tipped.drop(user)
+
     # --- Ask ----------------------------------------------------------------------------------------------------------
     def due_at(self) -> int | None:
         """When something happens by itself."""

@@ -51,6 +51,20 @@ def test_a_reversal_moves_people_down_the_board() -> None:
     assert room.restart(4000).room.ledger_position == 21
 
 
+def test_who_is_forgotten_is_on_the_board_no_more() -> None:
+    """Nor in a lane for those who gave, nor with the next owner; the others move up."""
+    room = Driven(policy={"board": "values"})
+    room.feed(1000, gave(1, "ann", total=5), gave(2, "bob", total=9))
+    room.feed(2000, told("forget_user", user="bob"))
+    assert room.answer("forget_user").value["known"] is True
+    room.run(3000)
+    assert board(room) == [("ann", 5)]
+    again = room.restart(4000)
+    assert board(again) == [("ann", 5)]
+    again.feed(5000, said("bob", "hi"))
+    assert again.comments[-1].lane == 3
+
+
 def test_a_board_read_from_the_ledger_replaces_what_the_room_put_together() -> None:
     """Names that only the room knows stay; gifts that are in it already do not count again, later ones do."""
     room = Driven(policy={"board": "values"})
