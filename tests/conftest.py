@@ -13,9 +13,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from livecast.ops.valkey_binary import valkey_binary
 from support.postgres import Postgres, fresh_postgres, remove
+
+# How long an example takes says more about who else is at work on the machine than about us; a test as a whole has its time-out.
+settings.register_profile("livecast", deadline=None)
+settings.load_profile("livecast")
 
 
 class Valkey:
@@ -41,7 +46,7 @@ class Valkey:
         options += ["--appendonly", "yes", "--appendfsync", self._fsync, "--logfile", "valkey.log", *self._more]
         nothing = subprocess.DEVNULL
         self._process = subprocess.Popen([valkey_binary(), *options], stdin=nothing, stdout=nothing, env=self._env)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while not self._answers():
             assert self._process.poll() is None, (self.directory / "valkey.log").read_text()
             assert time.monotonic() < deadline, "Valkey does not answer"

@@ -17,7 +17,7 @@ import jwt
 
 DEV_SECRET = "livecast-development-secret-do-not-use"
 DEV_KEY = {"Authorization": "Bearer lck_dev_dev"}
-READY_WITHIN_S = 30
+READY_WITHIN_S = 75.0
 
 
 def token(sub: str, *, ttl_s: float = 3600, secret: str = DEV_SECRET, **claims: object) -> str:
