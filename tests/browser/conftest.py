@@ -34,7 +34,7 @@ def pages() -> None:
     if CHROMIUM is None:
         pytest.skip("no Chromium here (Debian: apt install chromium fonts-noto-cjk)")
     try:
-        build.prepare(dev=False)
+        build.prepare(dev=True)
     except build.Unavailable as why:
         _missing(str(why))
 

@@ -8,6 +8,7 @@ import time
 import pytest
 from playwright.async_api import Locator, Page, expect
 
+from livecast.web import build
 from support.browsing import WITHIN_MS, Cable, Stage
 from support.node import NodeProcess
 
@@ -202,7 +203,7 @@ async def test_strangers_texts_are_texts(stage: Stage) -> None:
     for text in HOSTILE:
         await expect(rows(ann, text)).to_have_count(1)
     await expect(ann.locator("h1")).to_have_text(HOSTILE[0])
-    await expect(ann.locator(".drop h3")).to_have_text(HOSTILE[6])
+    await expect(ann.locator(".drop h2")).to_have_text(HOSTILE[6])
     await expect(ann.locator(".notice")).to_contain_text(HOSTILE[7])
     assert await ann.evaluate("window.owned") is None
     assert await ann.locator("iframe, .row img, .row script, .row b:not(.n)").count() == 0
@@ -239,6 +240,41 @@ async def test_a_telephone(stage: Stage) -> None:
         await ann.get_by_role("button", name="Settings").or_(ann.get_by_role("button", name="设置")).click()
         await ann.get_by_role("button", name="中文").or_(ann.get_by_role("button", name="English")).click()
     await expect(ann.locator("html")).to_have_attribute("lang", "en")
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+async def test_nothing_is_in_the_way_of_those_who_see_or_move_otherwise(stage: Stage, dark: bool) -> None:
+    """axe-core finds nothing serious, on the page and in its panels."""
+    drop = stage.call("POST", "/drops", {"title": "Half price", "kind": "coupon", "stock": 5})
+    stage.call("POST", f"/drops/{drop['id']}/open")
+    stage.call("POST", "/polls", {"question": "Which?", "choices": ["Red", "Blue"]})
+    stage.call("PUT", "/notice", {"text": "Welcome"})
+    stage.call("POST", "/comments", {"text": "from the staff"})
+    ann = await stage.watch("ann", dark=dark)
+    stage.say("bo", {"t": "comment", "cid": "c", "text": "hello"})
+    await write(ann, "mine")
+    await expect(rows(ann, "mine")).to_have_class(re.compile("mine"))
+    await ann.locator(".drop .primary").click()
+    await ann.locator(".outcome").wait_for()
+    assert await serious(ann) == []
+    for panel in range(3):
+        await ann.locator(".action").nth(panel).click()
+        await ann.locator("dialog").wait_for()
+        assert await serious(ann) == []
+        await ann.keyboard.press("Escape")
+    await ann.goto(f"{stage.node.base}/")
+    await ann.get_by_label("Room").wait_for()
+    assert await serious(ann) == []
+
+
+async def serious(page: Page) -> list[object]:
+    """What axe-core holds against a page as it is now."""
+    await page.evaluate((build.MODULES / "axe-core" / "axe.min.js").read_text(encoding="utf-8") + ";0")
+    found: list[object] = await page.evaluate(
+        "axe.run().then(r => r.violations.filter(v => ['serious', 'critical'].includes(v.impact))"
+        ".map(v => [v.id, ...v.nodes.map(n => n.html)]))"
+    )
+    return found
 
 
 async def test_the_entry_leads_into_a_room(stage: Stage, node: NodeProcess) -> None:

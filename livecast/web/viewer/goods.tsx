@@ -34,7 +34,7 @@ function OnAir() {
       {image ? <img src={image} alt="" /> : <span class="picture"><BagIcon /></span>}
       <div>
         <small>{t('on_air')}</small>
-        <h3 dir="auto">{product.title}</h3>
+        <h2 dir="auto">{product.title}</h2>
         {product.price && (
           <p>
             <b class="cost">{money(product.price.amount, product.price.currency)}</b>{' '}
@@ -77,7 +77,7 @@ function DropCard({ drop }: { drop: Drop }) {
         <small>{t(drop.kind === 'draw' ? 'drop_draw' : 'drop_coupon')}</small>
         <small class="state">{tOr(`drop_${drop.state}`, drop.state)}</small>
       </header>
-      <h3 dir="auto">{drop.title}</h3>
+      <h2 dir="auto">{drop.title}</h2>
       {outcome?.verdict !== 'won' && <div class="bar" role="img" aria-label={t('left', { left: drop.left, stock: drop.stock })}><i style={{ width: `${gone * 100}%` }} /></div>}
       <p class="figures">
         <span>{t('left', { left: count(drop.left), stock: count(drop.stock) })}</span>
@@ -122,7 +122,7 @@ function PollCard({ poll }: { poll: Poll }) {
   return (
     <article class="card poll" aria-label={t('poll')}>
       <header><small>{t(open ? 'poll' : 'poll_over')}</small><small>{t('votes', { n: count(total) })}</small></header>
-      <h3 dir="auto">{poll.question}</h3>
+      <h2 dir="auto">{poll.question}</h2>
       <div class="choices">
         {poll.choices.map((choice, i) => (
           <button key={choice.text} class={`choice${mine === i ? ' chosen' : ''}`} disabled={told} aria-pressed={mine === i} onClick={() => void room.vote(poll.id, i)}>
