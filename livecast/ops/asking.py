@@ -1,4 +1,4 @@
-"""Asking a running node over HTTP with an API key: what `report`, `export` and `user` share."""
+"""Asking a running node over HTTP with an API key: what `report`, `export`, `moderate` and `user` share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import http.client
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Final
@@ -41,9 +41,9 @@ class Node:
         self._url = url.rstrip("/")
         self._key = api_key or DEV_KEY
 
-    def json(self, method: str, path: str, **query: str | None) -> Any:
-        """The answer of a call."""
-        with self.open(method, path, **query) as answer:
+    def json(self, method: str, path: str, body: Mapping[str, Any] | None = None, **query: str | None) -> Any:
+        """The answer of a call. What is None of the body or the query is left out."""
+        with self.open(method, path, body, **query) as answer:
             return msgspec.json.decode(answer.read())
 
     def save(self, path: str, to: Path | None, **query: str | None) -> int:
@@ -51,7 +51,7 @@ class Node:
 
         A file that was there is replaced only once all has come.
         """
-        with self.open("GET", path, **query) as answer, _sink(to) as out:
+        with self.open("GET", path, None, **query) as answer, _sink(to) as out:
             n_bytes = 0
             while piece := answer.read(PIECE_BYTES):
                 out.write(piece)
@@ -59,13 +59,17 @@ class Node:
             return n_bytes
 
     @contextmanager
-    def open(self, method: str, path: str, **query: str | None) -> Iterator[IO[bytes]]:
+    def open(self, method: str, path: str, body: Mapping[str, Any] | None = None, **query: str | None) -> Iterator[IO[bytes]]:
         """An answer, to be read."""
         asked = {name: value for name, value in query.items() if value is not None}
         url = f"{self._url}{path}" + (f"?{urlencode(asked)}" if asked else "")
         if not url.startswith(("http://", "https://")):
             raise click.ClickException("--url must begin with http:// or https://.")
-        request = urllib.request.Request(url, method=method, headers={"Authorization": f"Bearer {self._key}"})  # noqa: S310 - looked at above
+        headers, data = {"Authorization": f"Bearer {self._key}"}, None
+        if body is not None:
+            data = msgspec.json.encode({name: value for name, value in body.items() if value is not None})
+            headers["Content-Type"] = "application/json"
+        request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - looked at above
         try:
             with urllib.request.urlopen(request, timeout=ANSWER_S) as answer:  # noqa: S310 - likewise
                 yield answer

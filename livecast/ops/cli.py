@@ -19,6 +19,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "tail": ("livecast.ops.tail", "Watch a room in the terminal."),
     "crowd": ("livecast.ops.crowd", "Send a simulated crowd into a room."),
     "replay": ("livecast.ops.replay", "Play a danmaku XML file into a room."),
+    "moderate": ("livecast.ops.moderate", "Keep a room civil: mute, ban, redact, slow down, judge what is held."),
     "report": ("livecast.ops.report", "Print the report of a broadcast."),
     "export": ("livecast.ops.export", "Write the comments of a broadcast to a file."),
     "token": ("livecast.ops.tokens", "Print a token for a viewer or for staff."),

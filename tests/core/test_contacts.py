@@ -144,49 +144,12 @@ def test_spans_lie_within_the_text(text: str) -> None:
 
 
 PIECES = [
-    "t",
-    "me",
-    "www",
-    "taobao",
-    "com",
-    "点",
-    "。",
-    ".",
-    "(dot)",
-    "[dot]",
-    "dot",
-    "：",
-    ":",
-    "//",
-    "／／",
-    "/x",
-    "13",
-    "8",
-    "o",
-    "0",
-    "一",
-    "三",
-    "零",
-    "①",
-    "+44",
-    "-",
-    "，",
-    "（",
-    "）",
-    "好",
-    "shop",
-    "1",
-    "2",
-    "3",
-    "4",
-    "5",
-    "6",
-    "7",
-    "8",
+    *("t", "me", "www", "taobao", "com", "shop", "点", "。", ".", "(dot)", "[dot]", "dot", "：", ":", "//", "／／", "/x"),
+    *("13", "8", "o", "0", "一", "三", "零", "①", "+44", "-", "，", "（", "）", "好", "1", "2", "3", "4", "5", "6", "7", "8", " "),
 ]
 
 
-@given(st.lists(st.sampled_from([*PIECES, " "]), max_size=16).map("".join))
+@given(st.lists(st.sampled_from(PIECES), max_size=16).map("".join))
 def test_the_quick_looks_miss_nothing(text: str) -> None:
     """What they pass over the patterns would not find either, nor would they in the text's compatibility form."""
     plain = "".join(map(contacts._plain, text))
