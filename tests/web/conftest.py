@@ -28,6 +28,6 @@ def node() -> Iterator[NodeProcess]:
 
 
 def _missing(why: str) -> build.Node:
-    if os.environ.get("CI"):
+    if os.environ.get("LIVECAST_WEB") == "require":
         pytest.fail(why)
     pytest.skip(why)
