@@ -36,6 +36,8 @@ class Outsider:
         self.headers = {"Authorization": f"Bearer {tok}"} if tok else {}
         self.codec, self.deflate = codec, deflate
         self.stream: list[dict[str, Any]] = []
+        self.timed: list[tuple[float, dict[str, Any]]] = []
+        """The same with the moment each came."""
         self.answers: dict[str, dict[str, Any]] = {}
         self.said: list[dict[str, Any]] = []
         self.closed: tuple[int | None, str | None] | None = None
@@ -68,6 +70,7 @@ class Outsider:
                 self.said.append(message)
                 if message["t"] in {"welcome", "frame"}:
                     self.stream.append(message)
+                    self.timed.append((message_at, message))
                     self.last_at = message_at
                 elif "cid" in message:
                     self.answers[message["cid"]] = message
