@@ -91,10 +91,17 @@ class House:
 
     def keeps_out(self, user: str, room: str, merchant: str) -> bool:
         """Whether a ban from beyond the room keeps this user out of it."""
-        if not any(user in book for (kind, _), book in self._books.items() if kind == "ban"):
-            return False
-        scopes = [scope for kind, scope in self._books if kind == "ban" and covers(scope, room, merchant)]
-        return self.standing("ban", user, *scopes) is not None
+        return self.against("ban", user, room, merchant) is not None
+
+    def against(self, kind: Kind, user: str, room: str, merchant: str) -> Sanction | None:
+        """The longest sanction from beyond the room that is in force against this user in it."""
+        scopes = [s for (of, s), book in self._books.items() if of == kind and user in book and covers(s, room, merchant)]
+        found = self.standing(kind, user, *scopes)
+        return None if found is None else found[1]
+
+    def names(self, user: str) -> bool:
+        """Whether there may be anything against this user at all."""
+        return any(user in book for book in self._books.values())
 
     async def rules_for(self, room: str, merchant: str) -> tuple[Words | None, Wide]:
         """What holds in a room: its word filter, and the sanctions from beyond it. A list that cannot be read is tried again."""

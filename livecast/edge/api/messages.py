@@ -10,7 +10,9 @@ from msgspec import UNSET, Struct, UnsetType
 from livecast.core.errors import Refusal
 from livecast.core.units import UnitState
 from livecast.edge.calls import Call, Outcome, Route, question
+from livecast.edge.jurisdiction import merchant_of
 from livecast.edge.problems import Fault, ProblemError, pointer_of_field
+from livecast.house import Kind
 from livecast.wire.codec import JSON, WireError, ack_of
 from livecast.wire.messages import (
     Ack,
@@ -95,6 +97,9 @@ class Me(Struct):
     eligibility: dict[str, Eligible] = {}
 
 
+SENTENCED: Final[tuple[tuple[Kind, str], ...]] = (("mute", "muted"), ("ban", "banned"))
+
+
 async def post_message(call: Call) -> Outcome:
     """The message's ack, or the problem that its `error` would be."""
     try:
@@ -118,6 +123,15 @@ async def post_message(call: Call) -> Outcome:
 async def get_me(call: Call) -> Outcome:
     """The durable form of what notices told. A ledger that does not answer: 503, for half of it would look like the whole."""
     known: dict[str, Any] = await question(call, "me")
+    house, user = call.node.house, call.caller.id
+    if house is not None and house.names(user):
+        merchant = await merchant_of(call)
+        for kind, name in SENTENCED:
+            wide = house.against(kind, user, call.room, merchant)
+            if wide is not None:
+                here: int | None = known[f"{name}_until"] if known[name] else 0
+                until = None if here is None or not wide.until else max(here, wide.until)
+                known |= {name: True, f"{name}_until": until}
     if call.node.money is None or call.caller.identity is None:
         return Outcome(known)
     return Outcome({**known, **await call.node.money.mine(call.room, call.caller.identity)})

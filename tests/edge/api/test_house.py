@@ -222,6 +222,23 @@ async def test_lists_of_both_kinds_come_in_pages(house: House) -> None:
 
 
 # --- Putting out ------------------------------------------------------------------------------------------------------
+async def test_people_learn_what_is_against_them_from_beyond_the_room(house: House) -> None:
+    """As of the room's own sentences; of both the one that ends later; of other merchants' nothing."""
+    for room, merchant in (("r1", "m1"), ("r2", "m2")):
+        await house.live_room(room, merchant=merchant)
+
+    async def me(room: str) -> tuple[bool, int | None, bool]:
+        told = (await house.call("GET", f"/v1/rooms/{room}/me", auth=house.token("eve"))).json
+        return told["muted"], told["muted_until"] and told["muted_until"] - house.clock() > 300_000, told["banned"]
+
+    await house.call("POST", "/v1/rooms/r1/mutes", json={"user": "eve", "scope": "merchant", "for_s": 600})
+    await house.call("POST", "/v1/rooms/r1/mutes", json={"user": "eve", "for_s": 60})
+    assert [await me("r1"), await me("r2")] == [(True, True, False), (False, None, False)]
+    await house.call("POST", "/v1/rooms/r1/mutes", json={"user": "eve"})
+    await house.call("POST", "/v1/users/eve/disconnect", json={"for_s": 60})
+    assert [await me("r1"), await me("r2")] == [(True, None, True), (False, None, True)]
+
+
 async def test_a_ban_with_an_end_tells_how_long(house: House) -> None:
     """So that clients need not knock before it is over."""
     await house.live_room("r1")
