@@ -239,6 +239,21 @@ async def test_people_learn_what_is_against_them_from_beyond_the_room(house: Hou
     assert [await me("r1"), await me("r2")] == [(True, None, True), (False, None, True)]
 
 
+async def test_a_mute_from_beyond_the_room_is_told(house: House) -> None:
+    """In the rooms where it holds, and its end."""
+    await house.live_room("r1", merchant="m1")
+    await house.live_room("r2", merchant="m2")
+    async with Viewer(house.port, "r1", house.token("eve")) as here, Viewer(house.port, "r2", house.token("eve")) as there:
+        await here.welcome()
+        await there.welcome()
+        await house.call("POST", "/v1/rooms/r1/mutes", json={"user": "eve", "scope": "merchant", "reason": "spam"})
+        [muted] = await here.until(lambda: here.of("notice"), "a notice")
+        assert (muted["kind"], muted["data"]) == ("muted", {"until": None, "reason": "spam"})
+        await house.call("DELETE", "/v1/rooms/r1/mutes/eve")
+        assert (await here.until(lambda: here.of("notice")[1:], "its end"))[0]["kind"] == "unmuted"
+        assert there.of("notice") == []
+
+
 async def test_a_ban_with_an_end_tells_how_long(house: House) -> None:
     """So that clients need not knock before it is over."""
     await house.live_room("r1")
