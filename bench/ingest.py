@@ -18,6 +18,7 @@ sockets within one turn of the loop would be refused in part.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from bench.report import Row, run
@@ -62,9 +63,13 @@ def decided(frames: list[Kept], start: float, end: float) -> tuple[int, float]:
     return count, within[-1].at - within[0].at
 
 
-def flood(kind: str, senders: int, seconds: float, window: int, batch: int) -> Rate:
-    """Saturate a fresh node with one kind of message."""
+def flood(  # noqa: PLR0917 - what a measurement turns
+    kind: str, senders: int, seconds: float, window: int, batch: int, prepare: Callable[[Service], None] | None = None
+) -> Rate:
+    """Saturate a fresh node with one kind of message, after `prepare` had its way with the node."""
     with Service(RELAXED) as service, Viewers(service.port) as crowd:
+        if prepare is not None:
+            prepare(service)
         crowd.join(guests(senders + 1, "ingest"))
         crowd.do(f"flood {kind} 1 {window} {batch}")
         crowd.record()

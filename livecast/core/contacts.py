@@ -32,8 +32,9 @@ _LINK: Final = re.compile(
     rf"|(?<![a-z0-9])t{_DOT}me\s?[/／]\s?[a-z0-9_]+",
     re.IGNORECASE,
 )
-# What every link has, whatever else: an ending behind a dot, two slashes, or three w.
-_ENDED: Final = re.compile(rf"(?:[.。．｡•·点點]|dot[)\]]?)\s?(?:{_ENDINGS})(?![a-z0-9])", re.IGNORECASE)
+# What every link has, whatever else: an ending behind a dot or the word for it, two slashes, or three w.
+# (Case is ignored only behind the dot: a pattern that begins with a plain set of characters is looked for many times as fast.)
+_ENDED: Final = re.compile(rf"[.。．｡•·点點]\s?(?![\u2e80-\uffff])(?i:{_ENDINGS})(?![a-z0-9])")
 _SLASHES: Final = re.compile(r"[:：]\s?[/／]{2}")
 
 # Digits, however written: what NFKC makes of them (full-width, circled, bold), and Chinese numerals of both kinds.
@@ -70,7 +71,8 @@ def plainly(text: str) -> str:
 
 def links(plain: str) -> list[Span]:
     """Where web addresses stand in a text as `plainly` leaves it."""
-    if _ENDED.search(plain) is None and "www" not in plain.lower() and _SLASHES.search(plain) is None:
+    lower = plain.lower()
+    if "www" not in lower and "dot" not in lower and _ENDED.search(plain) is None and _SLASHES.search(plain) is None:
         return []
     return [found.span() for found in _LINK.finditer(plain)]
 

@@ -40,7 +40,8 @@ SAME: Final[dict[int, str]] = {
 _LEET: Final = str.maketrans("013457@$!|", "oieastasii")
 _LEET_SIGNS: Final = "013457@$!|"
 _LEET_IN_WORD: Final = re.compile(r"[A-Za-z](?:[013457@$]|[!|](?=[A-Za-z]))|[013457@$][A-Za-z]")
-_TOKEN: Final = re.compile(r"[A-Za-z0-9@$](?:[A-Za-z0-9@$]|[!|](?=[A-Za-z0-9]))*")
+# Only those with such a sign in them.
+_TOKEN: Final = re.compile(r"(?<![A-Za-z0-9@$])(?=[A-Za-z2689]*[013457@$!|])[A-Za-z0-9@$](?:[A-Za-z0-9@$]|[!|](?=[A-Za-z0-9]))*")
 # Ideographs that are written for a common one because they look like it, except in words of their own.
 _IDEOGRAPHS: Final = re.compile(r"(?<![安国國校党黨警军軍帽会會院队隊门門])徽|(?<![蔷薔采紫])薇(?![娅婭娜尔爾])|[溦嶶伩]")
 _FOR: Final = {"徽": "微", "薇": "微", "溦": "微", "嶶": "微", "伩": "信"}

@@ -44,7 +44,7 @@ _ASCII_NO_LETTERS: Final = bytes(c for c in range(128) if not chr(c).isalnum())
 _ASCII_IS_LETTER: Final = bytes(c not in _ASCII_NO_LETTERS for c in range(256))
 _NO_LETTERS: Final = re.compile(r"[\W_]+")
 _TWICE: Final = re.compile(r"(.)\1", re.DOTALL)
-_AGAIN: Final = re.compile(r"(.)\1+", re.DOTALL)
+_AGAIN: Final = re.compile(r"(.)(?=\1)", re.DOTALL)
 
 
 class Words(Protocol):
@@ -161,7 +161,7 @@ def skeleton(text: str) -> str:
         if _SAME_KEYS.search(plain) is not None or _BOXED_KEYS.search(plain) is not None:
             plain = plain.translate(SAME)
         letters = "".join(_LETTERS.findall(plain))
-    return letters if _TWICE.search(letters) is None else _AGAIN.sub(r"\1", letters)
+    return letters if _TWICE.search(letters) is None else _AGAIN.sub("", letters)
 
 
 def fold(text: str) -> Folded:
