@@ -38,6 +38,8 @@ SAME: Final[dict[int, str]] = {
 
 # Digits and signs for letters, within a token that has more letters than digits: `sh1t`, not `A55`.
 _LEET: Final = str.maketrans("013457@$!|", "oieastasii")
+_NO_LETTERS: Final = bytes(c for c in range(128) if not chr(c).isalpha())
+_NO_DIGITS: Final = bytes(c for c in range(128) if not chr(c).isdigit())
 _LEET_SIGNS: Final = "013457@$!|"
 _LEET_IN_WORD: Final = re.compile(r"[A-Za-z](?:[013457@$]|[!|](?=[A-Za-z]))|[013457@$][A-Za-z]")
 # Only those with such a sign in them.
@@ -62,6 +64,6 @@ def reread(text: str) -> str:
 
 
 def _unleet(token: str) -> str:
-    letters = sum(char.isalpha() for char in token)
-    digits = sum(char.isdigit() for char in token)
+    typed = token.encode()  # tokens are ASCII
+    letters, digits = len(typed.translate(None, _NO_LETTERS)), len(typed.translate(None, _NO_DIGITS))
     return token.translate(_LEET) if letters > digits else token
