@@ -28,7 +28,9 @@ SEVERITY: Final = (MASK, HOLD, BLOCK)
 MASK_CHAR: Final = "*"
 
 # Marks of no script of their own: accents, and what piles up on letters to hide them.
-_ACCENTS: Final = re.compile(r"[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]")
+_ACCENTS: Final = re.compile(
+    r"[\u0300-\u036f\u180b-\u180d\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f\U000e0100-\U000e01ef]"
+)
 # Scripts whose words have no spaces between them: there a match may stand anywhere.
 _UNSPACED: Final = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u2e80-\u2fdf\u3040-\u30ff\u3130-\u318f\u3400-\u9fff\ua960-\ua97f"

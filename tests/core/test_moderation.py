@@ -214,3 +214,12 @@ def test_a_listed_emoji_is_no_letter() -> None:
     assert words.check("a nice day") is None
     assert words.check("blood type 🅰") == "block"
     assert words.check("tw") is None
+
+
+@pytest.mark.parametrize("selector", ["\ufe00", "\ufe0e", "\ufe0f", "\U000e0100", "\U000e01ef", "\u180b"])
+def test_variation_selectors_hide_nothing(selector: str) -> None:
+    """They may follow an ideograph and change nothing that anybody sees; the text they stand in is masked with them."""
+    words = WordFilter(block=["傻逼"], mask=["垃圾"])
+    assert words.judge(f"你傻{selector}逼")[0] == "block"
+    masked = words.judge(f"真垃{selector}圾啊")[1]
+    assert (masked[0], masked[-1], set(masked[1:-1])) == ("真", "啊", {"*"})
