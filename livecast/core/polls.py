@@ -98,6 +98,8 @@ class Polls:
             raise InvalidChange(Refusal("invalid", "Nothing is left of this text.", field="question"))
         if not all(choices) or len(set(choices)) < len(choices):
             raise InvalidChange(Refusal("invalid", "Choices are texts, each another one.", field="choices"))
+        if args.closes_at is not None and args.duration_s is not None:
+            raise InvalidChange(Refusal("invalid", "Either `closes_at` or `duration_s`.", field="duration_s"))
         closes_at = args.closes_at if args.duration_s is None else now + args.duration_s * 1000
         if closes_at is not None and closes_at <= now:
             raise InvalidChange(Refusal("invalid", "That is over already.", field="closes_at"))

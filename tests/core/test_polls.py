@@ -190,3 +190,11 @@ def test_a_forgotten_user_leaves_a_figure() -> None:
     again.feed(5000, vote("cid", poll, 0))
     again.run(6000)
     assert figures(again, poll) == [3, 0]
+
+
+def test_a_poll_has_one_end() -> None:
+    """Two that differ are refused: nobody could tell which one was meant."""
+    room = Driven()
+    [refusal] = room.feed(1000, told("open_poll", question="Which?", choices=["a", "b"], closes_at=90_000, duration_s=5))
+    assert isinstance(refusal, Refusal)
+    assert (refusal.code, refusal.field) == ("invalid", "duration_s")
