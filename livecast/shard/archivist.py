@@ -26,7 +26,11 @@ from livecast.shard.ledger_feed import room_of
 from livecast.wire import records as wire
 
 GATHER_S: Final = 0.5
-"""Between two batches: what a busy room says in that time is written together, and reports are not older."""
+"""What is said in this time after a pause is written together."""
+BUSY_TIMES: Final = 4
+"""... and in so many times as long while more and more is said: a batch of one lively room takes some 10 ms of the process, and
+every half second that was a tenth of what fan-out to a thousand viewers takes. Reports are not older."""
+PAUSE_MS: Final = 5_000
 POLL_MS: Final = 30_000
 """How often shards are looked at of which nothing was heard. A look at all of them is a handful of round trips."""
 ROOM_READ_MAX: Final = 100
@@ -89,6 +93,7 @@ class Archivist:
         self._due: dict[Source, set[int]] = {"rooms": set(), "ledger": set()}
         self._next_poll = 0
         self._next_keep = 0
+        self._wrote_at = 0
         self._ready = asyncio.Event()
         self._ring = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -183,7 +188,8 @@ class Archivist:
             async with asyncio.timeout(timeout_s):
                 await self._ring.wait()
         self._ring.clear()
-        await self._pause(self._gather_s)
+        busy = self._clock() - self._wrote_at < PAUSE_MS
+        await self._pause(self._gather_s * (BUSY_TIMES if busy else 1))
 
     async def _pause(self, seconds: float) -> None:
         """So long, or until told to stop."""
@@ -250,7 +256,7 @@ class Archivist:
         rows = batch.chronicle.drain()
         await self._archive.append(rows, list(batch.moves.values()))
         await self._records.forget({move.shard: move.now.position for move in batch.moves.values() if move.source == "rooms"})
-        now = self._clock()
+        now = self._wrote_at = self._clock()
         behind_ms = max(0, now - batch.oldest_at)
         self._observer.observe(Archived(len(rows), batch.records, batch.entries, behind_ms, now - began, batch.lost))
         if batch.lost:

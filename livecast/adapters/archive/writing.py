@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -75,6 +76,8 @@ async def write(connection: AsyncConnection, rows: Rows) -> None:
 
 # --- Kinds of rows ----------------------------------------------------------------------------------------------------
 async def _merge_comments(connection: AsyncConnection, merged: Sequence[Merged]) -> None:
+    if not merged:
+        return
     c = t.comments.c
     statement = (
         update(t.comments)
@@ -85,6 +88,8 @@ async def _merge_comments(connection: AsyncConnection, merged: Sequence[Merged])
 
 
 async def _redact(connection: AsyncConnection, redactions: Sequence[Redaction]) -> None:
+    if not redactions:
+        return
     c = t.comments.c
     at: dict[str, Any] = {"redacted_at": bindparam("b_at")}
     of_room = update(t.comments).where(c.room == bindparam("b_room"), c.redacted_at.is_(None))
@@ -114,6 +119,8 @@ async def _words_of(connection: AsyncConnection, redactions: Sequence[Redaction]
 
 async def _unsay(connection: AsyncConnection, unsaid: Counter[tuple[str, str, str]]) -> None:
     """What is off the screens is nobody's top word."""
+    if not unsaid:
+        return
     c = t.words.c
     this = and_(c.room == bindparam("b_room"), c.broadcast == bindparam("b_broadcast"), c.word == bindparam("b_word"))
     said = [
@@ -125,6 +132,8 @@ async def _unsay(connection: AsyncConnection, unsaid: Counter[tuple[str, str, st
 
 
 async def _note_broadcasts(connection: AsyncConnection, broadcasts: Sequence[BroadcastRow]) -> None:
+    if not broadcasts:
+        return
     c = t.broadcasts.c
     await insert_new(connection, t.broadcasts, [{"room": row.room, "id": row.id} for row in broadcasts])
     said: dict[str, Any] = {
@@ -138,6 +147,8 @@ async def _note_broadcasts(connection: AsyncConnection, broadcasts: Sequence[Bro
 
 
 async def _merge_cards(connection: AsyncConnection, cards: Sequence[Card]) -> None:
+    if not cards:
+        return
     c = t.cards.c
     key = tuple_(c.room, c.broadcast, c.kind, c.id)
     patched = [(card.room, card.broadcast, card.kind, card.id) for card in cards if not card.whole]
@@ -154,7 +165,7 @@ async def _merge_cards(connection: AsyncConnection, cards: Sequence[Card]) -> No
         }
         for card in cards
     ]  # fmt: skip
-    statement = _inserting(connection, t.cards)
+    statement = _inserting(connection.dialect.name, t.cards)
     newer = {"doc": statement.excluded.doc, "at": statement.excluded.at}
     await _many(connection, statement.on_conflict_do_update(index_elements=_key_of(t.cards), set_=newer), values)
 
@@ -162,15 +173,27 @@ async def _merge_cards(connection: AsyncConnection, cards: Sequence[Card]) -> No
 # --- Ways of writing --------------------------------------------------------------------------------------------------
 async def insert_new(connection: AsyncConnection, table: Table, values: Sequence[dict[str, Any]]) -> None:
     """What is there already stays as it is."""
-    await _many(connection, _inserting(connection, table).on_conflict_do_nothing(index_elements=_key_of(table)), values)
+    if values:
+        await _many(connection, _new(connection.dialect.name, table), values)
 
 
 async def _add(connection: AsyncConnection, table: Table, rows: Sequence[Any], how: dict[str, Callable[[Any, Any], Any]]) -> None:
     """New rows; what is there already is put together with them, column by column."""
-    statement = _inserting(connection, table)
-    both = {name: put(table.c[name], statement.excluded[name]) for name, put in how.items()}
-    together = statement.on_conflict_do_update(index_elements=_key_of(table), set_=both)
-    await _many(connection, together, [_plain(row) for row in rows])
+    if rows:
+        await _many(connection, _together(connection.dialect.name, table, tuple(how.items())), [_plain(row) for row in rows])
+
+
+# Putting a statement together costs more than carrying it out, and a lively room has a batch every few seconds.
+@cache
+def _new(dialect: str, table: Table) -> Any:
+    return _inserting(dialect, table).on_conflict_do_nothing(index_elements=_key_of(table))
+
+
+@cache
+def _together(dialect: str, table: Table, how: tuple[tuple[str, Callable[[Any, Any], Any]], ...]) -> Any:
+    statement = _inserting(dialect, table)
+    both = {name: put(table.c[name], statement.excluded[name]) for name, put in how}
+    return statement.on_conflict_do_update(index_elements=_key_of(table), set_=both)
 
 
 def _sum(there: Any, new: Any) -> Any:
@@ -187,9 +210,9 @@ async def _many(connection: AsyncConnection, statement: Any, values: Sequence[di
         await connection.execute(statement, values[begin : begin + SLICE])
 
 
-def _inserting(connection: AsyncConnection, table: Table) -> Any:
+def _inserting(dialect: str, table: Table) -> Any:
     """An INSERT that knows ON CONFLICT: both databases have it, each in its own dialect."""
-    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
 
 
 def _key_of(table: Table) -> list[str]:
