@@ -1,4 +1,4 @@
-"""Globs over room ids: what a key or token covers."""
+"""Globs: over room ids, what a key or token covers; over the types of events, what a webhook asks for."""
 
 from __future__ import annotations
 

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import msgspec
 from msgspec import Meta, Struct
 
+from livecast.core.globs import glob_matches
+
 EventType: TypeAlias = Literal[
     "room.started",
     "room.ended",
@@ -123,32 +125,11 @@ def wants(endpoint: Endpoint, type_: str, room: str, merchant: str) -> bool:
     """Whether an endpoint is to be told of an event."""
     if endpoint.merchant and endpoint.merchant != merchant:
         return False
-    return all(any(matches(glob, word) for glob in globs) for globs, word in _asked(endpoint, type_, room))
+    return all(any(glob_matches(glob, word) for glob in globs) for globs, word in _asked(endpoint, type_, room))
 
 
 def _asked(endpoint: Endpoint, type_: str, room: str) -> tuple[tuple[tuple[str, ...], str], ...]:
     return ((endpoint.events, type_), (endpoint.rooms, room), (endpoint.reach, room))
-
-
-def matches(glob: str, word: str) -> bool:
-    """Whether a word matches a glob, where `*` is any run of characters, `?` any one. Linear space, no pattern makes it slow."""
-    if glob in {"*", word}:
-        return True
-    g = w = mark = 0
-    star = -1
-    while w < len(word):
-        if g < len(glob) and glob[g] == "*":
-            star, mark = g, w
-            g += 1
-        elif g < len(glob) and glob[g] in {"?", word[w]}:
-            g += 1
-            w += 1
-        elif star >= 0:
-            mark += 1
-            g, w = star + 1, mark
-        else:
-            return False
-    return glob[g:].strip("*") == ""
 
 
 def signing(endpoint: Endpoint, now: int) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from livecast.core.globs import glob_matches
 from livecast.core.webhooks import (
     Answer,
     Delivery,
@@ -12,7 +13,6 @@ from livecast.core.webhooks import (
     WebhookRules,
     after,
     envelope,
-    matches,
     rotated,
     signing,
     wait_ms,
@@ -40,7 +40,7 @@ def failed(status: int = 500, **more: int) -> Answer:
 )  # fmt: skip
 def test_globs(glob: str, word: str, fits: bool) -> None:
     """`*` is any run of characters, `?` any one."""
-    assert matches(glob, word) is fits
+    assert glob_matches(glob, word) is fits
 
 
 def test_who_is_told() -> None:

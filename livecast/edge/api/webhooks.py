@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import UNSET
 
+from livecast.core.globs import glob_matches
 from livecast.core.webhooks import (
     SECRET_BYTES,
     TEST_TYPE,
@@ -22,7 +23,6 @@ from livecast.core.webhooks import (
     Secret,
     Standing,
     WebhookEvent,
-    matches,
     rotated,
     signing,
 )
@@ -207,7 +207,7 @@ def _sees(caller: Caller, listed: Listed, wanted: ListEvents) -> bool:
     event = listed.event
     if listed.only or (caller.merchant and caller.merchant != event.merchant) or not caller.covers(event.room):
         return False
-    return matches(wanted.type, event.type) and matches(wanted.room, event.room)
+    return glob_matches(wanted.type, event.type) and glob_matches(wanted.room, event.room)
 
 
 # --- What is told -----------------------------------------------------------------------------------------------------
