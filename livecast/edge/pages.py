@@ -9,6 +9,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 import mimetypes
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -21,12 +23,13 @@ from livecast.edge.node import Node
 from livecast.edge.problems import ProblemError
 
 DIST: Final = Path(livecast.__file__).parent / "web" / "dist"
-#: Scripts, styles, pictures, streams: from here alone. Nothing runs or is styled from inside of HTML, and nobody frames us.
-POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self' blob:; font-src 'self'; "
-    "connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-    "require-trusted-types-for 'script'"
-)
+#: Addresses of pages, and the folders they are built from. A page finds out by itself whether there is such a room.
+PAGES: Final = {
+    "/": "entry",
+    "/r/{room}": "viewer",
+    "/receipt": "receipt",
+    "/overlay/{room}": "overlay",
+}
 #: Names with a digest: another content is another name.
 FOREVER: Final = "public, max-age=31536000, immutable"
 #: Pages, whose names stay: the entity tag says whether they are new.
@@ -34,6 +37,19 @@ ASK_AGAIN: Final = "no-cache"
 #: The SDK, which other sites' pages load too.
 SHORTLY: Final = "public, max-age=300"
 _TEXT: Final = {".html", ".js", ".css", ".svg", ".json", ".map"}
+
+
+def policy(media: Iterable[str] = ()) -> str:
+    """What pages may load: everything from here, and pictures and streams from the origins `media` as well.
+
+    Nothing runs or is styled from inside of HTML, and nobody frames us.
+    """
+    beside = "".join(f" {origin}" for origin in media)
+    return (
+        f"default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self'{beside}; "
+        f"media-src 'self' blob:{beside}; connect-src 'self'{beside}; manifest-src 'self'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'; require-trusted-types-for 'script'"
+    )
 
 
 class File(Struct, frozen=True):
@@ -51,21 +67,18 @@ class Pages:
     def __init__(self, node: Node, dist: Path = DIST) -> None:
         files = (path for path in sorted(dist.rglob("*")) if path.is_file())
         self._files = {path.relative_to(dist).as_posix(): _read(path, dev=node.rules.dev) for path in files}
+        self._policy = policy(node.rules.media)
 
     def add_to(self, app: web.Application) -> None:
         """Serve them."""
-        app.router.add_get("/", self.entry)
-        app.router.add_get("/r/{room}", self.viewer)
+        for address, name in PAGES.items():
+            app.router.add_get(address, partial(self.page, name))
         app.router.add_get("/assets/{name}", self.asset)
         app.router.add_get("/sdk/livecast.js", self.sdk)
 
-    async def entry(self, request: web.Request) -> web.Response:
-        """Where one comes in: with `--dev`, ready links; else a room by its name."""
-        return self._answer(request, "entry/index.html", ASK_AGAIN)
-
-    async def viewer(self, request: web.Request) -> web.Response:
-        """A room, to be watched. The page finds out by itself whether there is one."""
-        return self._answer(request, "viewer/index.html", ASK_AGAIN)
+    async def page(self, name: str, request: web.Request) -> web.Response:
+        """One of the pages."""
+        return self._answer(request, f"{name}/index.html", ASK_AGAIN)
 
     async def asset(self, request: web.Request) -> web.Response:
         """Scripts and styles of the pages."""
@@ -84,7 +97,7 @@ class Pages:
             raise ProblemError("not_found", missing)
         headers = {"Cache-Control": keep, "ETag": file.tag, "Vary": "Accept-Encoding"}
         if file.content_type == "text/html":
-            headers["Content-Security-Policy"] = POLICY
+            headers["Content-Security-Policy"] = self._policy
         if none_match(request, file.tag):
             return web.Response(status=304, headers=headers)
         body = file.body

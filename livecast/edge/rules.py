@@ -20,6 +20,8 @@ class EdgeRules(Struct, frozen=True, forbid_unknown_fields=True):
     """Rooms come to be on first join."""
     origins: tuple[str, ...] = ()
     """Origins (`https://shop.example`) whose pages may connect and read; `*` is any. Empty: the page's own host only."""
+    media: tuple[str, ...] = ()
+    """Origins (`https://cdn.example`) from which our own pages may load video (`?src=`) and pictures. Empty: this host only."""
     trusted_proxies: tuple[str, ...] = ()
     """Addresses or networks (CIDR) whose `X-Forwarded-For` is believed."""
 

@@ -70,6 +70,7 @@ SECTIONS: Final[dict[str, tuple[type[Struct], ...]]] = {
     "log": (Log,),
 }
 
+_ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?")
 #: `[room]` has the fields of the policy itself; development is an option of the command line, never a line in a file.
 NOT_KEYS: Final[frozenset[tuple[type[Struct], str]]] = frozenset({(RoomRules, "policy"), (EdgeRules, "dev")})
 
@@ -279,7 +280,12 @@ def _wrong_edge(settings: Settings) -> list[tuple[Path2, str]]:
     wrong += [
         (("server", "origins"), f"{origin!r} is no origin: write https://shop.example, without a path, or *")
         for origin in edge.origins
-        if origin != "*" and not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?", origin)
+        if origin != "*" and not _ORIGIN.fullmatch(origin)
+    ]
+    wrong += [
+        (("server", "media"), f"{origin!r} is no origin: write https://cdn.example, without a path")
+        for origin in edge.media
+        if not _ORIGIN.fullmatch(origin)
     ]
     for network in edge.trusted_proxies:
         try:

@@ -164,6 +164,7 @@ def test_a_wrong_secret_is_not_repeated() -> None:
         ('[redis]\nurl = "http://a"', "redis://"),
         ("[server]\nworkers = 2", "several workers are not built yet"),
         ('[server]\norigins = ["shop.example"]', "is no origin"),
+        ('[server]\nmedia = ["https://cdn.example/live; script-src *"]', "is no origin"),
         ('[server]\ntrusted_proxies = ["10.0.0.1/8"]', "10.0.0.0/8"),
         ("[room]\ntick_ms = 900\ntick_max_ms = 500", "tick_max_ms"),
         ("[server]\noutbox_max_bytes = 65536", "above outbox_soft_bytes"),

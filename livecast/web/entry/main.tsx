@@ -2,7 +2,8 @@
 
 import { render } from 'preact';
 import { useReducer, useState } from 'preact/hooks';
-import { switchLanguage, t } from '../shared/i18n';
+import { switchLanguage } from '../shared/language';
+import { t } from './words';
 
 const dev = document.documentElement.dataset.dev === 'true';
 

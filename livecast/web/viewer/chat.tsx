@@ -3,9 +3,11 @@
 import type { Comment } from '@livecast/client';
 import { memo } from 'preact/compat';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { count, t, tOr } from '../shared/i18n';
+import { count } from '../shared/language';
+import { Avatar, Dialog } from '../shared/ui';
 import { reason, room, type Line } from './room';
-import { Avatar, Dialog, useRoom } from './ui';
+import { useRoom } from './use-room';
+import { t, tOr } from './words';
 
 /** So near to the end counts as the end, in pixels. */
 const NEAR_PX = 60;

@@ -2,7 +2,7 @@
 
 import type { Comment, Frame } from '@livecast/client';
 import Danmaku from 'danmaku';
-import { remember, remembered } from '../shared/i18n';
+import { remember, remembered } from '../shared/language';
 
 export type Density = 'low' | 'mid' | 'all';
 

@@ -2,10 +2,12 @@
 
 import type { Drop, Poll } from '@livecast/client';
 import { useEffect, useState } from 'preact/hooks';
-import { count, money, t, tOr, type Word } from '../shared/i18n';
-import { BagIcon, GiftPicture } from './icons';
+import { BagIcon, GiftPicture } from '../shared/icons';
+import { clock, count, money } from '../shared/language';
+import { Copy, Dialog, useTicking } from '../shared/ui';
 import { reason, room, type Missing } from './room';
-import { Copy, Dialog, clock, useRoom, useTicking } from './ui';
+import { useRoom } from './use-room';
+import { t, tOr, type Word } from './words';
 
 export function Cards() {
   const { live } = useRoom();

@@ -2,14 +2,16 @@
 
 import { render } from 'preact';
 import { useReducer, useState } from 'preact/hooks';
-import { count, language, switchLanguage, t } from '../shared/i18n';
+import { GiftIcon, HeartIcon, PrizeIcon, SettingsIcon } from '../shared/icons';
+import { count, language, switchLanguage } from '../shared/language';
+import { Dialog, useTicking } from '../shared/ui';
 import { Chat } from './chat';
 import type { Density } from './flying';
 import { Cards, Prizes, Tray } from './goods';
-import { GiftIcon, HeartIcon, PrizeIcon, SettingsIcon } from './icons';
 import { room } from './room';
 import { Stage, flying, like } from './stage';
-import { Dialog, useRoom, useTicking } from './ui';
+import { useRoom } from './use-room';
+import { t } from './words';
 
 type Panel = 'gifts' | 'prizes' | 'settings' | null;
 

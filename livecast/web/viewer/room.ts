@@ -1,7 +1,7 @@
 /** What the page knows: the client, and beside its view what only this page needs. Components read it and hear `changed`. */
 
 import { LivecastClient, type Answer, type Combo, type Comment, type Drop, type OwnComment } from '@livecast/client';
-import { t, tOr } from '../shared/i18n';
+import { t, tOr } from './words';
 
 /** A line of the list: a comment of the room's, or one's own that nobody else sees (yet). */
 export interface Line {

@@ -1,13 +1,15 @@
 /** The picture, or a drawn stage in its place, and all that plays over it: flying comments, gift banners, hearts. */
 
 import { useEffect, useRef } from 'preact/hooks';
-import { count, t } from '../shared/i18n';
+import { GiftPicture } from '../shared/icons';
+import { count } from '../shared/language';
+import { Avatar } from '../shared/ui';
 import { Flying } from './flying';
 import { giftName } from './goods';
 import { burst, heartsFor } from './hearts';
-import { GiftPicture } from './icons';
 import { room } from './room';
-import { Avatar, useRoom } from './ui';
+import { useRoom } from './use-room';
+import { t } from './words';
 
 export const flying = new Flying((comment) => comment.u?.id === room.live.you?.id && !!room.live.you);
 

@@ -1,17 +1,12 @@
-/** Small parts that the page is made of. */
+/** Small parts that pages are made of. */
 
+import type { Person } from '@livecast/client';
 import type { ComponentChildren } from 'preact';
 import { useEffect, useReducer, useRef, useState } from 'preact/hooks';
-import type { Person } from '@livecast/client';
-import { t } from '../shared/i18n';
-import { room } from './room';
+import { speak } from './language';
+import { EN, ZH } from './words';
 
-/** Draw this component anew when the room changes. */
-export function useRoom(): typeof room {
-  const [, draw] = useReducer((n: number) => n + 1, 0);
-  useEffect(() => room.subscribe(() => draw(0)), []);
-  return room;
-}
+const { t } = speak(EN, ZH);
 
 /** Draw this component anew every `every_ms`. */
 export function useTicking(every_ms: number): void {
@@ -71,11 +66,4 @@ export function Copy({ text }: { text: string }) {
     }
   };
   return <button class="small" onClick={copy}>{done ? t('copied') : t('copy')}</button>;
-}
-
-/** mm:ss, or h:mm:ss. */
-export function clock(ms: number): string {
-  const s = Math.max(0, Math.ceil(ms / 1000));
-  const two = (n: number) => String(n).padStart(2, '0');
-  return s >= 3600 ? `${Math.floor(s / 3600)}:${two(Math.floor(s / 60) % 60)}:${two(s % 60)}` : `${two(Math.floor(s / 60))}:${two(s % 60)}`;
 }

@@ -1,0 +1,18 @@
+/** What the entry says. */
+
+import { speak } from '../shared/language';
+import * as shared from '../shared/words';
+
+const EN = {
+  ...shared.EN,
+  entry_title: 'livecast', entry_dev: 'A node for development. Everything here uses secrets that everybody knows.', entry_room: 'Room',
+  entry_watch: 'Watch as a viewer', entry_anon: 'Watch as a guest', entry_api: 'Control plane', entry_open: 'Open', entry_name: 'Your name',
+};
+
+const ZH: typeof EN = {
+  ...shared.ZH,
+  entry_title: 'livecast', entry_dev: '开发节点：这里的密钥人人皆知，仅供试用。', entry_room: '直播间', entry_watch: '以观众身份观看', entry_anon: '以游客身份观看', entry_api: '控制接口',
+  entry_open: '打开', entry_name: '你的名字',
+};
+
+export const { t } = speak(EN, ZH);
