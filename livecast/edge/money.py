@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import msgspec
 from msgspec import Struct, field
 
-from livecast.core.drops import ASKING
+from livecast.core.drops import ASKING, read_about
 from livecast.core.errors import Refusal
 from livecast.core.events import Notice, Person
 from livecast.core.gifts import CATALOGUE, CatalogueGift
 from livecast.core.money import GiftRecord, SpendLimits, service_tx
-from livecast.core.units import HELD, Holding, Unit
+from livecast.core.units import HELD, Drop, Holding, Unit
 from livecast.edge.cards import Card, Cards
 from livecast.edge.claims import Claims, as_told
 from livecast.edge.facts import FactBook
@@ -152,8 +152,9 @@ class Money:
 
     # --- One's own ----------------------------------------------------------------------------------------------------
     async def mine(self, room: str, who: Identity) -> dict[str, Any]:
-        """The money part of `GET …/me`: `{balance, claims: [{drop, serial, of, code?, state, at, expires_at?, order_id?,
-        receipt?, test?}], entries: [{drop, number, nonce, at, state, won: [serial]}], eligibility: {drop: {eligible, missing}}}`.
+        """The money part of `GET …/me`: `{balance, claims: [{drop, title, kind, serial, of, code?, state, at,
+        expires_at?, order_id?, receipt?, test?}], entries: [{drop, title, kind, number, nonce, at, state, won: [serial]}],
+        eligibility: {drop: {eligible, missing}}}`.
         """
         wallet = await self.ledger.wallet(who.person.id)
         self.note_balance(who.person.id, wallet.balance)
@@ -171,7 +172,7 @@ class Money:
         card = await self._cards.get(drop.room, drop.id)
         code = unit.code if card is None else card.code_of(unit)
         told = {
-            "drop": holding.drop.id,
+            **_named(drop),
             "serial": unit.serial,
             "of": unit.of,
             "code": code or None,
@@ -243,10 +244,15 @@ class Money:
             return  # it is a kindness, not a promise
 
 
+def _named(drop: Drop) -> dict[str, Any]:
+    """Which drop it is, also when it has left the room's state."""
+    return {"drop": drop.id, "title": read_about(drop).title, "kind": drop.terms.kind}
+
+
 def _entry_as_told(holding: Holding) -> dict[str, Any]:
     entry, drop = holding.entry, holding.drop
     if entry is None:
         raise ValueError("no entry")
     state = drop.pot if drop.state != "cancelled" else "cancelled"
     won = [unit.serial for unit in holding.units if unit.cid == entry.cid]
-    return {"drop": drop.id, "number": entry.number, "nonce": entry.nonce, "at": entry.at, "state": state, "won": won}
+    return {**_named(drop), "number": entry.number, "nonce": entry.nonce, "at": entry.at, "state": state, "won": won}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -48,6 +48,8 @@ class MyClaim(Struct):
     """A unit of one's own. `of` was the stock; `expires_at` goes with a reservation, `receipt` with what still is one's own."""
 
     drop: str
+    title: str
+    kind: Literal["coupon", "draw"]
     serial: int
     of: int
     state: UnitState
@@ -66,6 +68,8 @@ class MyEntry(Struct):
     """
 
     drop: str
+    title: str
+    kind: Literal["coupon", "draw"]
     number: int
     nonce: str
     at: int
@@ -122,19 +126,25 @@ async def post_message(call: Call) -> Outcome:
 
 async def get_me(call: Call) -> Outcome:
     """The durable form of what notices told. A ledger that does not answer: 503, for half of it would look like the whole."""
-    known: dict[str, Any] = await question(call, "me")
-    house, user = call.node.house, call.caller.id
-    if house is not None and house.names(user):
-        merchant = await merchant_of(call)
-        for kind, name in SENTENCED:
-            wide = house.against(kind, user, call.room, merchant)
-            if wide is not None:
-                here: int | None = known[f"{name}_until"] if known[name] else 0
-                until = None if here is None or not wide.until else max(here, wide.until)
-                known |= {name: True, f"{name}_until": until}
+    known = await sentences_on(call, call.caller.id, await question(call, "me"))
     if call.node.money is None or call.caller.identity is None:
         return Outcome(known)
     return Outcome({**known, **await call.node.money.mine(call.room, call.caller.identity)})
+
+
+async def sentences_on(call: Call, user: str, known: dict[str, Any]) -> dict[str, Any]:
+    """What stands against a user: `muted`, `banned` and their ends as the room knows them, and what holds beyond the room."""
+    house = call.node.house
+    if house is None or not house.names(user):
+        return known
+    merchant = await merchant_of(call)
+    for kind, name in SENTENCED:
+        wide = house.against(kind, user, call.room, merchant)
+        if wide is not None:
+            here: int | None = known[f"{name}_until"] if known[name] else 0
+            until = None if here is None or not wide.until else max(here, wide.until)
+            known = {**known, name: True, f"{name}_until": until}
+    return known
 
 
 _ROOM: Final = "/v1/rooms/{room}"

@@ -55,7 +55,7 @@ async def test_ones_coins_and_claims_are_there(shop: Shop) -> None:
     assert me["balance"] == 70
     (claim,) = me["claims"]
     told = {name: click[name] for name in ("serial", "of", "code", "expires_at")}
-    assert claim.items() >= {**told, "drop": drop, "state": "reserved"}.items()
+    assert claim.items() >= {**told, "drop": drop, "title": "x", "kind": "coupon", "state": "reserved"}.items()
     await shop.call("POST", f"{DROPS}/{drop}/claims/1/confirm", json={"order_id": "o-1"})
     (claim,) = (await mine(shop, "ada"))["claims"]
     assert (claim["state"], claim["order_id"]) == ("confirmed", "o-1")
