@@ -13,6 +13,7 @@ from livecast.core.attendance import Attendance
 from livecast.core.comments import Chat
 from livecast.core.events import Comment, ForStaff, Frame, Json, Presence, Reported
 from livecast.core.kept import Kept
+from livecast.core.questions import Questions
 from livecast.core.reports import Reports
 from livecast.core.rules import RoomRules
 from livecast.core.transcript import Transcript
@@ -23,6 +24,8 @@ VIOLATORS_MAX: Final = 20_000
 """People whose violations are remembered, as many as can be muted; beyond it the first of them is forgotten."""
 BUYERS_MAX: Final = 20_000
 """People of whom staff are told what they bought in the broadcast; those who come later bought nothing. About 5 MB."""
+ASKED_ALTHOUGH: Final = frozenset({"merged", "sampled"})
+"""Verdicts of comments that viewers did not get and that ask all the same; of held and blocked ones nobody is to answer."""
 SKUS_MAX: Final = 3
 """Articles named of somebody's, the last ones: a moderator has a line for them."""
 NEW_HERE_MS: Final = 600_000
@@ -32,11 +35,22 @@ NEW_HERE_MS: Final = 600_000
 class Backstage:
     """The staff's side of one room."""
 
-    __slots__ = ("_bought", "_kept_bought", "_kept_violations", "_seen_held", "_staff", "_violations", "reports", "transcript")
+    __slots__ = (
+        "_bought",
+        "_kept_bought",
+        "_kept_violations",
+        "_seen_held",
+        "_staff",
+        "_violations",
+        "questions",
+        "reports",
+        "transcript",
+    )
 
     def __init__(self, rules: RoomRules) -> None:
         self.transcript = Transcript()
         self.reports = Reports(rules)
+        self.questions = Questions()
         self._staff: dict[str, int] = {}
         """Node -> connections of staff there."""
         self._violations: dict[str, int] = {}
@@ -92,10 +106,12 @@ class Backstage:
         for user in users | {c.u.id for i in ids if (c := self.transcript.get(i)) is not None}:
             self.violated(user)
         self.reports.redact(ids, users)
+        self.questions.redact(ids, users)
 
     def forget_user(self, user: str) -> None:
         """Nothing of this user stays."""
         self.reports.forget_user(user)
+        self.questions.redact(set(), {user})
         self.transcript.redact(set(), {user})
         if self._violations.pop(user, None) is not None:
             self._kept_violations.drop(user)
@@ -125,6 +141,7 @@ class Backstage:
     def mentions(self, user: str) -> bool:
         """Whether anything is known of this user here."""
         noted = user in self._violations or user in self._bought or bool(self.transcript.said_by(user))
+        noted = noted or self.questions.mentions(user)
         return noted or any(report["user"] == user for report in self.reports.listed())
 
     def restore(self, violations: dict[str, int], bought: dict[str, Json]) -> None:
@@ -140,6 +157,9 @@ class Backstage:
         left_out = chat.drain_left_out() if chat is not None else []
         if not self._staff:
             return None
+        for comment, verdict in left_out:
+            if verdict in ASKED_ALTHOUGH:
+                self._hear(comment, "")
         held = 0 if chat is None else len(chat.held)
         news = self.reports.drain_news()
         if not (left_out or news) and held == self._seen_held:
@@ -172,7 +192,7 @@ class Backstage:
 
     def fade(self, now: int) -> bool:
         """Forget what is due; True if nothing is left that could matter."""
-        gone = [self.transcript.fade(now), self.reports.fade(now)]
+        gone = [self.transcript.fade(now), self.reports.fade(now), self.questions.fade(now)]
         changed = self._kept_violations.changed or self._kept_bought.changed
         return all(gone) and not (self._staff or self._violations or self._bought or changed)
 
@@ -180,6 +200,14 @@ class Backstage:
         """A frame was made."""
         if frame.comments or frame.merges or frame.redact is not None:
             self.transcript.take(frame)
+        if self._staff:
+            for comment in frame.comments:
+                if not comment.redacted:
+                    self._hear(comment, comment.id)
+
+    def _hear(self, comment: Comment, shown_as: str) -> None:
+        if comment.u.role == "viewer":
+            self.questions.hear(comment.text, comment.u.id, shown_as, comment.at)
 
     def find(self, reported: Reported) -> Comment | None:
         """The comment that a report names."""

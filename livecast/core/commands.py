@@ -168,6 +168,15 @@ class SettleReport(Struct, frozen=True, forbid_unknown_fields=True):
     reason: Reason = ""
 
 
+class AnswerQuestion(Struct, frozen=True, forbid_unknown_fields=True):
+    """A question is answered, and everybody who asked it is told so, with the words if there are any. `id` stands in the path."""
+
+    text: Annotated[str, Meta(max_length=500)] = ""
+    quiet: bool = False
+    """Take it off the list and tell nobody."""
+    id: str = ""
+
+
 class Appoint(Struct, frozen=True, forbid_unknown_fields=True):
     """Make a user a moderator of this room."""
 
@@ -296,6 +305,7 @@ COMMANDS: dict[str, type[Struct]] = {
     "redact": Redactions,
     "judge_held": JudgeHeld,
     "settle_report": SettleReport,
+    "answer_question": AnswerQuestion,
     "appoint": Appoint,
     "dismiss": Dismiss,
     "panic": Panic,

@@ -15,9 +15,10 @@ from livecast.core import polls, shelf
 from livecast.core.control import Control
 from livecast.core.desk import answer as answer_of_desk
 from livecast.core.errors import InvalidChange, Refusal
-from livecast.core.events import NOBODY, Answer, Ask, Command, Done, Happened, Json, Origin, StaffAct
+from livecast.core.events import NOBODY, Answer, Ask, Command, Done, Happened, Json, Origin, Person, StaffAct
 from livecast.core.parts import Parts
 from livecast.core.sanctions import Sanctions
+from livecast.core.text import clean
 
 MODERATORS_MAX: Final = 50
 """Moderators appointed in one room: everybody downloads the list on joining."""
@@ -99,6 +100,18 @@ def _settle_report(parts: Parts, _control: Control, args: c.SettleReport, _epoch
     return parts.the_backstage().reports.settle(args.id)
 
 
+def _answer_question(parts: Parts, control: Control, args: c.AnswerQuestion, epoch: str, now: int) -> Json:
+    question = parts.the_backstage().questions.answered(args.id)
+    text = clean(args.text)
+    data = {"id": question.id, "room": control.room, "question": question.text}
+    if text:
+        data["text"] = text
+    told = [] if args.quiet else list(question.askers)
+    for user in told:
+        parts.the_desk().notify(user, "question.answered", data, epoch, now)
+    return {**question.tell(), "answer": text, "told": len(told), "answered_at": now}
+
+
 def _appoint(_parts: Parts, control: Control, args: c.Appoint, _epoch: str, _now: int) -> Json:
     known = [m for m in _moderators(control) if m["id"] != args.user]
     if len(known) >= MODERATORS_MAX:
@@ -150,6 +163,7 @@ def _moderators(control: Control) -> list[Json]:
 DEEDS: Final[dict[str, Any]] = {
     "judge_held": _judge_held,
     "settle_report": _settle_report,
+    "answer_question": _answer_question,
     "appoint": _appoint,
     "dismiss": _dismiss,
     "panic": _panic,
@@ -184,6 +198,15 @@ def _comments(parts: Parts, _control: Control, ask: Ask, _now: int) -> Answer:
     return Done({"data": [], "next_cursor": None} if parts.backstage is None else parts.backstage.transcript.page(ask.args))
 
 
+def _user(parts: Parts, _control: Control, ask: Ask, now: int) -> Answer:
+    user = str(ask.args.get("user"))
+    sanctions = NO_SANCTIONS if parts.desk is None else parts.desk.sanctions
+    against = answer_of_desk(Ask(ask.origin, Person(user, user), "me"), sanctions, now)
+    if not isinstance(against, Done):
+        return against
+    return Done({"user": user, **parts.about(user, now), **against.value})
+
+
 def _poll(parts: Parts, _control: Control, ask: Ask, _now: int) -> Answer:
     told = None if parts.polls is None else parts.polls.tell(str(ask.args.get("poll")))
     return polls.UNKNOWN_POLL if told is None else Done(told)
@@ -199,10 +222,12 @@ QUESTIONS: Final[dict[str, Callable[[Parts, Control, Ask, int], Answer]]] = {
     "facts": _facts,
     "comments": _comments,
     "poll": _poll,
+    "user": _user,
 }
 LISTS: Final[dict[str, Callable[[Parts, Control, int], list[Json]]]] = {
     "held": _held,
     "reports": lambda parts, _control, _now: [] if parts.backstage is None else parts.backstage.reports.listed(),
+    "questions": lambda parts, _control, _now: [] if parts.backstage is None else parts.backstage.questions.listed(),
     "moderators": lambda _parts, control, _now: _moderators(control),
     "polls": lambda parts, _control, _now: [] if parts.polls is None else parts.polls.listed(),
     "products": lambda parts, control, _now: shelf.listed(control, {} if parts.shelf is None else parts.shelf.taps),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import AsyncIterator, Sequence
-from typing import Annotated, Final
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Annotated, Final, TypeAlias
 
 from msgspec import Meta, Struct
 
@@ -25,6 +25,7 @@ UNITS_AT_ONCE: Final = 1_000
 """Units read at once, some 100 KB of a CSV."""
 SCANNED_MAX: Final = 10_000
 """Units looked at for one page of a list that asks for one state: some 50 ms of the ledger's time in ten pieces."""
+LineOf: TypeAlias = Callable[[Unit], Struct]
 OrderId = Annotated[str, Meta(min_length=1, max_length=128)]
 Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")]
 Money = Annotated[int, Meta(ge=0, le=AMOUNT_MAX)]  # in the currency's smallest unit
@@ -45,6 +46,22 @@ class ClaimLine(Struct, omit_defaults=True):
     changed_at: int | None = None
     reason: str = ""
     test: bool = False
+
+
+class WinnerLine(Struct):
+    """Who has which unit: what may be said on air. No code, and nothing of an order."""
+
+    serial: int
+    user: str
+    state: UnitState
+    at: int
+
+
+class WinnerPage(Struct):
+    """A page of a drop's winners in the order of their serials."""
+
+    data: list[WinnerLine]
+    next_cursor: str | None
 
 
 class ClaimPage(Struct):
@@ -87,32 +104,52 @@ async def list_claims(call: Call) -> Outcome:
     """The cursor is the last serial that was looked at: a page that was full once is the same for good, but for what became of
     its units. A page of one state may be short or empty although there are more: `next_cursor` says whether.
     """
-    wanted: ListClaims = call.query
     drop, code_of = await _drop(call)
+    units, after = await _page(call, drop)
+    return Outcome(ClaimPage([_as_told(unit, drop, code_of) for unit in units], after))
+
+
+async def list_winners(call: Call) -> Outcome:
+    """As `claims`, for those who may not see codes."""
+    units, after = await _page(call, await found(call))
+    return Outcome(WinnerPage([_winner(unit) for unit in units], after))
+
+
+async def winners_csv(call: Call) -> Outcome:
+    """All of them as of now, as `claims.csv`, without codes and orders."""
+    return await _as_file(call, "winners", WinnerLine.__struct_fields__, await found(call), _winner)
+
+
+async def _page(call: Call, drop: Drop) -> tuple[list[Unit], str | None]:
+    """The units asked for, and the cursor of the page behind them."""
+    wanted: ListClaims = call.query
     after = cursors.read_number(wanted.cursor, 0)
-    found: list[Unit] = []
+    fits: list[Unit] = []
     looked_at = 0
     async for units in _pages(call.money.ledger, drop, wanted, after, wanted.limit if wanted.state is None else UNITS_AT_ONCE):
         fitting = [unit for unit in units if wanted.state in {None, unit.state}]
         looked_at += len(units)
         # Where the page is full the next one goes on behind its last unit, else behind the last that was looked at.
-        is_full = len(found) + len(fitting) >= wanted.limit
-        found += fitting[: wanted.limit - len(found)]
-        after = found[-1].serial if is_full else units[-1].serial
+        is_full = len(fits) + len(fitting) >= wanted.limit
+        fits += fitting[: wanted.limit - len(fits)]
+        after = fits[-1].serial if is_full else units[-1].serial
         if is_full or looked_at >= SCANNED_MAX:
             break
     last = await _last_serial(call.money.ledger, drop, wanted)
-    return Outcome(ClaimPage([_as_told(unit, drop, code_of) for unit in found], cursors.make(str(after)) if after < last else None))
+    return fits, cursors.make(str(after)) if after < last else None
 
 
 async def claims_csv(call: Call) -> Outcome:
     """All of them as of now, in the order of their serials; read and sent piece by piece."""
-    wanted: WhichClaims = call.query
     drop, code_of = await _drop(call)
+    return await _as_file(call, "claims", ClaimLine.__struct_fields__, drop, lambda unit: _as_told(unit, drop, code_of))
+
+
+async def _as_file(call: Call, name: str, columns: Sequence[str], drop: Drop, line_of: LineOf) -> Outcome:
     ledger = call.money.ledger
     await ledger.units(call.room, drop.id, 0, 1)  # a ledger that does not answer is 503, not the head of a file
-    headers = {"Content-Disposition": f'attachment; filename="claims-{call.room}-{drop.id}.csv"'}
-    return Outcome(headers=headers, stream=_csv(ledger, drop, code_of, wanted))
+    headers = {"Content-Disposition": f'attachment; filename="{name}-{call.room}-{drop.id}.csv"'}
+    return Outcome(headers=headers, stream=_csv(ledger, drop, columns, line_of, call.query))
 
 
 async def confirm_claim(call: Call) -> Outcome:
@@ -165,6 +202,10 @@ def _as_told(unit: Unit, drop: Drop, code_of: CodeOf) -> ClaimLine:
     )
 
 
+def _winner(unit: Unit) -> WinnerLine:
+    return WinnerLine(unit.serial, unit.user, unit.state, unit.at)
+
+
 async def _pages(ledger: Ledger, drop: Drop, wanted: WhichClaims, after: int, size: int) -> AsyncIterator[Sequence[Unit]]:
     """Units above the serial `after` in their order, `size` at a time; of one user if that is asked for, of any state."""
     if wanted.user is not None:
@@ -184,12 +225,11 @@ async def _last_serial(ledger: Ledger, drop: Drop, wanted: WhichClaims) -> int:
     return max((unit.serial for unit in await ledger.units_of(drop.room, drop.id, wanted.user)), default=0)
 
 
-async def _csv(ledger: Ledger, drop: Drop, code_of: CodeOf, wanted: WhichClaims) -> AsyncIterator[bytes]:
+async def _csv(ledger: Ledger, drop: Drop, columns: Sequence[str], line_of: LineOf, wanted: WhichClaims) -> AsyncIterator[bytes]:
     """Lines as RFC 4180 has them, the first with the columns' names. Times are Unix ms; what is not there is empty."""
-    columns = ClaimLine.__struct_fields__
     yield _lines([columns])
     async for units in _pages(ledger, drop, wanted, 0, UNITS_AT_ONCE):
-        lines = [_as_told(unit, drop, code_of) for unit in units if wanted.state in {None, unit.state}]
+        lines = [line_of(unit) for unit in units if wanted.state in {None, unit.state}]
         if lines:
             yield _lines([[_cell(getattr(line, column)) for column in columns] for line in lines])
 
@@ -206,11 +246,16 @@ def _cell(value: object) -> str:
 
 _CLAIMS: Final = "/v1/rooms/{room}/drops/{drop}/claims"
 _CLAIM: Final = f"{_CLAIMS}/{{serial}}"
+_WINNERS: Final = "/v1/rooms/{room}/drops/{drop}/winners"
 _SETTLE: Final = ("claims:settle",)
+_SEE: Final = ("drops:read",)
 ROUTES: Final = (
     Route("GET", _CLAIMS, list_claims, _SETTLE, "List a drop's claims, in the order of their serials.",
           query=ListClaims, answer=ClaimPage),
     Route("GET", f"{_CLAIMS}.csv", claims_csv, _SETTLE, "All claims of a drop as CSV.",
+          query=WhichClaims, content_type="text/csv"),
+    Route("GET", _WINNERS, list_winners, _SEE, "List who won, without codes.", query=ListClaims, answer=WinnerPage),
+    Route("GET", f"{_WINNERS}.csv", winners_csv, _SEE, "Who won as CSV, without codes.",
           query=WhichClaims, content_type="text/csv"),
     Route("POST", f"{_CLAIM}/confirm", confirm_claim, _SETTLE, "A claim was bought.", body=ConfirmClaim, answer=ClaimLine),
     Route("POST", f"{_CLAIM}/release", release_claim, _SETTLE, "A reserved claim is not wanted: back to stock.",

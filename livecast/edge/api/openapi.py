@@ -37,6 +37,7 @@ PATH_PARTS: Final[dict[str, tuple[str, str]]] = {
     "webhook": ("A webhook's id.", r"^[^/]{1,64}$"),
     "delivery": ("A delivery's id.", r"^[^/]{1,64}$"),
     "comment": ("A comment's id.", r"^[^/]{1,64}$"),
+    "question": ("A question's id.", r"^[^/]{1,64}$"),
     "report": ("A report's id.", r"^[^/]{1,256}$"),
     "poll": ("A poll's id.", r"^[^/]{1,64}$"),
     "product": ("A product's id.", r"^[A-Za-z0-9_.:-]{1,64}$"),

@@ -92,6 +92,7 @@ STATES: Final[dict[str, tuple[str, str]]] = {
     "redact": ("take off", "撤下弹幕"), "panic": ("panic button", "一键清屏"), "appoint": ("appoint a moderator", "任命房管"),
     "dismiss": ("dismiss a moderator", "撤销房管"), "judge_held": ("judge a held comment", "审核弹幕"),
     "settle_report": ("settle a report", "处理举报"), "policy": ("change the policy", "修改规则"),
+    "answer_question": ("answer a question", "回答提问"),
 }  # fmt: skip
 
 

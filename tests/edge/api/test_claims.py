@@ -188,6 +188,23 @@ async def test_codes_are_for_those_who_settle(shop: Shop) -> None:
             assert (await shop.call("GET", path, auth=auth)).status == 403
 
 
+async def test_hosts_see_who_won_and_no_codes(shop: Shop) -> None:
+    """In the same order and pages, as CSV too; viewers see nothing of it."""
+    drop = await opened(shop)
+    await won(shop, drop, "ada", "bob")
+    host = shop.token("mei", role="host", rooms=["r1"])
+    first = (await shop.call("GET", f"{DROPS}/{drop}/winners?limit=1", auth=host)).json
+    assert [(line["serial"], line["user"], line["state"]) for line in first["data"]] == [(1, "ada", "granted")]
+    rest = (await shop.call("GET", f"{DROPS}/{drop}/winners?cursor={first['next_cursor']}", auth=host)).json
+    assert [line["user"] for line in rest["data"]] == ["bob"]
+    assert set(rest["data"][0]) == {"serial", "user", "state", "at"}
+    file = await shop.call("GET", f"{DROPS}/{drop}/winners.csv", auth=host)
+    rows = list(csv.DictReader(io.StringIO(file.body.decode())))
+    assert [(row["serial"], row["user"]) for row in rows] == [("1", "ada"), ("2", "bob")]
+    assert list(rows[0]) == ["serial", "user", "state", "at"]
+    assert (await shop.call("GET", f"{DROPS}/{drop}/winners", auth=shop.token("ada"))).status == 403
+
+
 async def test_a_ledger_that_is_closed_settles_nothing(shop: Shop) -> None:
     """503; opened again, the unit is as it was."""
     drop = await opened(shop, reserve_s=60)
