@@ -1,6 +1,7 @@
 /** What the page knows: the client, and beside its view what only this page needs. Components read it and hear `changed`. */
 
 import { LivecastClient, type Answer, type Combo, type Comment, type Drop, type OwnComment } from '@livecast/client';
+import { tokenOfAddress } from '../shared/token';
 import { t, tOr } from './words';
 
 /** A line of the list: a comment of the room's, or one's own that nobody else sees (yet). */
@@ -58,21 +59,6 @@ const GIFT_MS = 350;
 const TOAST_MS = 4500;
 
 const query = new URLSearchParams(location.search);
-
-/** `#token=…`: a fragment reaches no server and no log. It is taken out of the address, and kept for reloads of this tab. */
-function tokenOfAddress(): string | undefined {
-  const given = new URLSearchParams(location.hash.slice(1)).get('token');
-  const key = `livecast.token.${location.pathname}`;
-  try {
-    if (given) {
-      history.replaceState(null, '', location.pathname + location.search);
-      sessionStorage.setItem(key, given);
-    }
-    return given ?? sessionStorage.getItem(key) ?? undefined;
-  } catch {
-    return given ?? undefined;
-  }
-}
 
 export class Room {
   readonly name = decodeURIComponent(location.pathname.split('/')[2] ?? '');
