@@ -25,13 +25,11 @@ const message = (value: unknown): ServerMessage => {
   return value as ServerMessage;
 };
 
-const text = new TextDecoder();
-
 export const JSON_CODEC: Codec = {
   name: 'json',
   subprotocol: 'livecast.v1.json',
   encode: (said) => JSON.stringify(given(said)),
-  decode: (data) => message(JSON.parse(typeof data === 'string' ? data : text.decode(data))),
+  decode: (data) => message(JSON.parse(typeof data === 'string' ? data : new TextDecoder().decode(data))),
 };
 
 export const MSGPACK_CODEC: Codec = {

@@ -1,7 +1,8 @@
 /** The livecast client: one viewer in one room. See README.md. */
 
-export { LivecastClient, Refused, newCid } from './client';
-export type { AskOptions, Connection, Events, Options, OwnComment } from './client';
+export { LivecastClient } from './client';
+export { Refused, newCid } from './options';
+export type { AskOptions, Connection, Events, Options, OwnComment } from './options';
 export type { CodecName } from './codec';
 export { CODECS } from './codec';
 export type * from './protocol';

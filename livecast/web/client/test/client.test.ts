@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { LivecastClient, type Connection, type Options, type OwnComment } from '../src/client';
+import { LivecastClient } from '../src/client';
+import type { Connection, Options, OwnComment } from '../src/options';
 import { GaveUp } from '../src/session';
 import { FakeSocket, YOU, frame } from './room';
 
