@@ -162,7 +162,14 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
     sender = HttpSender(timeout_s=settings.webhooks.timeout_s, inside=settings.dev)
     _later(stack, observer, sender.close, CLOSE_STORE_S)
     office = WebhookOffice(
-        webhooks=webhooks, sender=sender, ledger=ledger, log=log, clock=clock, observer=observer, rules=settings.webhooks
+        webhooks=webhooks,
+        sender=sender,
+        ledger=ledger,
+        log=log,
+        clock=clock,
+        observer=observer,
+        rules=settings.webhooks,
+        read=treasury.read,
     )
     treasury.tell(office.feed)
     archive = archivist = None
@@ -172,6 +179,7 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
         archivist = Archivist(
             archive=archive, records=RedisRoomRecords(server), ledger=ledger, clock=clock, observer=observer,
             retention=Retention(settings.archive.chat_days, settings.archive.money_days, settings.archive.staff_days),
+            read=treasury.read,
         )  # fmt: skip
         observer.add(archivist)
         treasury.listen(archivist.hear)

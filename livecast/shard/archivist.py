@@ -10,19 +10,19 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
 from msgspec import Struct
 
 from livecast.archive import Archive, Class, Cursor, Move, Overtaken, Source
-from livecast.core.bookkeeping import BookEntry, GiftDebited, WalletMoved
+from livecast.core.bookkeeping import BookEntry
 from livecast.core.chronicle import Chronicle
 from livecast.core.placement import SHARDS, shard_of
 from livecast.ledger import Ledger
 from livecast.ports import Archived, Clock, Fact, Flushed, Observer, Record, RoomRecords, StoreError, Trouble
-from livecast.shard.ledger_feed import room_of
+from livecast.shard.ledger_tail import Read
 from livecast.wire import records as wire
 
 GATHER_S: Final = 0.5
@@ -80,10 +80,13 @@ class Archivist:
         observer: Observer,
         retention: Retention | None = None,
         gather_s: float = GATHER_S,
+        read: Read | None = None,
     ) -> None:
+        """`read` reads a ledger on where that is not the ledger itself: `LedgerTail.read`, say."""
         self._archive = archive
         self._records = records
         self._ledger = ledger
+        self._read_on = read or ledger.read
         self._clock = clock
         self._observer = observer
         self._retention = retention or Retention()
@@ -106,18 +109,10 @@ class Archivist:
             self._due["rooms"].add(shard_of(fact.room))
             self._ring.set()
 
-    def hear(self, entry: BookEntry) -> None:
+    def hear(self, shard: int, _entries: Sequence[BookEntry]) -> None:
         """There is something new in a ledger."""
-        fact = entry.fact
-        if isinstance(fact, WalletMoved):
-            place = fact.user
-        elif isinstance(fact, GiftDebited):
-            place = fact.gift.user
-        else:
-            place = room_of(fact)
-        if place:
-            self._due["ledger"].add(shard_of(place))
-            self._ring.set()
+        self._due["ledger"].add(shard)
+        self._ring.set()
 
     async def start(self, shards: Iterable[int] = range(SHARDS), *, within_s: float) -> bool:
         """Begin. Waits until the ledger was told where it was last seen to stand, but no longer than `within_s`; whether it was.
@@ -203,7 +198,11 @@ class Archivist:
             self._next_poll = self._clock() + POLL_MS
             self._due["rooms"].update(self._shards)
             with suppress(StoreError):  # the ledger's own reader tells of it
-                self._due["ledger"].update(set(self._shards) & set(await self._ledger.used_shards()))
+                stands = {status.shard: status.position for status in await self._ledger.statuses()}
+                known = self._cursors["ledger"]
+                self._due["ledger"].update(
+                    shard for shard in self._shards if stands.get(shard, 0) > (int(known[shard].position) if shard in known else 0)
+                )
         while self._due["rooms"] or self._due["ledger"]:
             batch = _Batch()
             await self._read_rooms(batch)
@@ -239,7 +238,7 @@ class Archivist:
             shards = sorted(due)[:SHARDS_READ_MAX]
             due.difference_update(shards)
             known = {shard: cursors.get(shard) for shard in shards}
-            reads = (self._ledger.read(shard, int(at.position) if at else 0, LEDGER_READ_MAX) for shard, at in known.items())
+            reads = (self._read_on(shard, int(at.position) if at else 0, LEDGER_READ_MAX) for shard, at in known.items())
             for shard, found in zip(shards, await asyncio.gather(*reads, return_exceptions=True), strict=True):
                 if isinstance(found, StoreError):
                     continue  # closed until an operator has looked at it, or away until the next poll

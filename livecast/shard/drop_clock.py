@@ -52,6 +52,8 @@ RETURN_MS: Final = 5_000
 UNITS_MAX: Final = 500
 """Units read at once."""
 
+OF_DROPS: Final = frozenset({DropChanged, UnitsGranted, UnitsChanged})
+
 Key: TypeAlias = tuple[str, str, str]
 """What, room, drop."""
 _STEPS: Final[dict[str, Step]] = {"announce": "announce", "open": "open", "close": "close"}
@@ -103,8 +105,13 @@ class DropClock:
         for task in tuple(self._tasks):
             task.cancel()
 
-    def hear(self, entry: BookEntry) -> None:
-        """A new entry of a ledger."""
+    def hear(self, _shard: int, entries: Sequence[BookEntry]) -> None:
+        """New entries of a ledger."""
+        for entry in entries:
+            if type(entry.fact) in OF_DROPS:  # most are of gifts
+                self._hear(entry)
+
+    def _hear(self, entry: BookEntry) -> None:
         match entry.fact:
             case DropChanged(step=step, drop=drop):
                 self.look_at(drop)

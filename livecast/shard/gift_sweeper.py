@@ -8,7 +8,7 @@ from typing import Final
 
 from livecast.core.bookkeeping import BookEntry, GiftDebited, GiftReversed, PendingCleared
 from livecast.core.money import Pending
-from livecast.core.placement import SHARDS, shard_of
+from livecast.core.placement import SHARDS
 from livecast.ledger import Ledger, LedgerClosed, finish
 from livecast.ports import Clock, LedgerFollowed, Observer, StoreError, Unavailable
 
@@ -46,15 +46,18 @@ class GiftSweeper:
         if self._task is not None:
             self._task.cancel()
 
-    def hear(self, entry: BookEntry) -> None:
-        """A new entry of a ledger."""
-        match entry.fact:
-            case GiftDebited(gift=gift):
-                self._since["commit", gift.tx] = (shard_of(gift.user), entry.at)
-            case GiftReversed(gift=gift) if gift.paid == "wallet":
-                self._since["refund", gift.tx] = (shard_of(gift.room), entry.at)
-            case PendingCleared(kind=kind, tx=tx):
-                self._since.pop((kind, tx), None)
+    def hear(self, shard: int, entries: Sequence[BookEntry]) -> None:
+        """New entries of a ledger."""
+        since = self._since
+        for entry in entries:
+            fact = entry.fact
+            kind = type(fact)
+            if kind is GiftDebited:
+                since["commit", fact.gift.tx] = (shard, entry.at)  # type: ignore[union-attr]  # its type was asked for
+            elif kind is PendingCleared:
+                since.pop((fact.kind, fact.tx), None)  # type: ignore[union-attr]  # likewise
+            elif isinstance(fact, GiftReversed) and fact.gift.paid == "wallet":
+                since["refund", fact.gift.tx] = (shard, entry.at)
 
     async def _run(self, shards: list[int]) -> None:
         waiting = dict.fromkeys(shards)

@@ -38,6 +38,7 @@ from livecast.core.placement import SHARDS, shard_of
 from livecast.core.units import Drop
 from livecast.ledger import Ledger
 from livecast.ports import Bus, Clock, Observer, StoreError, Trouble
+from livecast.shard.ledger_tail import LedgerTail
 
 READ_MAX: Final = 500
 """Entries read at once: some 200 KB, and 5 ms of the loop."""
@@ -83,11 +84,12 @@ class Rooms(Protocol):
         """Up to which position the room has heard of gifts, and its broadcast; None: it sleeps."""
 
 
-Listener = Callable[[BookEntry], None]
+Listener = Callable[[int, Sequence[BookEntry]], None]
+"""Told of a shard's new entries, in their order."""
 
 
 class LedgerFeed:
-    """Reads the ledgers of the shards of this process. `listeners` hear each entry once, in the order of its shard."""
+    """Reads the ledgers of the shards of this process. `listeners` hear of each entry once, in the order of its shard."""
 
     def __init__(self, *, ledger: Ledger, rooms: Rooms, bus: Bus, clock: Clock, observer: Observer) -> None:
         self._ledger = ledger
@@ -96,6 +98,8 @@ class LedgerFeed:
         self._clock = clock
         self._observer = observer
         self.listeners: list[Listener] = []
+        self.tail = LedgerTail(ledger)
+        """The last entries, for others who follow the same shards at their own pace: the store is asked for each once."""
         self.on_drop: list[Callable[[Drop], None]] = []
         """Told of each drop of a room that woke."""
         self.entries = 0
@@ -156,6 +160,7 @@ class LedgerFeed:
         while True:
             await self._wait()
             now = self._clock()
+            self.tail.tidy(now)
             due = {shard for shard, at in self._next_poll.items() if at <= now} | self._rung
             self._rung -= due
             for shard in due - self._reading:
@@ -198,6 +203,7 @@ class LedgerFeed:
         """New entries, in order: to the rooms, then to those who listen."""
         self.entries += len(entries)
         self._note_activity(shard)
+        self.tail.put(shard, self._cursors[shard], entries, self._clock())
         self._cursors[shard] = entries[-1].position
         by_room: defaultdict[str, list[LedgerEvent]] = defaultdict(list)
         for entry in entries:
@@ -207,9 +213,8 @@ class LedgerFeed:
                 self._bus.notify("", entry.fact.user, _wallet_notice(shard, entry, entry.fact))
         for room, events in by_room.items():
             self._deliver(room, _latest(events))
-        for entry in entries:
-            for listener in self.listeners:
-                listener(entry)
+        for listener in self.listeners:
+            listener(shard, entries)
 
     def _deliver(self, room: str, events: list[LedgerEvent]) -> None:
         if (held := self._held.get(room)) is not None:

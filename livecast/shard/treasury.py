@@ -11,6 +11,7 @@ from livecast.ports import Bus, Clock, Observer
 from livecast.shard.drop_clock import DropClock
 from livecast.shard.gift_sweeper import GiftSweeper
 from livecast.shard.ledger_feed import LedgerFeed, Listener
+from livecast.shard.ledger_tail import Read
 from livecast.shard.shards import Shards
 from livecast.shard.webhook_feed import WebhookFeed
 
@@ -40,8 +41,13 @@ class Treasury:
         self._feed.listeners.append(webhooks.hear)
 
     def listen(self, listener: Listener) -> None:
-        """Have each new entry of the ledgers told to `listener`."""
+        """Have new entries of the ledgers told to `listener`."""
         self._feed.listeners.append(listener)
+
+    @property
+    def read(self) -> Read:
+        """Reads a shard's ledger on, as `Ledger.read` does, without asking the store again for what was just read of it."""
+        return self._feed.tail.read
 
     async def start(self) -> None:
         """Begin, before anybody can reach the rooms. A ledger that does not answer is waited for in the background."""

@@ -35,6 +35,7 @@ from livecast.core.webhooks import Draft
 from livecast.ledger import Ledger
 from livecast.ports import Clock, Observer, RoomLog, StoreError, Trouble
 from livecast.shard.ledger_feed import room_of
+from livecast.shard.ledger_tail import Read
 from livecast.webhooks import ROOMS, Webhooks
 from livecast.wire import records
 
@@ -60,13 +61,25 @@ RECENT_MS: Final = 30 * 86_400_000
 
 
 class WebhookFeed:
-    """Keeps the events of this process's shards. `kick`: there are new deliveries."""
+    """Keeps the events of this process's shards. `kick`: there are new deliveries.
+
+    `read` reads a shard on where that is not the ledger itself: `LedgerTail.read`, say.
+    """
 
     def __init__(
-        self, *, webhooks: Webhooks, ledger: Ledger, log: RoomLog, clock: Clock, observer: Observer, kick: Callable[[], None]
+        self,
+        *,
+        webhooks: Webhooks,
+        ledger: Ledger,
+        log: RoomLog,
+        clock: Clock,
+        observer: Observer,
+        kick: Callable[[], None],
+        read: Read | None = None,
     ) -> None:
         self._webhooks = webhooks
         self._ledger = ledger
+        self._read_on = read or ledger.read
         self._log = log
         self._clock = clock
         self._observer = observer
@@ -99,10 +112,10 @@ class WebhookFeed:
         for task in tuple(self._tasks):
             task.cancel()
 
-    def hear(self, entry: BookEntry) -> None:
-        """A new entry of a ledger: read on."""
-        if is_told(entry):
-            self._dirty.add(shard_of(room_of(entry.fact)))
+    def hear(self, shard: int, entries: Sequence[BookEntry]) -> None:
+        """New entries of a ledger: read on."""
+        if any(map(is_told, entries)):
+            self._dirty.add(shard)
             self._ring.set()
 
     def say(self, room: str, summary: bytes) -> None:
@@ -181,7 +194,7 @@ class WebhookFeed:
         """Tell what is new in a shard's ledger, to its end."""
         while True:
             at = self._cursors.get(shard, 0)
-            entries = await self._ledger.read(shard, at, READ_MAX)
+            entries = await self._read_on(shard, at, READ_MAX)
             if await self._tell(shard, at, entries) and len(entries) < READ_MAX:
                 return
 

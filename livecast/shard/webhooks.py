@@ -7,6 +7,7 @@ from collections.abc import Callable
 from livecast.core.webhooks import WebhookRules
 from livecast.ledger import Ledger
 from livecast.ports import Clock, Observer, RoomLog
+from livecast.shard.ledger_tail import Read
 from livecast.shard.webhook_dispatcher import WebhookDispatcher
 from livecast.shard.webhook_feed import WebhookFeed
 from livecast.webhooks import Sender, Webhooks
@@ -26,11 +27,12 @@ class WebhookOffice:
         observer: Observer,
         rules: WebhookRules,
         chance: Callable[[], float] | None = None,
+        read: Read | None = None,
     ) -> None:
         more = {} if chance is None else {"chance": chance}
         self.dispatcher = WebhookDispatcher(webhooks=webhooks, sender=sender, clock=clock, observer=observer, rules=rules, **more)
         self.feed = WebhookFeed(
-            webhooks=webhooks, ledger=ledger, log=log, clock=clock, observer=observer, kick=self.dispatcher.kick
+            webhooks=webhooks, ledger=ledger, log=log, clock=clock, observer=observer, kick=self.dispatcher.kick, read=read
         )
 
     def start(self) -> None:

@@ -107,9 +107,9 @@ class House:
             self.payments += 1
             await self.ledger.move(Movement(user, f"t{self.payments}", 1, "key:k"), now_ms())
         shard = shard_of(user)
-        for entry in (await self.ledger.read(shard, 0, 1_000_000))[-times:]:
-            for each in self.running:
-                each.hear(entry)
+        entries = (await self.ledger.read(shard, 0, 1_000_000))[-times:]
+        for each in self.running:
+            each.hear(shard, entries)
 
     # --- What is archived, and what should be ---
     async def counted(self, room: str) -> tuple[int, int]:

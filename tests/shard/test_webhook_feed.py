@@ -55,8 +55,9 @@ class Newsroom(Vault):
     def tell(self) -> None:
         """Begin to make events, as a process does when it starts."""
         self.feed = WebhookFeed(
-            webhooks=self.webhooks, ledger=self.ledger, log=self.log, clock=self.loop.unix_ms, observer=self, kick=self.kick
-        )
+            webhooks=self.webhooks, ledger=self.ledger, log=self.log, clock=self.loop.unix_ms, observer=self, kick=self.kick,
+            read=self.treasury.read,
+        )  # fmt: skip
         self.treasury.tell(self.feed)
         self.feed.start()
 

@@ -26,10 +26,11 @@ class Records(Shop):
         self.records = MemoryRoomRecords()
         self.log._records = self.records
         self.archive = SqlArchive(sqlite_url(directory))
-        self.archivist = Archivist(
-            archive=self.archive, records=self.records, ledger=self.ledger, clock=self.clock, observer=self.notes, gather_s=0.01
-        )
         self.treasury = Treasury(ledger=self.ledger, shards=self.shards, bus=self.bus, clock=self.clock, observer=self.notes)
+        self.archivist = Archivist(
+            archive=self.archive, records=self.records, ledger=self.ledger, clock=self.clock, observer=self.notes, gather_s=0.01,
+            read=self.treasury.read,
+        )  # fmt: skip
         self.treasury.listen(self.archivist.hear)
         assert self.node.money is not None
         self.node.money.ring = self.treasury.ring
