@@ -35,6 +35,7 @@ from livecast.core.money import (
     Wallet,
     refund_of,
 )
+from livecast.core.placement import SHARDS
 from livecast.core.replay import ShardReplay
 from livecast.core.units import (
     Claim,
@@ -269,8 +270,11 @@ class Ledger(Protocol):
     async def position(self, shard: int) -> ShardStatus:
         """Where the shard's ledger stands."""
 
-    async def statuses(self) -> list[ShardStatus]:
-        """Where all shards stand, in their order: nothing that is not safe, and not one moment's picture."""
+    async def statuses(self, shards: Sequence[int] = range(SHARDS)) -> list[ShardStatus]:
+        """Where these shards stand, in their order: nothing that is not safe, and not one moment's picture."""
+
+    def moved(self) -> set[int]:
+        """Shards whose position this process saw rise in answers to its own calls since it last asked for this."""
 
     async def read(self, shard: int, after: int, limit: int) -> list[BookEntry]:
         """Entries above the position `after`, in order."""

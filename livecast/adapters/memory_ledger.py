@@ -5,7 +5,7 @@ It keeps every promise of `ledger.Ledger` but durability: its operations are saf
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from livecast.adapters.memory_books import CONFIRM_STEP, Books
 from livecast.adapters.memory_picture import MemoryPictures
@@ -22,15 +22,22 @@ class MemoryLedger(MemoryPictures):
 
     def __init__(self, clock: Callable[[], int], *, opening: int = 0) -> None:
         super().__init__(Books(clock), opening)
+        self._told: dict[int, int] = {}
 
     async def position(self, shard: int) -> ShardStatus:
         """Where the shard's ledger stands."""
         books = self._books.shards[shard]
         return ShardStatus(shard, books.position, books.closed)
 
-    async def statuses(self) -> list[ShardStatus]:
-        """Where all shards stand."""
-        return [await self.position(shard) for shard in range(SHARDS)]
+    async def statuses(self, shards: Sequence[int] = range(SHARDS)) -> list[ShardStatus]:
+        """Where these shards stand."""
+        return [await self.position(shard) for shard in shards]
+
+    def moved(self) -> set[int]:
+        """Shards that went on since this was last asked."""
+        positions = {shard: books.position for shard, books in self._books.shards.items()}
+        told, self._told = self._told, positions
+        return {shard for shard, position in positions.items() if position > told.get(shard, 0)}
 
     async def read(self, shard: int, after: int, limit: int) -> list[BookEntry]:
         """Entries above a position."""

@@ -30,15 +30,19 @@ class RedisLedger(RedisBooks):
         where = (("GET", f"{tag}barrier"), ("HMGET", f"{tag}closed", "seen", "stood"))
         return _status(shard, *await self._calls.read(shard, *where))
 
-    async def statuses(self) -> list[ShardStatus]:
-        """Where all shards stand, in one round trip."""
+    async def statuses(self, shards: Sequence[int] = range(SHARDS)) -> list[ShardStatus]:
+        """Where these shards stand, in one round trip."""
         commands: list[Command] = []
-        for shard in range(SHARDS):
+        for shard in shards:
             commands += [("GET", f"{{s{shard}}}:barrier"), ("HMGET", f"{{s{shard}}}:closed", "seen", "stood")]
         if self.server.replicas:  # a write behind the reads: what vouches for it vouches for all that was read
             commands.append(("INCR", "{s0}:barrier"))
         answers = await self.server.pipeline(commands)
-        return [_status(shard, *answers[2 * shard : 2 * shard + 2]) for shard in range(SHARDS)]
+        return [_status(shard, *answers[2 * nth : 2 * nth + 2]) for nth, shard in enumerate(shards)]
+
+    def moved(self) -> set[int]:
+        """Shards that went on since this was last asked, as far as own calls tell."""
+        return self._calls.moved()
 
     async def read(self, shard: int, after: int, limit: int) -> list[BookEntry]:
         """Entries above a position."""

@@ -116,6 +116,7 @@ class LedgerCalls:
     def __init__(self, server: LedgerServer) -> None:
         self._server = server
         self._seen: defaultdict[int, int] = defaultdict(int)
+        self._moved: set[int] = set()
         # Two lanes: a claim batch takes some 10 ms, and gifts should not wait for the answers of those before them.
         self._lane = Lane(self._execute, gap_ms=BATCH_MS, deadline_s=server.deadline_s, eager=True)
         self._bulk = Lane(self._execute, gap_ms=BATCH_MS, deadline_s=server.deadline_s, eager=True)
@@ -176,8 +177,14 @@ class LedgerCalls:
         await self._bulk.close()
         await self._pictures.close()
 
+    def moved(self) -> set[int]:
+        """Shards that answered an operation since this was last asked: nothing else moves a position, and each does."""
+        moved, self._moved = self._moved, set()
+        return moved
+
     def _saw(self, shard: int, position: int) -> None:
         """A store for development may lose what it said."""
+        self._moved.add(shard)
         if self._server.durability != "none":
             self._seen[shard] = max(self._seen[shard], position)
 

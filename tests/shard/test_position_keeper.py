@@ -13,10 +13,10 @@ from livecast.adapters.memory_positions import MemoryPositions
 from livecast.adapters.redis_ledger import RedisLedger
 from livecast.adapters.redis_ledger_calls import LedgerServer
 from livecast.core.money import Moved, Movement
-from livecast.core.placement import shard_of
+from livecast.core.placement import SHARDS, shard_of
 from livecast.ledger import LedgerClosed
 from livecast.ports import Fact, Trouble
-from livecast.shard.position_keeper import PositionKeeper
+from livecast.shard.position_keeper import IDLE_SLICE, PositionKeeper
 
 SHARD = shard_of("ann")
 
@@ -95,6 +95,19 @@ async def test_a_loss_while_it_runs_is_noticed_where_nothing_happens() -> None:
     await keeper.look()
     desk.ledger._books.shards.clear()
     await keeper.look()
+    assert "position 1 was seen" in keeper.closed()
+
+
+async def test_looks_go_where_money_moved_and_around_all_others() -> None:
+    """What moved is remembered by the next look; a loss where nothing happens is noticed within a round of eight."""
+    desk = Desk()
+    await desk.pay("t1")
+    keeper = desk.keeper()
+    await keeper.look_on()
+    assert (await desk.positions.seen())[SHARD] == 1
+    desk.ledger._books.shards.clear()
+    for _ in range(SHARDS // IDLE_SLICE):
+        await keeper.look_on()
     assert "position 1 was seen" in keeper.closed()
 
 
