@@ -322,6 +322,38 @@ class RoomsHeld(Struct, frozen=True):
     view_bytes: int
 
 
+class CommitRefused(Struct, frozen=True):
+    """The log refused a commit: `fenced` (another owner holds the shard), `out_of_order` (it is not the next one)."""
+
+    room: str
+    why: str
+
+
+class StoreLookedAt(Struct, frozen=True):
+    """A look at a store (`role`: `rooms`, `ledger`). `fault`: why it cannot be used, else empty and the rest is known.
+
+    `ahead_ms`: how far its clock is before ours. `memory_max`: what it may use, or what its machine has.
+    """
+
+    role: str
+    fault: str
+    ahead_ms: float = 0.0
+    memory: int = 0
+    memory_max: int = 0
+
+
+class MoneyLookedAt(Struct, frozen=True):
+    """Whether money is closed on this node although its store answers: entries of the ledger are missing."""
+
+    closed: bool
+
+
+class KeysFetched(Struct, frozen=True):
+    """The issuer's public keys were fetched anew, or could not be."""
+
+    ok: bool
+
+
 class LoopLag(Struct, frozen=True):
     """How much later than asked the event loop woke a timer, in ms."""
 
@@ -410,6 +442,10 @@ Fact: TypeAlias = (
     | Refused
     | Served
     | RoomsHeld
+    | CommitRefused
+    | StoreLookedAt
+    | MoneyLookedAt
+    | KeysFetched
     | LoopLag
     | ClaimsDecided
     | GiftDecided

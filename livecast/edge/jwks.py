@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from livecast.core.errors import LivecastError
-from livecast.ports import Clock, Observer, Trouble
+from livecast.ports import Clock, KeysFetched, Observer, Trouble
 
 REFRESH_MS: Final = 600_000
 """A key set is fetched anew in the background when it is older: a new key is known before its first token, mostly."""
@@ -100,7 +100,9 @@ class Jwks:
                     if len(document) > BYTES_MAX:
                         raise ValueError("the key set is too large")  # noqa: TRY301 - told like any other bad answer
             self.load(document)
+            self._observer.observe(KeysFetched(ok=True))
         except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, ValueError, OSError) as fault:
+            self._observer.observe(KeysFetched(ok=False))
             self._observer.observe(
                 Trouble(
                     f"The key set could not be fetched ({type(fault).__name__}).",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -54,7 +56,13 @@ async def _connected(url: str) -> AsyncIterator[RedisLedger]:
 @click.option("--config", type=click.Path(path_type=Path), envvar="LIVECAST_CONFIG", metavar="FILE", help="The node's settings.")
 @click.option("--data-dir", metavar="D", help="The node's data directory [default: .livecast].")
 @click.option("--ledger", metavar="URL", help="The ledger's server, if it is not an embedded one.")
-def command(config: Path | None, data_dir: str | None, ledger: str | None) -> None:
+@click.option(
+    "--textfile",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.prom",
+    help="Also write the outcome for Prometheus: a file for node_exporter's textfile collector.",
+)
+def command(config: Path | None, data_dir: str | None, ledger: str | None, textfile: Path | None) -> None:
     """Replay the ledger against balances, gifts, boards, claims and stock.
 
     Works beside a running node, which it does not disturb, and on the data directory of one that is stopped or was killed.
@@ -71,6 +79,7 @@ def command(config: Path | None, data_dir: str | None, ledger: str | None) -> No
       livecast audit
       livecast audit --data-dir /var/lib/livecast
       livecast audit --ledger redis://10.0.0.6:6379
+      livecast audit --config livecast.toml --textfile /var/lib/prometheus/node-exporter/livecast.prom
     """  # noqa: D301 - click wants the control character, not its name
     settings = settings_or_exit(config=config, dev=True, data_dir=data_dir, ledger=ledger)
     try:
@@ -81,6 +90,8 @@ def command(config: Path | None, data_dir: str | None, ledger: str | None) -> No
         stop(str(error))
     except StoreError as error:
         stop(f"the ledger could not be read to its end, so nothing is known about it: {error}")
+    if textfile is not None:
+        _tell(textfile, agrees=sums is not None and not closed)
     click.echo(f"Ledger: {where}")
     for each in closed:
         click.echo(f"Shard {each.shard} is closed: {each.closed.partition(':')[0]}")
@@ -101,6 +112,25 @@ async def _audited(settings: Settings) -> tuple[str, Sums | None, list[ShardStat
             return where, await audit(ledger), closed, ""
         except Difference as difference:
             return where, None, closed, str(difference)
+
+
+def _tell(textfile: Path, *, agrees: bool) -> None:
+    """Replace the file in one step, as whoever reads it may do so at any time."""
+    lines = (
+        "# HELP livecast_audit_agrees 1 if the last audit found that the books agree with the ledger, else 0.",
+        "# TYPE livecast_audit_agrees gauge",
+        f"livecast_audit_agrees {int(agrees)}",
+        "# HELP livecast_audit_finished_timestamp_seconds When the last audit that came to its end did so, Unix s.",
+        "# TYPE livecast_audit_finished_timestamp_seconds gauge",
+        f"livecast_audit_finished_timestamp_seconds {time.time():.0f}",
+    )
+    try:
+        with tempfile.NamedTemporaryFile("w", dir=textfile.parent, prefix=f".{textfile.name}.", delete=False) as file:
+            file.write("\n".join(lines) + "\n")
+        Path(file.name).chmod(0o644)  # for the exporter, which is another user
+        Path(file.name).replace(textfile)
+    except OSError as error:
+        stop(f"the outcome cannot be written to {textfile}: {error.strerror}")
 
 
 def table(sums: Sums) -> str:

@@ -63,6 +63,7 @@ from livecast.ops.process import (
 )
 from livecast.ops.revoking import Revoking
 from livecast.ops.settings import Settings
+from livecast.ops.store_probe import StoreProbe
 from livecast.ops.valkey_binary import NoValkeyError
 from livecast.ports import Observer, RoomsHeld, StoreError, Trouble
 from livecast.shard.archivist import Archivist, Retention
@@ -246,6 +247,9 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
     probe = LagProbe(observer)
     probe.start()
     stack.callback(probe.stop)
+    stores = StoreProbe({"rooms": server, "ledger": money_server}, keeper.closed if keeper else str, clock, observer)
+    stores.start()
+    _later(stack, observer, stores.stop, CLOSE_STORE_S)
     settle_memory()
     front = FrontDoor(node, http_connections(node, http.server))
     for listener in listeners:

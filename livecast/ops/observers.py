@@ -28,18 +28,22 @@ from livecast.ports import (
     Archived,
     ClaimsDecided,
     CommentJudged,
+    CommitRefused,
     Connected,
     Disconnected,
     Fact,
     FannedOut,
     Flushed,
     GiftDecided,
+    KeysFetched,
     LedgerFollowed,
     LoopLag,
+    MoneyLookedAt,
     Observer,
     Refused,
     RoomsHeld,
     Served,
+    StoreLookedAt,
     Trouble,
     WebhooksCounted,
     WebhookTried,
@@ -130,6 +134,13 @@ class PrometheusObserver:
         self._answered = histogram("http_answer_seconds", "Time to answer a request; an event stream counts until it ends.")
         self._late = histogram("flush_lateness_seconds", "How long after it was due a flush began.")
         self._commit = histogram("commit_seconds", "Time from a flush to the log's word that it is kept.")
+        self._commits_refused = of(counter("commits_refused_total", "Commits the log refused: fenced, out_of_order.", "why"))
+        self._store_down = of(gauge("store_down", "1 while a store cannot be used: rooms, ledger.", "role"))
+        self._store_ahead = of(gauge("store_clock_ahead_seconds", "How far a store's clock is before this node's.", "role"))
+        self._store_memory = of(gauge("store_memory_bytes", "What a store uses.", "role"))
+        self._store_memory_max = of(gauge("store_memory_max_bytes", "What it may use, or what its machine has.", "role"))
+        self._money_closed = gauge("money_closed", "1 while money is closed because entries of the ledger are missing.")
+        self._keys_fetched = of(counter("jwks_fetches_total", "Fetches of the issuer's public keys: ok, failed.", "outcome"))
         self._claims = of(counter("claims_total", "Claims that the ledger decided, by verdict or error code.", "verdict"))
         self._batch = histogram("claims_batch", "Claims that went to the ledger in one call.", BATCHES)
         self._gifts = of(counter("gifts_total", "Gifts that the ledger answered: sent, or the error code.", "verdict"))
@@ -162,6 +173,10 @@ class PrometheusObserver:
             Refused: lambda fact: self._refused(fact.where, _bounded(fact.code, REFUSALS)).inc(fact.times),
             Served: self._served,
             RoomsHeld: self._held,
+            CommitRefused: lambda fact: self._commits_refused(fact.why).inc(),
+            StoreLookedAt: self._store_looked_at,
+            MoneyLookedAt: lambda fact: self._money_closed.set(fact.closed),
+            KeysFetched: lambda fact: self._keys_fetched("ok" if fact.ok else "failed").inc(),
             ClaimsDecided: self._claimed,
             GiftDecided: self._given,
             LedgerFollowed: self._followed,
@@ -258,6 +273,13 @@ class PrometheusObserver:
         self._rooms("active").set(fact.active)
         self._views.set(fact.views)
         self._view_bytes.set(fact.view_bytes)
+
+    def _store_looked_at(self, fact: StoreLookedAt) -> None:
+        self._store_down(fact.role).set(bool(fact.fault))
+        if not fact.fault:
+            self._store_ahead(fact.role).set(fact.ahead_ms / 1000)
+            self._store_memory(fact.role).set(fact.memory)
+            self._store_memory_max(fact.role).set(fact.memory_max)
 
 
 def _bounded(word: Any, words: Any) -> str:

@@ -45,6 +45,7 @@ from livecast.ports import (
     Bus,
     Clock,
     Commit,
+    CommitRefused,
     Fenced,
     Flushed,
     Observer,
@@ -274,6 +275,7 @@ class RoomLoop:
                 return
         except Exception as e:  # noqa: BLE001 - as above: nobody was told anything that is not in the log
             self._give_up(self._fault("a commit failed", e))
+            around.observer.observe(CommitRefused(self.name, "fenced" if isinstance(e, Fenced) else "out_of_order"))
             return
         finally:
             self._task = None

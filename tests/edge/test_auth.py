@@ -21,7 +21,7 @@ from livecast.edge.auth import Authenticator
 from livecast.edge.identity import CAN_ALL, AuthError
 from livecast.edge.jwks import REFRESH_MS, RETRY_MS, STALE_MS, Jwks, KeysStale
 from livecast.edge.tokens import mint
-from livecast.ports import Fact, Trouble
+from livecast.ports import Fact, KeysFetched, Trouble
 from support.house import until
 
 SECRET = "the-first-secret-of-forty-characters-or-so"
@@ -381,6 +381,7 @@ async def test_issuer_breaks(issuer, status, document):
     await jwks.refresh()
     assert authenticator.check(token, "r", NOW)
     assert [fact for fact in heard.facts if isinstance(fact, Trouble)]
+    assert [fact.ok for fact in heard.facts if isinstance(fact, KeysFetched)] == [True, False]
     clock.now += STALE_MS
     with pytest.raises(AuthError):
         await authenticator.authenticate(token, "r", NOW)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import redis
+from prometheus_client.parser import text_string_to_metric_families
 
 from livecast.core.placement import shard_of
 from support.node import NodeProcess
@@ -50,6 +52,11 @@ def test_books_of_a_running_node_agree(node: NodeProcess) -> None:
     assert "units granted      2  1 confirmed, 1 reserved, 0 back in stock" in done.stdout
 
 
+def gauges(path: Path) -> dict[str, float]:
+    """What a textfile says."""
+    return {sample.name: sample.value for family in text_string_to_metric_families(path.read_text()) for sample in family.samples}
+
+
 COOKED = {
     "a balance": ("hincrby", f"{{s{shard_of(ANN)}}}:wallet:{ANN}", "balance", 1),
     "a claim": ("hdel", f"{{s{shard_of(ROOM)}}}:units:{ROOM}/%DROP%", "2"),
@@ -58,7 +65,7 @@ COOKED = {
 
 
 @pytest.mark.parametrize("what", list(COOKED))
-def test_cooked_books_end_with_1_and_the_key(node: NodeProcess, what: str) -> None:
+def test_cooked_books_end_with_1_and_the_key(node: NodeProcess, what: str, tmp_path: Path) -> None:
     """Changed behind the ledger's back, then put right again."""
     client = store(node.data)
     drop = client.zrange(f"{{s{shard_of(ROOM)}}}:drops:{ROOM}", 0, 0)[0].decode()  # type: ignore[union-attr]  # it is not awaited
@@ -67,7 +74,7 @@ def test_cooked_books_end_with_1_and_the_key(node: NodeProcess, what: str) -> No
     kept = client.dump(key)
     getattr(client, str(name))(key, *rest)
     try:
-        done = livecast("audit", "--data-dir", node.data)
+        done = livecast("audit", "--data-dir", node.data, "--textfile", tmp_path / "livecast.prom")
     finally:
         client.restore(key, 0, kept, replace=True)  # type: ignore[arg-type]  # bytes, as it is not awaited
     assert done.returncode == 1, done
@@ -76,6 +83,20 @@ def test_cooked_books_end_with_1_and_the_key(node: NodeProcess, what: str) -> No
     assert key in last
     assert "the ledger says" in last
     assert "the books say" in last
+    assert gauges(tmp_path / "livecast.prom")["livecast_audit_agrees"] == 0
+
+
+def test_the_outcome_can_be_left_for_prometheus(node: NodeProcess, tmp_path: Path) -> None:
+    """One file, readable for others, replaced as a whole; where it cannot be written that is said."""
+    before = time.time()
+    done = livecast("audit", "--data-dir", node.data, "--textfile", tmp_path / "livecast.prom")
+    assert done.returncode == 0, done
+    told = gauges(tmp_path / "livecast.prom")
+    assert told["livecast_audit_agrees"] == 1
+    assert before - 1 <= told["livecast_audit_finished_timestamp_seconds"] <= time.time() + 1
+    assert [(file.name, oct(file.stat().st_mode)[-3:]) for file in tmp_path.iterdir()] == [("livecast.prom", "644")]
+    refused = livecast("audit", "--data-dir", node.data, "--textfile", tmp_path / "nowhere" / "livecast.prom")
+    assert (refused.returncode, "nowhere" in refused.stderr) == (3, True), refused
 
 
 def test_what_a_killed_node_left_can_be_audited(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from livecast.core.events import Ask, Command, Done, Event, Liked, Notice, Origi
 from livecast.core.placement import shard_of
 from livecast.core.room import Room
 from livecast.core.rules import RoomRules
-from livecast.ports import Commit, Committed, Fact, Flushed, Published, Trouble, Unavailable
+from livecast.ports import Commit, CommitRefused, Committed, Fact, Flushed, Published, Trouble, Unavailable
 from livecast.shard.shards import Shards
 from livecast.wire import records
 from support.virtual import VirtualLoop, run_virtual
@@ -159,6 +159,7 @@ def test_a_second_owner_silences_the_first():
         assert stage.published() == []
         assert stage.replies("c1") == []
         assert stage.shards.owned == 0
+        assert [f.why for f in stage.facts if isinstance(f, CommitRefused)] == ["fenced"]
 
     run_virtual(main)
 
