@@ -19,6 +19,8 @@ Class: TypeAlias = Literal["chat", "money", "staff"]
 
 TOP_MAX: Final = 50
 """Words and givers of a report at most."""
+PEOPLE_MAX: Final = 500_000
+"""People of one room read at once: 50 MB for a moment, to find who goes by an alias that nobody here has seen lately."""
 PAGE_MAX: Final = 1_000
 """Rows read at once where many are: some 300 KB."""
 
@@ -163,6 +165,19 @@ class Archive(Protocol):
 
     async def staff(self, room: str, before: tuple[int, str, int, int] | None, limit: int) -> list[StaffRow]:
         """What staff did in a room, latest first, from before (at, epoch, seq, line)."""
+
+    async def said(
+        self, broadcast: Broadcast, before: tuple[int, str], limit: int, *, user: str = "", text: str = ""
+    ) -> list[CommentRow | tuple[str, int]]:
+        """What was said in a broadcast, the latest first, from before (at, id): of this user and with these words in it, case
+        aside, where asked for. Of redacted ones only (id, at).
+        """
+
+    async def place(self, room: str, comment: str) -> tuple[int, str] | None:
+        """Where a comment stands: (at, id)."""
+
+    async def people(self, room: str) -> list[str]:
+        """Who has spoken or given in a room, at most `PEOPLE_MAX`."""
 
     async def key(self, name: str) -> bytes:
         """A secret of this archive, made when it is first asked for: 32 bytes that stay the same."""

@@ -43,6 +43,9 @@ class HouseRules(Protocol):
     async def revision(self) -> int:
         """How many changes there were."""
 
+    async def secret(self, name: str, fresh: bytes) -> bytes:
+        """Something that all processes keep to themselves, the same for good: `fresh` if there was none of this name."""
+
     async def acts(self, before: str, limit: int) -> list[tuple[str, StaffAct]]:
         """(position, what was done) of the last changes from before a position (`""`: the newest), latest first. The last
         10,000 or so are kept.

@@ -13,6 +13,7 @@ class MemoryHouseRules:
     def __init__(self) -> None:
         self._rules: dict[Rule, bytes] = {}
         self._acts: dict[int, StaffAct] = {}
+        self._secrets: dict[str, bytes] = {}
         self._revision = self._noted = 0
 
     async def put(self, rule: Rule, value: bytes | None, act: StaffAct) -> bool:
@@ -42,6 +43,10 @@ class MemoryHouseRules:
     async def revision(self) -> int:
         """How many changes there were."""
         return self._revision
+
+    async def secret(self, name: str, fresh: bytes) -> bytes:
+        """The first that was given."""
+        return self._secrets.setdefault(name, fresh)
 
     async def acts(self, before: str, limit: int) -> list[tuple[str, StaffAct]]:
         """The last changes."""

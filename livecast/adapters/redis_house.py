@@ -8,7 +8,7 @@ from typing import Final, cast
 import msgspec
 
 from livecast.adapters.bounds import HOUSE_ACTS_MAX
-from livecast.adapters.redis_keys import HOUSE_ACTS, HOUSE_FILTERS, HOUSE_REVISION, HOUSE_SANCTIONS
+from livecast.adapters.redis_keys import HOUSE_ACTS, HOUSE_FILTERS, HOUSE_REVISION, HOUSE_SANCTIONS, HOUSE_SECRETS
 from livecast.adapters.redis_server import RedisServer
 from livecast.core.events import StaffAct
 from livecast.house import Kind, Rule
@@ -48,6 +48,11 @@ class RedisHouseRules:
     async def revision(self) -> int:
         """How many changes there were."""
         return int(await self._server.run("GET", HOUSE_REVISION) or 0)
+
+    async def secret(self, name: str, fresh: bytes) -> bytes:
+        """The first that was given."""
+        _, kept = await self._server.transact([("HSETNX", HOUSE_SECRETS, name, fresh), ("HGET", HOUSE_SECRETS, name)])
+        return bytes(kept)
 
     async def acts(self, before: str, limit: int) -> list[tuple[str, StaffAct]]:
         """The last changes."""

@@ -18,6 +18,7 @@
 {notices}              channel   notices for all nodes
 {house}:filters        hash      scope -> word lists, MessagePack
 {house}:sanctions      hash      "<mute|ban> <scope> <user>" -> [at, until, by, reason], MessagePack
+{house}:secrets        hash      name -> what processes share and nobody else knows: `aliases`, the key of users' aliases
 {house}:revision       string    how often either was changed
 {house}:acts           stream    what staff did beyond single rooms: a `StaffAct`, MessagePack
 idempotency:<key>      hash      d digest, a answer (absent while in flight)
@@ -30,6 +31,7 @@ from livecast.core.placement import shard_of
 NOTICES = "{notices}"
 HOUSE_FILTERS = "{house}:filters"
 HOUSE_SANCTIONS = "{house}:sanctions"
+HOUSE_SECRETS = "{house}:secrets"
 HOUSE_REVISION = "{house}:revision"
 HOUSE_ACTS = "{house}:acts"
 

@@ -19,7 +19,10 @@ CodecName = Literal["msgpack", "json"]
 
 
 class You(Struct, frozen=True, omit_defaults=True):
-    """How the server sees this client. `expires_at` is Unix ms of the server's clock; None: never."""
+    """How the server sees this client. `expires_at` is Unix ms of the server's clock; None: never.
+
+    `alias` is what everybody sees instead of `id`, where the room hides ids: one's own comments have it.
+    """
 
     id: str
     name: str = ""
@@ -28,6 +31,7 @@ class You(Struct, frozen=True, omit_defaults=True):
     can: tuple[str, ...] = ()
     expires_at: int | None = None
     balance: int | None = None
+    alias: str | None = None
 
 
 class Welcome(Struct, frozen=True, tag_field="t", tag="welcome"):

@@ -46,7 +46,7 @@ class Audience:
         self._nodes: dict[str, tuple[int, int, int]] = {}  # node -> connections, users, stands until (Unix ms)
         self._soonest: int | None = None  # no report ends before this
         self._joined = 0
-        self._who: list[str] = []
+        self._who: dict[str, str] = {}
         self._orders = 0
         self._skus: dict[str, int] = {}
         self._new_users: dict[str, None] = {}
@@ -67,8 +67,8 @@ class Audience:
         for person in presence.joined:
             if len(self._new_users) < NEW_USERS_MAX:
                 self._new_users[person.id] = None
-            if len(self._who) < WHO_MAX and person.name and not person.anonymous and person.name not in self._who:
-                self._who.append(person.name)
+            if len(self._who) < WHO_MAX and person.name and not person.anonymous and person.name not in self._who.values():
+                self._who[person.id] = person.name
         self._note_change(now)
 
     def sold(self, sku: str, now: int) -> None:
@@ -114,8 +114,11 @@ class Audience:
         return due if self._soonest is None else min(due, self._soonest)
 
     # --- Drain --------------------------------------------------------------------------------------------------------
-    def drain(self, now: int) -> tuple[Viewers | None, Json]:
-        """(The count if it changed, `{joins: {n, who}, orders: {n, skus}}` of what there was), both None until it is time."""
+    def drain(self, now: int, *, ids_hidden: bool = False) -> tuple[Viewers | None, Json]:
+        """(The count if it changed, `{joins: {n, who}, orders: {n, skus}}` of what there was), both None until it is time.
+
+        `ids_hidden`: whose name is their id is counted and not named.
+        """
         if self._changed_at is None or now < self._told_at + self._every_ms:
             return None, None
         self._changed_at = None
@@ -123,10 +126,13 @@ class Audience:
         changed = count != self.told
         activity: dict[str, Json] = {}
         if self._joined:
-            activity["joins"] = {"n": self._joined, "who": self._who}
+            activity["joins"] = {
+                "n": self._joined,
+                "who": [name for user, name in self._who.items() if not ids_hidden or name != user],
+            }
         if self._orders:
             activity["orders"] = {"n": self._orders, "skus": self._skus}
-        self._joined, self._who, self._orders, self._skus = 0, [], 0, {}
+        self._joined, self._who, self._orders, self._skus = 0, {}, 0, {}
         if changed or activity:
             self.told, self._told_at = count, now
         return count if changed else None, activity or None

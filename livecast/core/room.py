@@ -82,6 +82,7 @@ class Room:
         "_rules",
         "_stretch_ms",
         "_untold_since",
+        "_users_as",
         "epoch",
         "recent",
         "seq",
@@ -99,6 +100,7 @@ class Room:
         self._fresh = True  # nothing was ever flushed: nobody outside can know of this room
         self._before_start = (0, 0)  # comments and likes that wait and came before the new broadcast began
         self._renewed = False  # the last flush told of a new broadcast: the next epoch counts from zero
+        self._users_as = self._control.policy.users  # under what names this epoch's frames show users
         self._stretch_ms = 0
         self._untold_since: int | None = None  # something waits for the next tick since then
         self._last_flush_at = NEVER
@@ -117,6 +119,7 @@ class Room:
         self._fresh = False
         private, control = snapshot.private, self._control
         control.restore(snapshot.state, snapshot.policy, private, now)
+        self._users_as = control.policy.users
         self.recent = tuple(snapshot.recent)[-rules.recent_max :] if rules.recent_max else ()
         if control.totals_of != control.broadcast:  # it died between telling of the new broadcast and counting for it
             control.zero_totals()
@@ -264,9 +267,10 @@ class Room:
         self._pass_time(now)
         control = self._control
         renew = control.renewing and not self._fresh
+        rename = control.policy.users != self._users_as and not self._fresh  # nobody's names of both kinds are in one epoch
         replies, self._replies, self._untold_since = self._replies, [], None
         frame = self._frame(now, renew, replies)
-        flush = Flush(frame, replies, control.drain_private(), [], [], [], renew)
+        flush = Flush(frame, replies, control.drain_private(), [], [], [], renew or rename)
         flush.acts, self._acts = self._acts, []
         self._parts.drain(flush, now)
         self._fresh, self._renewed = False, renew
@@ -286,6 +290,7 @@ class Room:
         """A new epoch: frames count from 1 again, and if a new broadcast began, so do its totals."""
         self.epoch = epoch
         self.seq = 0
+        self._users_as = self._control.told_policy.users
         if self._renewed:
             self._renewed = False
             self._control.zero_totals()
@@ -304,6 +309,7 @@ class Room:
         state = control.drain_state()
         if self._fresh:  # whoever comes gets it with the first snapshot
             state = {}
+            self._users_as = control.policy.users
             control.renewing = False
             control.totals_of = control.broadcast
         viewers, activity = self._drain_viewers(now)
@@ -367,7 +373,7 @@ class Room:
     def _drain_viewers(self, now: int) -> tuple[Viewers | None, Json]:
         if self._parts.audience is None:
             return None, None
-        viewers, activity = self._parts.audience.drain(now)
+        viewers, activity = self._parts.audience.drain(now, ids_hidden=self._control.policy.users == "aliases")
         if viewers is not None:
             self._control.told_in_frame("viewers", msgspec.to_builtins(viewers))
         return viewers, activity

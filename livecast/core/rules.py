@@ -48,6 +48,10 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     """Which colours and places on the screen viewers may choose for a comment."""
     board: Literal["off", "names", "values"] = "names"
     """What the public leaderboard shows."""
+    users: Literal["ids", "aliases"] = "ids"
+    """What viewers see of each other's ids: the ids, or an alias for each that means nothing outside of this room."""
+    winners: Literal["off", "masked", "names"] = "off"
+    """What viewers are told of who won a draw: nothing, masked names (`王**`), or names."""
     review: Literal["off", "allow", "deny", "hold"] = "allow"
     """Where comments are judged by somebody outside: what becomes of one that is not judged in time; `off`: they are not asked."""
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 NOT_ALLOWED: Final = Refusal("not_allowed")
 SIGN_IN: Final = Refusal("unauthorized", "Sign in to do this.")
 UNAVAILABLE: Final = Refusal("unavailable", retry_after_ms=1000)
+NOBODY_SO: Final = Refusal("not_found", "Nobody goes by this name here (any more).", field="user")
 # Without a ledger nobody here knows any gift or drop: the truth, and not a fault.
 UNKNOWN_GIFT: Final = Refusal("unknown_gift")
 UNKNOWN_DROP: Final = Refusal("unknown_drop")
@@ -46,7 +47,7 @@ def enter(message: ClientMessage, identity: Identity, hub: RoomHub, origin: Orig
     return ENTRIES[type(message)](message, identity, hub, origin)
 
 
-def _comment(m: CommentMessage, who: Identity, _hub: RoomHub, origin: Origin) -> Entered:
+def _comment(m: CommentMessage, who: Identity, hub: RoomHub, origin: Origin) -> Entered:
     if who.person.anonymous:
         return SIGN_IN
     if "comment" not in who.can:
@@ -54,7 +55,10 @@ def _comment(m: CommentMessage, who: Identity, _hub: RoomHub, origin: Origin) ->
     style = None if m.style is None else msgspec.structs.asdict(m.style)
     if style is not None:
         style = {name: value for name, value in style.items() if value is not None} or None
-    return Said(origin, who.person, m.cid, m.text, body_digest(m), m.reply_to, m.mentions or (), style, m.meta)
+    mentions = m.mentions or ()
+    if mentions and hub.aliases is not None:
+        mentions = hub.aliases.mentioned(mentions, by_staff=who.person.staff)
+    return Said(origin, who.person, m.cid, m.text, body_digest(m), m.reply_to, mentions, style, m.meta)
 
 
 def _like(m: LikeMessage, who: Identity, hub: RoomHub, origin: Origin) -> Entered:
@@ -86,10 +90,15 @@ def _tap(m: TapMessage, who: Identity, _hub: RoomHub, origin: Origin) -> Entered
     return Tapped(origin, who.person, m.target, m.n)
 
 
-def _report(m: ReportMessage, who: Identity, _hub: RoomHub, origin: Origin) -> Entered:
+def _report(m: ReportMessage, who: Identity, hub: RoomHub, origin: Origin) -> Entered:
     if who.person.anonymous:
         return SIGN_IN
-    return Reported(origin, who.person, m.cid, m.reason, m.comment, m.user, body_digest(m))
+    user = m.user
+    if user is not None and hub.aliases is not None:
+        user = hub.user_of(user)
+        if user is None and m.comment is None:
+            return NOBODY_SO
+    return Reported(origin, who.person, m.cid, m.reason, m.comment, user, body_digest(m))
 
 
 #: Kinds that go to `node.money` once they have entered.

@@ -16,6 +16,7 @@ from livecast.core.patch import merge
 from livecast.core.state import redact_frame
 from livecast.core.view import RoomView
 from livecast.edge.hub import RoomHub
+from livecast.edge.veil import Veil, policy_in
 from livecast.ports import Published, Stored, StoreError, Subscription
 from livecast.wire.records import decode_frame, decode_private, decode_snapshot
 from livecast.wire.sealing import Sealed
@@ -41,6 +42,7 @@ class Following:
         self._heard: list[Published] | None = []
         """What came while the store is being read; None: nothing is being read."""
         self._closed = False
+        self._veil = Veil(node, room)
 
     async def start(self) -> bool:
         """Subscribe, then read; False if there is no such room."""
@@ -49,8 +51,9 @@ class Following:
         if stored is None:
             return False
         view = RoomView(self._node.room_rules, rewrite)
-        put_in(view, stored)
+        put_in(view, stored, self._veil)
         self.hub = RoomHub(self._node, self._room, view)
+        self.hub.aliases = self._veil.aliases
         self.hub.replace_bans(bans_in(stored))
         self._take_in_heard()
         return True
@@ -78,7 +81,8 @@ class Following:
         try:
             if published.snapshot is not None:
                 if (published.epoch, published.seq) != (view.epoch, view.seq):
-                    view.reset(decode_snapshot(published.snapshot))
+                    view.reset(self._veil.snapshot(decode_snapshot(published.snapshot)))
+                    self.hub.aliases = self._veil.aliases
                     self.hub.renewed()
                 return True
             if published.frame is None or (published.epoch == view.epoch and published.seq <= view.seq):
@@ -87,7 +91,12 @@ class Following:
         except msgspec.MsgspecError as fault:
             self._node.trouble("a publication could not be read", self._room, fault)
             return True
-        return self.hub.apply(Sealed(published.frame, frame), frame)
+        return self._apply(frame, published.frame)
+
+    def _apply(self, frame: Frame, data: bytes) -> bool:
+        frame, sealed = self._veil.frame(frame, data)
+        self.hub.aliases = self._veil.aliases
+        return self.hub.apply(sealed, frame)
 
     def _take_in_heard(self) -> None:
         """Go on with what came meanwhile."""
@@ -107,7 +116,8 @@ class Following:
         if self._closed:
             return
         if stored is not None and not self._fill(stored):
-            put_in(self.hub.view, stored)
+            put_in(self.hub.view, stored, self._veil)
+            self.hub.aliases = self._veil.aliases
             self.hub.renewed()
         self._take_in_heard()
 
@@ -125,30 +135,40 @@ class Following:
         if stored.epoch != view.epoch:
             return False
         for entry in stored.entries:
-            if entry.frame is not None and entry.seq > view.seq:
-                frame = decode_frame(entry.frame)
-                if not self.hub.apply(Sealed(entry.frame, frame), frame):
-                    return False
+            missing = entry.frame if entry.seq > view.seq else None
+            if missing is not None and not self._apply(decode_frame(missing), missing):
+                return False
         return view.seq >= stored.seq
 
 
-def put_in(view: RoomView, stored: Stored) -> None:
+def put_in(view: RoomView, stored: Stored, veil: Veil) -> None:
     """Make a view say what the store says, with all of its frames that can be resumed from."""
     snapshot = decode_snapshot(stored.snapshot)
-    view.reset(snapshot)
     earlier: list[tuple[Frame, bytes]] = []
+    later: list[tuple[Frame, bytes]] = []
     for entry in stored.entries:
-        if entry.frame is not None and entry.number <= stored.snapshot_number:
-            frame = decode_frame(entry.frame)
-            if earlier and (frame.epoch, frame.seq) != (earlier[-1][0].epoch, earlier[-1][0].seq + 1):
-                earlier.clear()
-            earlier.append((frame, entry.frame))
+        if entry.frame is None:
+            continue
+        frame = decode_frame(entry.frame)
+        if entry.number > stored.snapshot_number:
+            later.append((frame, entry.frame))
+            continue
+        if earlier and (frame.epoch, frame.seq) != (earlier[-1][0].epoch, earlier[-1][0].seq + 1):
+            earlier.clear()
+        earlier.append((frame, entry.frame))
+    veil.lower([snapshot.policy, *(policy_in(frame) for frame, _ in later)])
+    view.reset(veil.over(snapshot))
     if earlier and (earlier[-1][0].epoch, earlier[-1][0].seq) == (view.epoch, view.seq):
-        for frame, data in earlier:
-            view.keep(frame, Sealed(data), len(data))
-    for entry in stored.entries:
-        if entry.frame is not None and entry.number > stored.snapshot_number:
-            view.apply(decode_frame(entry.frame), Sealed(entry.frame), len(entry.frame))
+        for frame, sealed in (veil.frame(*each) for each in earlier):
+            view.keep(frame, _bare(sealed), len(sealed.msgpack))
+    for frame, sealed in (veil.frame(*each) for each in later):
+        view.apply(frame, _bare(sealed), len(sealed.msgpack))
+
+
+def _bare(sealed: Sealed) -> Sealed:
+    """Of frames that few will ask for only what cannot be made again is kept."""
+    sealed.drop_caches()
+    return sealed
 
 
 def bans_in(stored: Stored) -> dict[str, int | None]:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, cast
 
 from msgspec import UNSET, Raw
 
-from livecast.core.events import Frame, Notice, Person
+from livecast.core.aliases import Aliases
+from livecast.core.events import Frame, Json, Notice, Person
 from livecast.core.view import RoomView
 from livecast.edge.backstage import Backstage
 from livecast.edge.fanout import VARIANTS, FanOut
@@ -94,6 +95,7 @@ class RoomHub:
         "_sockets",
         "_users",
         "_watchers",
+        "aliases",
         "backstage",
         "bans",
         "closes_at",
@@ -130,6 +132,8 @@ class RoomHub:
         """Since when nobody watches here; None: somebody does."""
         self.closes_at: int | None = None
         """When everybody is told that the broadcast is over."""
+        self.aliases: Aliases | None = None
+        """What its viewers see instead of user ids, where the room hides them."""
         self._sockets: tuple[dict[ViewerSocket, None], ...] = tuple({} for _ in VARIANTS)
         self._watchers: dict[Watcher, None] = {}
         self._users: dict[str, Member | list[Member]] = {}
@@ -180,7 +184,9 @@ class RoomHub:
         identity = self.backstage.seen_as(identity)
         person, money = identity.person, self.node.money
         balance = None if money is None else money.balance(identity)
-        return You(person.id, person.name, person.role, person.anonymous, self.can(identity), identity.expires_at_ms, balance)
+        alias = None if self.aliases is None or person.anonymous else self.aliases.of(person.id)
+        can = self.can(identity)
+        return You(person.id, person.name, person.role, person.anonymous, can, identity.expires_at_ms, balance, alias)
 
     def welcome(
         self, codec: Codec, identity: Identity, conn: str, *, reason: str = "joined", since: tuple[str, int] | None = None
@@ -403,6 +409,19 @@ class RoomHub:
             if not done.done():
                 self._awaited.get(seq, []).remove(done)
         return self.sealed(seq) if epoch == self.view.epoch else None
+
+    def user_of(self, said: str) -> str | None:
+        """Whom somebody means by what is shown of them: their alias, or the id itself. None: nobody seen here lately."""
+        if self.aliases is None:
+            return said
+        return self.aliases.user(said) or self.aliases.search(self._users, (said,)).get(said)
+
+    def tell_staff(self, told: dict[str, Json]) -> None:
+        """A `desk` message: with real ids, and what viewers see instead of them."""
+        if self.aliases is not None and "users" in told:
+            users = {user: {**about, "alias": self.aliases.of(user)} for user, about in told["users"].items()}
+            told = {**told, "users": users}
+        self.backstage.tell(told)
 
     # --- Putting people out -------------------------------------------------------------------------------------------
 

@@ -222,7 +222,7 @@ class Node:
             elif (
                 reply.asker == TO_STAFF and isinstance(reply.answer, Done) and (hub := self.views.peek(reply.answer.value["room"]))
             ):
-                hub.backstage.tell(reply.answer.value)
+                hub.tell_staff(reply.answer.value)
 
     def hear(self, answers: Sequence[tuple[int, str, Refusal | Ack | ClaimAck]]) -> None:
         """What the ledger says: (asker, cid, answer) each."""

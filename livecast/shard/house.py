@@ -10,6 +10,7 @@ Rules for whoever edits this file:
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ from livecast.ports import Bus, Clock, Observer, StoreError, Trouble
 
 POLL_S: Final = 5.0
 """How often the revision is looked at: what a lost ring costs at most."""
+ALIAS_KEY_BYTES: Final = 32
 KNOWN_MAX: Final = 50_000
 """Scopes of which it is remembered that they have no filter: rooms come and go. Some 10 MB."""
 RING: Final = "house"
@@ -59,11 +61,14 @@ class House:
         self.listeners: list[Listener] = []
         self.on_put_out: list[Callable[[str, Sequence[str], str, int | None], None]] = []
         """Told of users who are to leave the rooms of some scopes at once: who, where, why, until when they need not come back."""
+        self.alias_key = secrets.token_bytes(ALIAS_KEY_BYTES)
+        """What users' aliases are made with: from the start on the same in all processes."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Know what holds, and hear of changes. Raises `StoreError`."""
         await self._bus.attach(self._id, _no_replies, self._on_notice)
+        self.alias_key = await self._rules.secret("aliases", self.alias_key)
         await self._read()
         self._spawn(self._poll())
 

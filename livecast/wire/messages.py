@@ -141,7 +141,10 @@ ClientMessage: TypeAlias = (
 
 
 class You(Struct, frozen=True, omit_defaults=True):
-    """How the server sees the caller. `can` lists the kinds of message it takes from them; `expires_at` is Unix ms."""
+    """How the server sees the caller. `can` lists the kinds of message it takes from them; `expires_at` is Unix ms.
+
+    `alias` is what others see instead of `id`, where the room hides ids.
+    """
 
     id: str
     name: str
@@ -150,6 +153,7 @@ class You(Struct, frozen=True, omit_defaults=True):
     can: tuple[str, ...]
     expires_at: int | None = None
     balance: int | None = None
+    alias: str | None = None
 
 
 class Welcome(Struct, frozen=True, tag_field="t", tag="welcome"):

@@ -53,3 +53,12 @@ async def test_an_empty_house(stores: Any) -> None:
     assert await house.sanctions() == (0, {})
     assert await house.acts("", 10) == []
     assert await house.revision() == 0
+
+
+async def test_a_secret_is_made_once(stores: Any) -> None:
+    """Whoever asks first gives it; it is the same for all from then on."""
+    here, there = stores.house(), stores.house()
+    assert await here.secret("aliases", b"\x00one") == b"\x00one"
+    assert await there.secret("aliases", b"two") == b"\x00one"
+    assert await there.secret("other", b"two") == b"two"
+    assert await here.revision() == 0, "nobody has to hear of it"

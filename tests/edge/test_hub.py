@@ -17,6 +17,7 @@ from livecast.edge.fanout import HOT_FRAMES
 from livecast.edge.following import put_in
 from livecast.edge.identity import anonymous
 from livecast.edge.rules import EdgeRules
+from livecast.edge.veil import Veil
 from livecast.ports import Disconnected, FannedOut, Published
 from livecast.wire.codec import JSON, MSGPACK
 from livecast.wire.sealing import Sealed
@@ -483,7 +484,7 @@ async def test_views_are_put_in_whole(room):
     hub = hub_of(room)
     assert stored.snapshot_number > 2
     state, kept = hub.view.state, [hub.sealed(seq) for seq in range(start["seq"] + 1, hub.view.seq + 1)]
-    put_in(hub.view, stored)
+    put_in(hub.view, stored, Veil(hub.node, "r"))
     assert hub.view.state == state
     assert [one.msgpack for one in hub.view.since(start["epoch"], start["seq"])] == [one.msgpack for one in kept]
 

@@ -11,13 +11,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from livecast.adapters.archive import tables as t
 from livecast.adapters.archive.writing import ADDED, HIGHEST
-from livecast.archive import TOP_MAX, Broadcast, DropFigures, Figures, Giver, Sale
+from livecast.archive import PEOPLE_MAX, TOP_MAX, Broadcast, DropFigures, Figures, Giver, Sale
 from livecast.core.chronicle import BUCKET_MS, SOLD_OUT, CommentRow, Moment, StaffRow, Tick
 
 FOR_EVER: Final = 2**62
 SALES_MAX: Final = 100_000
 """Orders in one report. A broadcast with more is read from the orders themselves."""
 MOMENTS_MAX: Final = 10_000
+SEARCHED_MAX: Final = 20_000
+"""Comments looked through for words: an hour of a busy room, some 50 ms."""
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -233,6 +235,49 @@ async def comments(
         row.id if row.redacted_at is not None else _struct(CommentRow, row, user="user_id") for row in rows
     ]
     return page, (rows[-1].at, rows[-1].id) if len(rows) == limit else None
+
+
+async def said(
+    connection: AsyncConnection, of: Broadcast, before: tuple[int, str], limit: int, *, user: str, text: str
+) -> list[CommentRow | tuple[str, int]]:
+    """Latest first. Words are looked for in `SEARCHED_MAX` comments at most, so that no question reads a whole night."""
+    c = t.comments.c
+    at, id_ = before
+    wanted = select(t.comments).where(c.room == of.room, c.broadcast == of.id, c.at <= at, or_(c.at < at, c.id < id_))
+    if user:
+        wanted = wanted.where(c.user_id == user)
+    latest = wanted.order_by(c.at.desc(), c.id.desc()).limit(SEARCHED_MAX if text else limit)
+    needle = text.casefold()
+    if "\0" in user:
+        return []  # as above
+    found: list[CommentRow | tuple[str, int]] = []
+    for row in await connection.execute(latest):
+        if row.redacted_at is not None:
+            if not text and not user:
+                found.append((row.id, row.at))
+        elif needle in row.text.casefold():
+            found.append(_struct(CommentRow, row, user="user_id"))
+        if len(found) == limit:
+            break
+    return found
+
+
+async def place(connection: AsyncConnection, room: str, comment: str) -> tuple[int, str] | None:
+    """(at, id)."""
+    c = t.comments.c
+    if "\0" in comment:
+        return None  # as above
+    row = (await connection.execute(select(c.at, c.id).where(c.room == room, c.id == comment))).first()
+    return None if row is None else (int(row.at), str(row.id))
+
+
+async def people(connection: AsyncConnection, room: str) -> list[str]:
+    """Distinct ids."""
+    c, m = t.comments.c, t.money.c
+    spoke = select(c.user_id).where(c.room == room).distinct().limit(PEOPLE_MAX)
+    gave = select(m.user_id).where(m.room == room, m.kind == "gift").distinct().limit(PEOPLE_MAX)
+    found = [(await connection.execute(wanted)).scalars().all() for wanted in (spoke, gave)]
+    return list(dict.fromkeys(user for users in found for user in users))[:PEOPLE_MAX]
 
 
 async def staff(connection: AsyncConnection, room: str, before: tuple[int, str, int, int] | None, limit: int) -> list[StaffRow]:

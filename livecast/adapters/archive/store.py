@@ -115,6 +115,23 @@ class SqlArchive:
         async with self._transaction() as connection:
             return await reading.staff(connection, room, before, limit)
 
+    async def said(
+        self, broadcast: Broadcast, before: tuple[int, str], limit: int, *, user: str = "", text: str = ""
+    ) -> list[CommentRow | tuple[str, int]]:
+        """By the index of broadcasts and times."""
+        async with self._transaction() as connection:
+            return await reading.said(connection, broadcast, before, limit, user=user, text=text)
+
+    async def place(self, room: str, comment: str) -> tuple[int, str] | None:
+        """By its key."""
+        async with self._transaction() as connection:
+            return await reading.place(connection, room, comment)
+
+    async def people(self, room: str) -> list[str]:
+        """From comments and gifts."""
+        async with self._transaction() as connection:
+            return await reading.people(connection, room)
+
     async def key(self, name: str) -> bytes:
         """Made in one transaction."""
         async with self._transaction(write=True, deadline_s=WRITE_S) as connection:

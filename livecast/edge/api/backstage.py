@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta, Struct
 
+from livecast.core.chronicle import CommentRow
 from livecast.core.commands import Appoint, Dismiss, Host, JudgeHeld, Panic, Reason, SettleReport
 from livecast.core.events import Quote
 from livecast.edge import cursors
 from livecast.edge.calls import Call, Outcome, Route, change, listed, question, whole
 from livecast.edge.frames import surrogate_key
+from livecast.edge.named import user_named
 from livecast.edge.problems import ProblemError
 
 
@@ -195,12 +198,58 @@ async def delete_report(call: Call) -> Outcome:
 
 
 async def get_comments(call: Call) -> Outcome:
-    """The newest first."""
+    """The newest first: what the room's owner has in memory, then what is archived of the latest broadcast."""
     wanted: ListComments = call.query
-    before = cursors.read(wanted.cursor) or wanted.before
-    page = await question(call, "comments", before=before, user=wanted.user, q=wanted.q, limit=wanted.limit)
-    after = page["next_cursor"]
-    return Outcome({"data": page["data"], "next_cursor": None if after is None else cursors.make(after)})
+    user, after = await user_named(call, wanted.user), cursors.read(wanted.cursor)
+    if archived := _ARCHIVED.fullmatch(after):
+        return await _archived(call, [], (int(archived[1]), archived[2]), user)
+    before = after or wanted.before
+    try:
+        page = await question(call, "comments", before=before, user=user, q=wanted.q, limit=wanted.limit)
+    except ProblemError as problem:
+        if problem.code != "unavailable" or call.node.archive is None:
+            raise
+        page = {"data": [], "next_cursor": None}  # whoever takes the room over has it in a moment; what was said is here now
+    data, more = page["data"], page["next_cursor"]
+    if more is not None or call.node.archive is None:
+        return Outcome({"data": data, "next_cursor": None if more is None else cursors.make(more)})
+    if data:
+        return await _archived(call, data, (data[-1]["at"], data[-1]["id"]), user)
+    if before and not before.isdecimal():
+        place = await call.node.archive.place(call.room, before)
+        return await _archived(call, [], place, user) if place else Outcome({"data": [], "next_cursor": None})
+    return await _archived(call, [], (int(before) if before else 2**53, ""), user)
+
+
+async def _archived(call: Call, data: list[Any], before: tuple[int, str], user: str) -> Outcome:
+    """`data` and what was said before it, from before (at, id)."""
+    wanted: ListComments = call.query
+    archive, room_left = call.node.archive, wanted.limit - len(data)
+    of = None if archive is None else await archive.broadcast(call.room, None)
+    if archive is None or of is None:
+        return Outcome({"data": data, "next_cursor": None})
+    # One more than asked for says whether there is more.
+    found = await archive.said(of, before, room_left + 1, user=user, text=wanted.q)
+    told = [*data, *map(_as_said, found[:room_left])]
+    more = len(found) > room_left
+    last = (told[-1]["at"], told[-1]["id"]) if told else before
+    return Outcome({"data": told, "next_cursor": cursors.make(f"~{last[0]}~{last[1]}") if more else None})
+
+
+def _as_said(row: CommentRow | tuple[str, int]) -> dict[str, Any]:
+    if isinstance(row, tuple):
+        return {"id": row[0], "at": row[1], "redacted": True}
+    more: dict[str, Any] = msgspec.json.decode(row.more) if row.more else {}
+    more.pop("reply_to", None)  # of what it answered only the id is archived
+    return {
+        "id": row.id,
+        "at": row.at,
+        "u": {"id": row.user, "name": row.name, "role": row.role},
+        "text": row.text,
+        "n": row.n,
+        "lane": row.lane,
+        **more,
+    }
 
 
 async def get_moderators(call: Call) -> Outcome:
@@ -212,13 +261,13 @@ async def put_moderator(call: Call) -> Outcome:
     """The moderator."""
     _check_host(call)
     body: Appointment = call.body
-    return whole(await change(call, "appoint", Appoint(call.path("user"), body.name, body.reason)))
+    return whole(await change(call, "appoint", Appoint(await user_named(call, call.path("user")), body.name, body.reason)))
 
 
 async def delete_moderator(call: Call) -> Outcome:
     """Who is a moderator no longer."""
     _check_host(call)
-    return whole(await change(call, "dismiss", Dismiss(call.path("user"))))
+    return whole(await change(call, "dismiss", Dismiss(await user_named(call, call.path("user")))))
 
 
 async def panic(call: Call) -> Outcome:
@@ -234,6 +283,8 @@ def _check_host(call: Call) -> None:
         raise ProblemError("forbidden", "Hosts and services say who moderates.")
 
 
+_ARCHIVED: Final = re.compile(r"~(\d{1,16})~(.{0,64})")
+"""A cursor into the archive: (at, id) of the last comment that was told. Ids of comments do not begin so."""
 _ROOM: Final = "/v1/rooms/{room}"
 _SCOPES: Final = ("chat:moderate",)
 ROUTES: Final = (

@@ -16,6 +16,7 @@ from livecast.core.globs import glob_matches
 from livecast.core.rules import Cid, UserId
 from livecast.core.text import clean_name
 from livecast.edge.calls import Call, Outcome, Route, change, done
+from livecast.edge.named import user_named
 from livecast.edge.problems import Fault, ProblemError
 from livecast.ports import StoreError
 from livecast.wire.codec import body_digest
@@ -96,6 +97,8 @@ async def post_event(call: Call) -> Outcome:
     """The event with its id."""
     body: Emit = call.body
     check_data(body.data)
+    if body.to is not None:
+        body = msgspec.structs.replace(body, to=await user_named(call, body.to))
     return Outcome(done(await change(call, "emit", body)).value, 201)
 
 

@@ -12,6 +12,7 @@ from livecast.core.patch import INT_MAX
 from livecast.edge.callers import room_now
 from livecast.edge.calls import Call, Outcome, Route
 from livecast.edge.money import Money
+from livecast.edge.named import user_named
 from livecast.edge.problems import Fault, ProblemError
 
 FACTS_BYTES_MAX: Final = 1024
@@ -40,7 +41,7 @@ async def put_facts(call: Call) -> Outcome:
     facts = msgspec.json.encode(said) if said else b""
     if len(facts) > FACTS_BYTES_MAX:
         raise ProblemError("too_large", f"The facts of a user have at most {FACTS_BYTES_MAX} bytes of JSON.")
-    money, user = await _money(call), call.path("user")
+    money, user = await _money(call), await user_named(call, call.path("user"))
     await money.ledger.put_facts(call.room, user, facts, call.node.clock())
     money.note_facts(call.room, user)
     return Outcome(FactsNow(user, said))
@@ -48,7 +49,7 @@ async def put_facts(call: Call) -> Outcome:
 
 async def get_facts(call: Call) -> Outcome:
     """As they were put; of whom nothing was said, none."""
-    user = call.path("user")
+    user = await user_named(call, call.path("user"))
     (facts,) = await (await _money(call)).ledger.facts(call.room, [user])
     return Outcome(FactsNow(user, msgspec.json.decode(facts) if facts else {}))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
+import msgspec
 from msgspec import Meta, Struct
 
 from livecast.core.commands import Ban, Mute, NoteAct, Redactions, Scope, Unban, Unmute
@@ -12,6 +13,7 @@ from livecast.edge import cursors
 from livecast.edge.calls import Call, Outcome, Route, change, listed, question, whole
 from livecast.edge.frames import surrogate_key
 from livecast.edge.jurisdiction import merchant_of, scope_of, the_house
+from livecast.edge.named import user_named, users_named
 from livecast.edge.problems import Fault, ProblemError
 from livecast.house import Kind
 from livecast.shard.house import scopes_of
@@ -64,7 +66,7 @@ async def post_mute(call: Call) -> Outcome:
 
 async def delete_mute(call: Call) -> Outcome:
     """What was taken back."""
-    return await _lift(call, "mute", Unmute(call.path("user")))
+    return await _lift(call, "mute", Unmute(await user_named(call, call.path("user"))))
 
 
 async def get_mutes(call: Call) -> Outcome:
@@ -79,7 +81,7 @@ async def post_ban(call: Call) -> Outcome:
 
 async def delete_ban(call: Call) -> Outcome:
     """What was taken back."""
-    return await _lift(call, "ban", Unban(call.path("user")))
+    return await _lift(call, "ban", Unban(await user_named(call, call.path("user"))))
 
 
 async def get_bans(call: Call) -> Outcome:
@@ -93,6 +95,7 @@ async def post_redaction(call: Call) -> Outcome:
     if not body.comments and not body.users:
         detail = "Name at least one comment or user."
         raise ProblemError("invalid", detail, errors=[Fault("/comments", detail)])
+    body = msgspec.structs.replace(body, users=await users_named(call, body.users))
     done = await change(call, "redact", body)
     return Outcome(done.value, 201, {"Surrogate-Key": surrogate_key(call.room)})
 
@@ -100,6 +103,7 @@ async def post_redaction(call: Call) -> Outcome:
 async def _impose(call: Call, kind: Kind) -> Outcome:
     """In the room, by its owner; beyond it, by the house, and noted in the room's log."""
     body: Mute | Ban = call.body
+    body = msgspec.structs.replace(body, user=await user_named(call, body.user))
     if body.scope == "room":
         return Outcome((await change(call, kind, body)).value, 201)
     scope, house = await scope_of(call, body.scope), the_house(call)

@@ -13,6 +13,7 @@ from livecast.edge import cursors
 from livecast.edge.api.gifts import BroadcastId
 from livecast.edge.callers import room_now
 from livecast.edge.calls import Call, Outcome, Route
+from livecast.edge.named import aliases_of
 from livecast.edge.problems import Fault, ProblemError
 from livecast.edge.reports.page import POLICY, page
 from livecast.edge.reports.phrases import language_of
@@ -175,14 +176,14 @@ async def get_replay_xml(call: Call) -> Outcome:
     """Comments against the broadcast's time line, as danmaku XML."""
     of = await _broadcast(call, call.query.broadcast)
     headers = {"Content-Disposition": f'attachment; filename="replay-{of.room}-{of.id}.xml"'}
-    return Outcome(headers=headers, stream=as_xml(_archive(call), of))
+    return Outcome(headers=headers, stream=as_xml(_archive(call), of, await aliases_of(call)))
 
 
 async def get_replay_json(call: Call) -> Outcome:
     """Comments against the broadcast's time line."""
     of = await _broadcast(call, call.query.broadcast)
     headers = {"Content-Disposition": f'attachment; filename="replay-{of.room}-{of.id}.json"'}
-    return Outcome(headers=headers, stream=as_json(_archive(call), of))
+    return Outcome(headers=headers, stream=as_json(_archive(call), of, await aliases_of(call)))
 
 
 def _archive(call: Call) -> Archive:

@@ -17,7 +17,9 @@ from xml.sax.saxutils import escape
 import msgspec
 
 from livecast.archive import Archive, Broadcast
+from livecast.core.aliases import Aliases
 from livecast.core.chronicle import CommentRow
+from livecast.core.events import Person
 
 KEY_NAME: Final = "replays"
 MODES: Final = {"scroll": 1, "bottom": 4, "top": 5}
@@ -28,8 +30,11 @@ SIZE: Final = 25
 _UNWANTED: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-async def as_xml(archive: Archive, of: Broadcast) -> AsyncIterator[bytes]:
-    """The file, page by page. Beside `p` a comment that several people said has `n`."""
+async def as_xml(archive: Archive, of: Broadcast, aliases: Aliases | None = None) -> AsyncIterator[bytes]:
+    """The file, page by page. Beside `p` a comment that several people said has `n`.
+
+    With `aliases` the same person is another one in other rooms' files.
+    """
     key = await archive.key(KEY_NAME)
     name = escape(_UNWANTED.sub("", f"{of.room} {of.id}"))
     yield (
@@ -43,42 +48,49 @@ async def as_xml(archive: Archive, of: Broadcast) -> AsyncIterator[bytes]:
         for comment in page:
             if isinstance(comment, CommentRow):
                 row += 1
-                lines.append(_element(comment, of, key, row))
+                lines.append(_element(comment, of, _digest(key, comment.user, aliases), row))
         yield "".join(lines).encode()
     yield b"</i>\n"
 
 
-async def as_json(archive: Archive, of: Broadcast) -> AsyncIterator[bytes]:
+async def as_json(archive: Archive, of: Broadcast, aliases: Aliases | None = None) -> AsyncIterator[bytes]:
     """`{room, broadcast, title, started_at, ended_at, comments: […]}`, page by page.
 
     A comment is `{id, offset_ms, at, u, text, n, lane, style?, paid?, reply_to?, late?}`, a redacted one `{id, redacted: true}`.
+    With `aliases` users are who viewers saw.
     """
     head = {"room": of.room, "broadcast": of.id, "title": of.title, "started_at": of.started_at, "ended_at": of.ended_at}
     yield msgspec.json.encode(head)[:-1] + b',"comments":['
     first = True
     async for page in archive.comments(of):
-        yield (b"" if first else b",\n") + b",\n".join(msgspec.json.encode(_told(comment, of)) for comment in page)
+        yield (b"" if first else b",\n") + b",\n".join(msgspec.json.encode(_told(comment, of, aliases)) for comment in page)
         first = False
     yield b"]}\n"
 
 
-def _element(comment: CommentRow, of: Broadcast, key: bytes, row: int) -> str:
+def _digest(key: bytes, user: str, aliases: Aliases | None) -> str:
+    return hmac.digest(key, (user if aliases is None else aliases.of(user)).encode(), hashlib.sha256)[:8].hex()
+
+
+def _element(comment: CommentRow, of: Broadcast, user: str, row: int) -> str:
     style = _more(comment).get("style") or {}
     mode, color = MODES.get(style.get("mode", "scroll"), 1), style.get("color", WHITE)
-    user = hmac.digest(key, comment.user.encode(), hashlib.sha256)[:8].hex()
     p = f"{_offset_ms(comment, of) / 1000:.3f},{mode},{SIZE},{color},{comment.at // 1000},0,{user},{row}"
     n = f' n="{comment.n}"' if comment.n > 1 else ""
     return f'<d p="{p}"{n}>{escape(_UNWANTED.sub("", comment.text))}</d>\n'
 
 
-def _told(comment: CommentRow | str, of: Broadcast) -> dict[str, Any]:
+def _told(comment: CommentRow | str, of: Broadcast, aliases: Aliases | None) -> dict[str, Any]:
     if isinstance(comment, str):
         return {"id": comment, "redacted": True}
+    who = Person(comment.user, comment.name, comment.role)
+    if aliases is not None:
+        who = aliases.person(who)
     return {
         "id": comment.id,
         "offset_ms": _offset_ms(comment, of),
         "at": comment.at,
-        "u": {"id": comment.user, "name": comment.name, "role": comment.role},
+        "u": {"id": who.id, "name": who.name, "role": who.role},
         "text": comment.text,
         "n": comment.n,
         "lane": comment.lane,

@@ -18,6 +18,7 @@ from livecast.core.rules import RoomRules
 from livecast.edge.rules import EdgeRules
 from livecast.ops.danmaku_xml import Skipped, read_danmaku
 from support.house import Answer
+from support.house import until as poll
 from support.past import ROOM, Records
 
 
@@ -232,6 +233,64 @@ async def test_the_replay_as_json(house: Records) -> None:
     assert tombstone == {"id": gone["id"], "redacted": True}
     empty = await house.call("GET", f"{ROOM}/replay.json", params={"broadcast": "nothing"})
     assert (empty.status, empty.code) == (404, "not_found")
+
+
+async def test_replays_of_a_room_that_hides_its_users(house: Records) -> None:
+    """Files may go to viewers: they have who viewers saw, and staff find the people of old comments by it."""
+    assert (await house.call("PATCH", f"{ROOM}/policy", json={"users": "aliases"})).status == 200
+    await house.say("user-ann-17", "hello")
+    await house.until(lambda r: r["comments"]["in"] == 1)
+    answer = await house.call("GET", f"{ROOM}/replay.json")
+    [said] = answer.json["comments"]
+    assert b"user-ann-17" not in answer.body
+    seen = (await house.call("GET", f"{ROOM}/snapshot")).json["recent"][0]["u"]["id"]
+    assert said["u"]["id"] == seen
+    xml = await house.call("GET", f"{ROOM}/replay.xml")
+    assert (await house.call("PATCH", f"{ROOM}/policy", json={"users": "ids"})).status == 200
+    other = await house.call("GET", f"{ROOM}/replay.xml")
+    assert xml.body != other.body, "one who is known from another room's file is not known in this"
+    assert (await house.call("PATCH", f"{ROOM}/policy", json={"users": "aliases"})).status == 200
+    hub = await house.node.views.get("night")
+    assert hub is not None
+    await poll(lambda: hub.aliases is not None, "aliases")
+    assert hub.aliases is not None
+    hub.aliases._users.clear()
+    muted = await house.call("POST", f"{ROOM}/mutes", json={"user": seen})
+    assert (muted.status, muted.json["user"]) == (201, "user-ann-17"), "from the archive"
+
+
+async def test_older_comments_are_looked_up_in_the_archive(house: Records) -> None:
+    """What the room's owner has in memory, then what is archived, page by page and none twice; and the archive alone if need be."""
+    acks = [await house.say(f"u{n}", f"line {n}") for n in range(7)]
+    await house.call("POST", f"{ROOM}/redactions", json={"comments": [acks[1]["id"]]})
+    await house.until(lambda r: r["comments"]["in"] == 7 and r["comments"]["redacted"] == 1)
+    room = house.shards._rooms["night"]._room
+    assert room is not None
+    backstage = room._parts.the_backstage()
+    for ack in acks[:4]:  # as after a change of owner: only the last ones are in memory
+        backstage.transcript._drop(ack["id"])
+
+    async def pages(**query: str) -> list[str]:
+        found: list[str] = []
+        cursor = ""
+        while True:
+            page = (await house.call("GET", f"{ROOM}/comments", params={**query, "cursor": cursor})).json
+            assert len(page["data"]) <= int(query.get("limit", "50"))
+            found += [c.get("text", "redacted") for c in page["data"]]
+            if page["next_cursor"] is None:
+                return found
+            cursor = page["next_cursor"]
+
+    everything = ["line 6", "line 5", "line 4", "line 3", "line 2", "redacted", "line 0"]
+    for limit in ("1", "2", "3", "50"):
+        assert await pages(limit=limit) == everything
+    assert await pages(user="u2") == ["line 2"]
+    assert await pages(q="LINE 3", limit="1") == ["line 3"]
+    assert await pages(before=acks[2]["id"]) == ["redacted", "line 0"]
+    assert await pages(before="nobody-knows") == []
+    told = (await house.call("GET", f"{ROOM}/comments?user=u0")).json["data"]
+    assert told[0]["u"] == {"id": "u0", "name": "U0", "role": "viewer"}
+    assert await pages(before=str(told[0]["at"])) == []
 
 
 # --- Who may, and what is not there -----------------------------------------------------------------------------------
