@@ -6,13 +6,14 @@ Each `Protocol` here has a memory and a Redis implementation in `livecast.adapte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 from msgspec import Struct
 
 from livecast.core.errors import LivecastError
 from livecast.core.events import Event, Notice, Reply
+from livecast.core.membership import Beat
 
 
 # --- Faults -----------------------------------------------------------------------------------------------------------
@@ -70,6 +71,8 @@ class Commit(Struct, frozen=True):
     """What else the archive shall have: what staff did (MessagePack)."""
     acts: bytes | None = None
     """What staff did (an array of `StaffAct`, MessagePack), kept apart for whoever asks."""
+    replies: tuple[tuple[str, tuple[Reply, ...]], ...] = ()
+    """Answers for viewers on nodes elsewhere. They travel with what is published, so that none comes after its frame."""
 
 
 class Committed(Struct, frozen=True):
@@ -102,13 +105,21 @@ class Stored(Struct, frozen=True):
 
 
 class Published(Struct, frozen=True):
-    """What followers of a room get: a committed frame, or (`snapshot`) that a new epoch has begun."""
+    """What followers of a room get: a committed frame, or (`snapshot`) that a new epoch has begun.
+
+    With neither it says that something may have been missed, and the log is to be asked.
+    """
 
     room: str
     epoch: str
     seq: int
     frame: bytes | None = None
     snapshot: bytes | None = None
+
+    @classmethod
+    def something_missed(cls, room: str) -> Published:
+        """Word from the bus itself: deliveries in this room were interrupted."""
+        return cls(room, "", 0)
 
 
 # --- Ports ------------------------------------------------------------------------------------------------------------
@@ -119,7 +130,10 @@ class RoomLog(Protocol):
     """
 
     async def take(self, shard: int, token: str) -> None:
-        """Make `token` the owner of `shard`. From then on every commit under another token is `Fenced`. Last taker wins."""
+        """Make `token` the owner of `shard`. From then on every commit under another token is `Fenced`. Last taker wins.
+
+        For whoever is alone with its store. Where there are several nodes they go by the `Roster`.
+        """
 
     async def regain(self, shard: int, former: str, token: str) -> bool:
         """Make `token` the owner of `shard` if `former` is, or nobody. False: somebody else owns it, and nothing was changed.
@@ -142,6 +156,9 @@ class RoomLog(Protocol):
     async def read(self, room: str) -> Stored | None:
         """The room for a node that wants to follow it, without the remembered answers. Consistent: one moment's picture."""
 
+    async def heads(self, rooms: Sequence[str]) -> list[tuple[str, int] | None]:
+        """(epoch, seq) of each room's last commit, None for one that was never committed. Not one moment's picture."""
+
     async def rooms(self, after: str, limit: int) -> list[tuple[str, bytes]]:
         """(room, summary) in order of room id, from the first id above `after` on. Not one moment's picture."""
 
@@ -152,6 +169,29 @@ class RoomLog(Protocol):
 
     async def close(self) -> None:
         """Let connections go. Calls under way raise `Unavailable`."""
+
+
+class Roster(Protocol):
+    """Who is there, and who owns which shard, where several nodes share the rooms' store. Calls raise `Unavailable`.
+
+    It judges nobody: who is dead and what is whose, each node decides from what it sees (`core.membership`, `core.placement`).
+    """
+
+    async def beat(self, node: str, beat: Beat) -> dict[str, Beat]:
+        """Show this node's sign of life; the signs of all that are kept, as they are right then."""
+
+    async def forget(self, node: str, beat: Beat) -> None:
+        """Keep a node's sign no longer, if it is still this one."""
+
+    async def tokens(self, shards: Collection[int]) -> dict[int, str]:
+        """What stands in each shard's fence; "" for nothing. Not one moment's picture."""
+
+    async def swap(self, moves: Mapping[int, tuple[str, str]]) -> set[int]:
+        """By shard (former, new): put the new token in its place where the former stands, one atomic step per shard.
+
+        Gives the shards in which the new token stands then, so that a call without an answer can be repeated. From that moment
+        every commit under another token is `Fenced`.
+        """
 
 
 class Record(Struct, frozen=True):
@@ -214,18 +254,28 @@ class Bus(Protocol):
         """Hand over what is posted to rooms of `shard`, until `unserve`. One receiver per shard and process."""
 
     async def unserve(self, shard: int) -> None:
-        """Stop receiving for `shard`. What was posted meanwhile is lost; its senders time out."""
+        """Stop receiving for `shard`. When this returns everything was handed over that was on its way here."""
+
+    def here(self, room: str, node: str) -> bool:
+        """Whether answers for `node` go by `reply` before what is published in `room`, as both are in this process. Else they go
+        with the commit.
+        """
 
     def post(self, room: str, event: Event) -> bool:
         """Send to the room's owner. False if it is known that nobody receives it (answer `unavailable`); True promises nothing
         but an attempt: without a reply in 2 s the outcome is unknown.
+
+        An event that found nobody is offered again for a moment, as the shard may be changing hands; so it can come after a
+        later one.
         """
 
     def reply(self, node: str, replies: Sequence[Reply]) -> None:
         """Send answers back. Replies of one call arrive together and, within this process, before anything published later."""
 
     async def follow(self, room: str, deliver: PublishedHandler) -> Subscription:
-        """Deliver everything published in `room` after this returns. Losses are possible and show as a hole in `seq`."""
+        """Deliver everything published in `room` after this returns. Losses are possible and show as a hole in `seq`; where
+        deliveries were interrupted as a whole, `Published.something_missed` is delivered once they flow again.
+        """
 
     def publish(self, published: Published) -> None:
         """Hand a committed frame or epoch to the followers in this process. (Those in others heard from the log's commit.)"""
@@ -352,6 +402,24 @@ class KeysFetched(Struct, frozen=True):
     """The issuer's public keys were fetched anew, or could not be."""
 
     ok: bool
+
+
+class ShardsHeld(Struct, frozen=True):
+    """How many shards this node owns, how many nodes there are, and how many shards nobody says to own. Told when it changes."""
+
+    owned: int
+    nodes: int
+    ownerless: int
+
+
+class ShardsMoved(Struct, frozen=True):
+    """Shards came or went. `how`: `taken` (they were free), `taken_over` (their owner fell silent, or had lost them), `given` (in
+    order, to another node) or `lost` (another node took them). `took_ms`: from the first step to the last, for one batch.
+    """
+
+    how: str
+    shards: int
+    took_ms: int = 0
 
 
 class LoopLag(Struct, frozen=True):

@@ -29,6 +29,11 @@ class MemoryBus:
         """Stop receiving for `shard`."""
         self._owners.drop(shard)
 
+    def here(self, room: str, node: str) -> bool:
+        """Everything is."""
+        del room
+        return node in self._nodes
+
     def post(self, room: str, event: Event) -> bool:
         """Queue for the room's owner; False if it has none."""
         return self._owners.post(room, event)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections import deque
+from collections.abc import Sequence
 
 from livecast.adapters.bounds import REMEMBERED_BYTES_MAX, ROOM_ACTS_MAX
 from livecast.adapters.memory_records import MemoryRoomRecords
@@ -51,20 +52,21 @@ class MemoryRoomLog:
 
     def __init__(self, records: MemoryRoomRecords | None = None) -> None:
         self._records = records
-        self._fences: dict[int, str] = {}
+        self.fences: dict[int, str] = {}
+        """Shard -> token."""
         self._rooms: dict[str, _Kept] = {}
         self._summaries: dict[str, bytes] = {}
         self._order: list[str] = []
 
     async def take(self, shard: int, token: str) -> None:
         """Make `token` the owner of `shard`."""
-        self._fences[shard] = token
+        self.fences[shard] = token
 
     async def regain(self, shard: int, former: str, token: str) -> bool:
         """Make `token` the owner of `shard` if `former` is, or nobody."""
-        if self._fences.get(shard) not in {former, None}:
+        if self.fences.get(shard) not in {former, None}:
             return False
-        self._fences[shard] = token
+        self.fences[shard] = token
         return True
 
     async def load(self, room: str) -> Stored | None:
@@ -77,7 +79,7 @@ class MemoryRoomLog:
 
     async def commit(self, commit: Commit) -> Committed:
         """Check, append, store and count."""
-        if self._fences.get(shard_of(commit.room)) != commit.token:
+        if self.fences.get(shard_of(commit.room)) != commit.token:
             raise Fenced(f"shard {shard_of(commit.room)} has another owner")
         kept = self._rooms.get(commit.room) or _Kept()
         if not _is_repeat(kept.last, commit):
@@ -90,6 +92,11 @@ class MemoryRoomLog:
             if self._records is not None:
                 self._records.note(commit)
         return Committed(users_total=len(kept.users))
+
+    async def heads(self, rooms: Sequence[str]) -> list[tuple[str, int] | None]:
+        """Where each of them stands."""
+        last = [kept.last if (kept := self._rooms.get(room)) is not None else None for room in rooms]
+        return [None if commit is None else (commit.epoch, commit.seq) for commit in last]
 
     async def rooms(self, after: str, limit: int) -> list[tuple[str, bytes]]:
         """Summaries in order of room id."""

@@ -7,6 +7,7 @@ itself, after the replies that belong before them; a copy from the server could 
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
@@ -32,6 +33,10 @@ from livecast.ports import (
     Unavailable,
 )
 
+OFFER_AGAIN_S = 0.05
+OFFERS_MAX = 12
+"""An event that found no receiver is offered again so often, so far apart: an orderly change of owner takes less than these
+0.6 s, and a sender is told within 2 s. Questions are not: whoever asks can look elsewhere meanwhile."""
 RETRY_AFTER_MS = 1000
 """When it is worth asking again for a room that nobody serves: a new owner takes 2 to 5 s, clients add their jitter."""
 EPOCHS_MAX = 4
@@ -51,7 +56,8 @@ class RedisBus:
         self._owners = Owners()
         self._followers = Followers(self._nobody_follows)
         self._seen: dict[str, dict[str, int]] = {}
-        self._listener = Listener(server, observer)
+        self._closed = False
+        self._listener = Listener(server, observer, self._on_gap)
         self._outbox = Outbox(server, observer)
 
     async def attach(self, node: str, replies: RepliesHandler, notices: NoticeHandler) -> None:
@@ -68,24 +74,44 @@ class RedisBus:
             self._owners.drop(shard)
             self._listener.drop([keys.of_shard("in", shard)])
             raise
-        self._listener.drop(keys.of_room("out", room) for room in self._followers.of_shard(shard))
+        for room in self._followers.of_shard(shard):
+            self._listener.drop([keys.of_room("out", room)])
+            self._followers.hand_over(Published.something_missed(room))  # what was still on its way is not heard any more
 
     async def unserve(self, shard: int) -> None:
         """Stop receiving for `shard`; its rooms that are followed here are heard from their next owner."""
+        await self._listener.leave([keys.of_shard("in", shard)])
         channels = {keys.of_room("out", room): self._on_published for room in self._followers.of_shard(shard)}
         with suppress(Unavailable):  # they stay wanted, and are heard once the server is back
             await self._listener.add(channels)
         self._owners.drop(shard)
-        self._listener.drop([keys.of_shard("in", shard)])
+
+    def here(self, room: str, node: str) -> bool:
+        """Whether both are in this process, and answers therefore in front of frames."""
+        return node in self._nodes and shard_of(room) in self._owners
 
     def post(self, room: str, event: Event) -> bool:
         """Send to the room's owner."""
+        return self._offer(room, event, OFFERS_MAX)
+
+    def _offer(self, room: str, event: Event, offers: int) -> bool:
         if self._owners.post(room, event):
             return True
-        item = messages.encode_event(room, event)
+        on_lost = partial(self._found_nobody, room, event, offers - 1)
+        return self._outbox.put(keys.of_shard("in", shard_of(room)), messages.encode_event(room, event), on_lost)
+
+    def _found_nobody(self, room: str, event: Event, offers: int, sure: bool) -> None:
+        """Offer it again, or tell the asker, who is on a node of this process, instead of letting it wait."""
         asker = _asker(event)
-        on_lost = None if asker is None else partial(self._refuse, *asker)
-        return self._outbox.put(keys.of_shard("in", shard_of(room)), item, on_lost)
+        if sure and offers > 0 and not self._closed and not isinstance(event, Ask):
+            asyncio.get_running_loop().call_later(OFFER_AGAIN_S, self._offer_again, room, event, offers)
+        elif asker is not None:
+            self._refuse(*asker)
+
+    def _offer_again(self, room: str, event: Event, offers: int) -> None:
+        asker = _asker(event)
+        if (self._closed or not self._offer(room, event, offers)) and asker is not None:
+            self._refuse(*asker)
 
     def reply(self, node: str, replies: Sequence[Reply]) -> None:
         """Hand the answers over: to the node here at once, elsewhere in one message."""
@@ -119,6 +145,7 @@ class RedisBus:
 
     async def close(self) -> None:
         """Send what waits, then stop."""
+        self._closed = True
         self._owners.clear()
         self._followers.clear()
         await self._outbox.close()
@@ -143,9 +170,17 @@ class RedisBus:
                     notices(room, user, notice)
 
     def _on_published(self, data: bytes) -> None:
-        published = messages.decode_published(data)
-        if shard_of(published.room) not in self._owners:
+        published, replies = messages.decode_published(data, self._nodes)
+        for node, some in replies.items():
+            self._nodes[node][0](some)
+        if published is not None and shard_of(published.room) not in self._owners:
             self.publish(published)
+
+    def _on_gap(self, channel: str) -> None:
+        """What was said in a room meanwhile is lost: its followers are to look at the log."""
+        room = channel.partition(":out:")[2]
+        if room and shard_of(room) not in self._owners:
+            self._followers.hand_over(Published.something_missed(room))
 
     def _is_new(self, published: Published) -> bool:
         """False for a copy: after a change of owner both ways may bring the same frame."""

@@ -21,6 +21,7 @@
 {house}:secrets        hash      name -> what processes share and nobody else knows: `aliases`, the key of users' aliases
 {house}:revision       string    how often either was changed
 {house}:acts           stream    what staff did beyond single rooms: a `StaffAct`, MessagePack
+{nodes}:beats          hash      node -> its last sign of life: a `Beat`, MessagePack
 idempotency:<key>      hash      d digest, a answer (absent while in flight)
 """
 
@@ -29,6 +30,7 @@ from __future__ import annotations
 from livecast.core.placement import shard_of
 
 NOTICES = "{notices}"
+BEATS = "{nodes}:beats"
 HOUSE_FILTERS = "{house}:filters"
 HOUSE_SANCTIONS = "{house}:sanctions"
 HOUSE_SECRETS = "{house}:secrets"

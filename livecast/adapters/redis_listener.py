@@ -33,12 +33,18 @@ TURN_MESSAGES = 64
 class Listener:
     """Subscribes to sharded channels and hands over what is said there, in the order of each channel.
 
-    What is said while the connection is down is lost. An outage is reported once, and so is its end.
+    What is said while the connection is down is lost: `on_gap` is told each channel that was heard before and is heard again.
+    An outage is reported once, and so is its end.
     """
 
-    def __init__(self, server: RedisServer, observer: Observer) -> None:
+    def __init__(self, server: RedisServer, observer: Observer, on_gap: Callable[[str], None] | None = None) -> None:
         self._server = server
         self._observer = observer
+        self._on_gap = on_gap
+        self._cut: set[bytes] = set()
+        """Channels that were heard when the connection broke, and are not again."""
+        self._leaving: dict[bytes, asyncio.Future[None]] = {}
+        """Channels that are heard until the server says that they are not any more."""
         self._wanted: dict[bytes, Heard] = {}
         self._confirmed: set[bytes] = set()
         self._awaited: dict[bytes, asyncio.Future[None]] = {}
@@ -70,10 +76,25 @@ class Listener:
         """Hear these no more, from now on."""
         for channel in channels:
             name = channel.encode()
+            self._cut.discard(name)
+            left = self._leaving.pop(name, None)
             if self._wanted.pop(name, None) is not None:
                 self._confirmed.discard(name)
                 self._forget(name)
+                if left is None:
+                    self._send(("SUNSUBSCRIBE", name))
+
+    async def leave(self, channels: Iterable[str]) -> None:
+        """Hear these no more, but all that was on its way. Returns when it was heard, or the deadline has passed."""
+        waiting = []
+        for channel in channels:
+            name = channel.encode()
+            if name in self._confirmed:
+                waiting.append(self._leaving.setdefault(name, asyncio.get_running_loop().create_future()))
                 self._send(("SUNSUBSCRIBE", name))
+        if waiting:
+            await asyncio.wait(waiting, timeout=self._server.deadline_s)
+        self.drop(channels)
 
     async def close(self) -> None:
         """Hear nothing more."""
@@ -112,7 +133,9 @@ class Listener:
             except* (redis_errors.RedisError, OSError) as errors:
                 self._report(errors.exceptions[0])
             finally:
+                self._cut |= self._confirmed
                 self._confirmed.clear()
+                self._all_left()
                 await connection.disconnect(nowait=True)
             # A connection that is refused or cut at once is tried less and less often; one that lived is replaced at once.
             pause_s = RETRY_MIN_S if loop.time() - began > RETRY_MAX_S else min(2 * pause_s, RETRY_MAX_S)
@@ -156,6 +179,8 @@ class Listener:
             self._asked[name] -= 1
             if self._asked[name] <= 0 and name in self._wanted:
                 self._confirm(name)
+        elif kind == b"sunsubscribe" and (left := self._leaving.get(name)) is not None and not left.done():
+            left.set_result(None)
 
     def _confirm(self, name: bytes) -> None:
         del self._asked[name]
@@ -165,6 +190,16 @@ class Listener:
         if self._troubled and len(self._confirmed) == len(self._wanted):
             self._troubled = False
             self._observer.observe(Trouble("messages between nodes flow again", "redis", "", level="info"))
+        if name in self._cut:
+            self._cut.discard(name)
+            if self._on_gap is not None:
+                self._on_gap(name.decode())
+
+    def _all_left(self) -> None:
+        """The connection is gone: nothing is on its way any more."""
+        for left in self._leaving.values():
+            if not left.done():
+                left.set_result(None)
 
     def _hand_over(self, name: bytes, body: bytes) -> None:
         heard = self._wanted.get(name)

@@ -6,9 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-import msgspec
-
 from livecast.adapters import redis_keys as keys
+from livecast.adapters import redis_messages as messages
 from livecast.adapters.bounds import REMEMBERED_BYTES_MAX, ROOM_ACTS_MAX
 from livecast.adapters.redis_lane import Lane
 from livecast.adapters.redis_server import Argument, RedisServer, Script
@@ -25,7 +24,6 @@ USERS_TTL_S = 7 * 24 * 3600
 """A broadcast's distinct users (12 KiB) are dropped a week after the last new one; the figure itself stays in the room."""
 
 _POSITION: Final = re.compile(r"\d{1,20}-\d{1,20}")
-_encode = msgspec.msgpack.Encoder().encode
 
 
 class RedisRoomLog:
@@ -72,6 +70,13 @@ class RedisRoomLog:
                 raise OutOfOrder(f"{commit.room}: {commit.epoch}:{commit.number} does not follow {epoch.decode()}:{number}")
             case _:
                 raise StoreError(f"the commit script answered {answer!r}")
+
+    async def heads(self, rooms: Sequence[str]) -> list[tuple[str, int] | None]:
+        """Where each of them stands, in one round trip."""
+        found = (
+            await self._server.pipeline([("HMGET", keys.of_room("room", room), "epoch", "seq") for room in rooms]) if rooms else []
+        )
+        return [None if epoch is None or seq is None else (epoch.decode(), int(seq)) for epoch, seq in found]
 
     async def rooms(self, after: str, limit: int) -> list[tuple[str, bytes]]:
         """Summaries in order of room id, merged from all shards.
@@ -195,8 +200,8 @@ def _commit_arguments(commit: Commit, record_bytes_max: int) -> tuple[Argument, 
 
 
 def _message(commit: Commit) -> bytes:
-    """What followers get: the frame, or word of a new epoch, or nothing."""
+    """What followers get: the frame, or word of a new epoch, with answers for viewers elsewhere; or nothing."""
     begins = commit.snapshot if commit.number == 1 else None
-    if commit.frame is None and begins is None:
+    if commit.frame is None and begins is None and not commit.replies:
         return b""
-    return _encode(Published(commit.room, commit.epoch, commit.seq, commit.frame, begins))
+    return messages.encode_published(Published(commit.room, commit.epoch, commit.seq, commit.frame, begins), commit.replies)

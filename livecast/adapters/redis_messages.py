@@ -10,7 +10,7 @@ Items of a kind that this version does not know are skipped: their senders time 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -66,7 +66,6 @@ _arguments = {name: msgspec.msgpack.Decoder(type_) for name, type_ in COMMANDS.i
 _replies = msgspec.msgpack.Decoder(list[tuple[int, str | None, str, Raw]])
 _answer: dict[str, msgspec.msgpack.Decoder[Any]] = {kind: msgspec.msgpack.Decoder(type_) for type_, kind in _ANSWER_KINDS.items()}
 _notices = msgspec.msgpack.Decoder(list[tuple[str, str, str, Notice]])
-_published = msgspec.msgpack.Decoder(Published)
 
 
 def join(items: Sequence[bytes]) -> bytes:
@@ -102,7 +101,7 @@ def encode_reply(reply: Reply) -> bytes:
     return _encode((reply.asker, reply.cid, _ANSWER_KINDS[type(reply.answer)], reply.answer))
 
 
-def decode_replies(data: bytes) -> list[Reply]:
+def decode_replies(data: bytes | Raw) -> list[Reply]:
     """The replies of a message. Raises `msgspec.DecodeError`."""
     return [Reply(asker, cid, _decode_answer(kind, body)) for asker, cid, kind, body in _replies.decode(data) if kind in _answer]
 
@@ -117,14 +116,33 @@ def decode_notices(data: bytes) -> list[tuple[str, str, str, Notice]]:
     return _notices.decode(data)
 
 
-def decode_published(data: bytes) -> Published:
-    """What the log's commit published. Raises `msgspec.DecodeError`."""
-    return _published.decode(data)
+class Told(Struct, frozen=True, omit_defaults=True):
+    """What is published in a room: a `Published`, and before it answers for viewers: node -> a message of replies."""
+
+    room: str
+    epoch: str
+    seq: int
+    frame: bytes | None = None
+    snapshot: bytes | None = None
+    replies: dict[str, Raw] = {}
 
 
-def encode_published(published: Published) -> bytes:
+_told = msgspec.msgpack.Decoder(Told)
+
+
+def decode_published(data: bytes, nodes: Container[str]) -> tuple[Published | None, dict[str, list[Reply]]]:
+    """What the log's commit published, if anything, and the answers for these nodes. Raises `msgspec.DecodeError`."""
+    told = _told.decode(data)
+    replies = {name: decode_replies(body) for name, body in told.replies.items() if name in nodes}
+    if told.frame is None and told.snapshot is None:
+        return None, replies
+    return Published(told.room, told.epoch, told.seq, told.frame, told.snapshot), replies
+
+
+def encode_published(published: Published, replies: Iterable[tuple[str, Sequence[Reply]]] = ()) -> bytes:
     """What followers in other processes get."""
-    return _encode(published)
+    to = {node: Raw(join([encode_reply(reply) for reply in some])) for node, some in replies}
+    return _encode(Told(published.room, published.epoch, published.seq, published.frame, published.snapshot, to))
 
 
 def _decode_answer(kind: str, body: Raw) -> Answer:

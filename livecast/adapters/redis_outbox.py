@@ -11,7 +11,8 @@ from livecast.adapters.redis_messages import join
 from livecast.adapters.redis_server import RedisServer
 from livecast.ports import Observer, StoreError, Trouble, Unavailable
 
-OnLost: TypeAlias = Callable[[], None]
+OnLost: TypeAlias = Callable[[bool], None]
+"""Told that nobody got an item: for sure (True: nobody listens), or as far as anybody knows."""
 
 GAP_MS = 2
 """Pipelines leave at least so far apart; after a pause the first leaves at once. 2 ms are lost in a tick of 200, and a node
@@ -86,10 +87,11 @@ class Outbox:
         except StoreError as error:
             self._report(error)
         for n, items in enumerate(waiting.values()):
-            if n >= len(receivers) or not isinstance(receivers[n], int) or receivers[n] == 0:
+            answer = receivers[n] if n < len(receivers) else None
+            if not isinstance(answer, int) or answer == 0:
                 for _, on_lost in items:
                     if on_lost is not None:
-                        on_lost()
+                        on_lost(answer == 0)
 
     def _report(self, error: StoreError) -> None:
         if not self._troubled:

@@ -58,6 +58,19 @@ class Following:
         self._take_in_heard()
         return True
 
+    def compare(self, head: tuple[str, int] | None) -> None:
+        """The log stands there: if that is further than what was heard, read it."""
+        if self._closed or head is None or self._heard is not None:
+            return
+        view = self.hub.view
+        if head[0] != view.epoch or head[1] > view.seq:
+            self._fill_hole([])
+
+    @property
+    def room(self) -> str:
+        """Which one."""
+        return self._room
+
     def close(self) -> None:
         """No more deliveries."""
         self._closed = True
@@ -78,6 +91,9 @@ class Following:
     def _take_in(self, published: Published) -> bool:
         """Apply it unless it is old; False if something before it is missing."""
         view = self.hub.view
+        if not published.epoch:  # something may have been missed
+            self._node.rechecks.note(self)
+            return True
         try:
             if published.snapshot is not None:
                 if (published.epoch, published.seq) != (view.epoch, view.seq):

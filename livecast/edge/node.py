@@ -28,6 +28,7 @@ from livecast.edge.money import Money
 from livecast.edge.notices import Notices
 from livecast.edge.presence import Reports
 from livecast.edge.pulse import Pulse
+from livecast.edge.rechecks import Rechecks
 from livecast.edge.rules import EdgeRules
 from livecast.edge.views import NODE, Views
 from livecast.edge.webhooks import WebhookDesk
@@ -77,6 +78,7 @@ class Node:
         self.draining = False
         # The token bucket of a connection, as every message looks at it: time that earns one, and a burst less the first.
         self.message_interval_ms = 1000 / self.rules.messages_per_s
+        self.rechecks = Rechecks(self)
         self.message_burst_ms = (self.rules.messages_burst - 1) * self.message_interval_ms
         self.admission = Admission(self.rules)
         self.views = Views(self)

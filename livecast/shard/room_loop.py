@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, Protocol
 
+import msgspec
 from msgspec import Struct
 
 from livecast.core.errors import Refusal
@@ -248,14 +249,18 @@ class RoomLoop:
         if flush is None or commit is None:
             self._arm(now)
             return
-        self._task = asyncio.get_running_loop().create_task(self._settle(room, flush, commit, late_ms), name=f"commit {self.name}")
+        if far:
+            commit = msgspec.structs.replace(commit, replies=far)
+        settling = self._settle(room, flush, commit, near, late_ms)
+        self._task = asyncio.get_running_loop().create_task(settling, name=f"commit {self.name}")
 
     # --- Commit and publish -------------------------------------------------------------------------------------------
-    async def _settle(self, room: Room, flush: Flush, commit: Commit, late_ms: int) -> None:
+    async def _settle(self, room: Room, flush: Flush, commit: Commit, near: dict[str, list[Reply]], late_ms: int) -> None:
         around, frame = self._around, commit.frame
         try:
+            near, far = self._parted(flush.replies) if flush is not None else ({}, ())
             took_ms = await self._journal.write(room, commit, around.clock, around.observer)
-            self._reply(flush.replies)
+            self._tell(near)
             if frame is not None:
                 around.bus.publish(Published(self.name, commit.epoch, commit.seq, frame=frame))
             self._notify(flush)
@@ -500,9 +505,9 @@ class RoomLoop:
 
     # --- Answers ------------------------------------------------------------------------------------------------------
     def _reply(self, replies: Sequence[tuple[Origin, str | None, Answer]]) -> None:
-        by_node: dict[str, list[Reply]] = {}
-        for origin, cid, answer in replies:
-            by_node.setdefault(origin.node, []).append(Reply(origin.asker, cid, answer))
+        self._tell(_by_node(replies))
+
+    def _tell(self, by_node: Mapping[str, Sequence[Reply]]) -> None:
         for node, batch in by_node.items():
             self._around.bus.reply(node, batch)
 
@@ -523,8 +528,30 @@ def _ends(frame: Frame) -> bool:
 
 
 def _verdicts(flush: Flush) -> dict[str, int]:
+    def _parted(
+        self, replies: Sequence[tuple[Origin, str | None, Answer]]
+    ) -> tuple[dict[str, list[Reply]], tuple[tuple[str, tuple[Reply, ...]], ...]]:
+        """Answers by node: those to be told after the commit, and those that go with it.
+
+        Whoever has a viewer's message to send follows the room, so a viewer's answer goes with the frame to nodes elsewhere: by
+        itself it would come after it. What callers of the control plane asked may come from a node that does not follow.
+        """
+        near, far = _by_node(replies), []
+        for node, batch in list(near.items()):
+            if not self._around.bus.here(self.name, node):
+                far.append((node, tuple(reply for reply in batch if not isinstance(reply.answer, Done))))
+                near[node] = [reply for reply in batch if isinstance(reply.answer, Done)]
+        return {node: batch for node, batch in near.items() if batch}, tuple((node, batch) for node, batch in far if batch)
+
     tally = flush.frame.tally if isinstance(flush.frame, Frame) else None
     if tally is None:
         return {}
     shown = {"shown": tally.shown, "merged": tally.merged, "sampled": tally.sampled, "held": tally.held}
     return {k: v for k, v in (shown | tally.rejected).items() if v}
+def _by_node(replies: Sequence[tuple[Origin, str | None, Answer]]) -> dict[str, list[Reply]]:
+    by_node: dict[str, list[Reply]] = {}
+    for origin, cid, answer in replies:
+        by_node.setdefault(origin.node, []).append(Reply(origin.asker, cid, answer))
+    return by_node
+
+

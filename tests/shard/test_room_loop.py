@@ -175,7 +175,7 @@ def test_a_log_that_lost_its_end_is_written_anew(lost: str):
         await stage.until(stage.published)
         if lost == "everything":
             log._rooms.clear()
-            log._fences.clear()
+            log.fences.clear()
         else:
             log._rooms["r"].last = None
         stage.comment("r", "two", "c2", Person("bob", "Bob"))
