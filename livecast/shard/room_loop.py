@@ -243,6 +243,7 @@ class RoomLoop:
         try:
             flush = room.flush(now)
             commit = self._journal.next(room, flush, _encoded(flush), now) if flush is not None else None
+            near, far = self._parted(flush.replies) if flush is not None else ({}, ())
         except Exception as e:  # noqa: BLE001 - the room's memory cannot be trusted any more: it starts again from its log
             self._give_up(self._fault("a room could not flush", e))
             return
@@ -258,7 +259,6 @@ class RoomLoop:
     async def _settle(self, room: Room, flush: Flush, commit: Commit, near: dict[str, list[Reply]], late_ms: int) -> None:
         around, frame = self._around, commit.frame
         try:
-            near, far = self._parted(flush.replies) if flush is not None else ({}, ())
             took_ms = await self._journal.write(room, commit, around.clock, around.observer)
             self._tell(near)
             if frame is not None:
@@ -275,12 +275,12 @@ class RoomLoop:
             if flush.renew:
                 await self._begin_epoch(room)
         except (Fenced, OutOfOrder) as e:
+            around.observer.observe(CommitRefused(self.name, "fenced" if isinstance(e, Fenced) else "out_of_order"))
             if not await self._regained(room, flush, e):
                 self._step_down(e)
                 return
         except Exception as e:  # noqa: BLE001 - as above: nobody was told anything that is not in the log
             self._give_up(self._fault("a commit failed", e))
-            around.observer.observe(CommitRefused(self.name, "fenced" if isinstance(e, Fenced) else "out_of_order"))
             return
         finally:
             self._task = None
@@ -511,23 +511,6 @@ class RoomLoop:
         for node, batch in by_node.items():
             self._around.bus.reply(node, batch)
 
-    def _refuse(self, events: Sequence[Event], refusal: Refusal) -> None:
-        waiting = [e for e in events if isinstance(e, Said | Liked | Voted | Reported | Command | Ask)]
-        self._reply([(e.origin, e.cid, refusal) for e in waiting if e.cid is not None or not isinstance(e, Liked)])
-        if events is self._inbox:
-            self._inbox.clear()
-
-
-def _encoded(flush: Flush) -> bytes | None:
-    return records.encode_frame(flush.frame) if flush.frame is not None else None
-
-
-def _ends(frame: Frame) -> bool:
-    """Whether the frame tells the end of the broadcast."""
-    return bool(frame.state) and frame.state.get("status") == "ended"  # type: ignore[union-attr] # UNSET is false
-
-
-def _verdicts(flush: Flush) -> dict[str, int]:
     def _parted(
         self, replies: Sequence[tuple[Origin, str | None, Answer]]
     ) -> tuple[dict[str, list[Reply]], tuple[tuple[str, tuple[Reply, ...]], ...]]:
@@ -543,11 +526,13 @@ def _verdicts(flush: Flush) -> dict[str, int]:
                 near[node] = [reply for reply in batch if isinstance(reply.answer, Done)]
         return {node: batch for node, batch in near.items() if batch}, tuple((node, batch) for node, batch in far if batch)
 
-    tally = flush.frame.tally if isinstance(flush.frame, Frame) else None
-    if tally is None:
-        return {}
-    shown = {"shown": tally.shown, "merged": tally.merged, "sampled": tally.sampled, "held": tally.held}
-    return {k: v for k, v in (shown | tally.rejected).items() if v}
+    def _refuse(self, events: Sequence[Event], refusal: Refusal) -> None:
+        waiting = [e for e in events if isinstance(e, Said | Liked | Voted | Reported | Command | Ask)]
+        self._reply([(e.origin, e.cid, refusal) for e in waiting if e.cid is not None or not isinstance(e, Liked)])
+        if events is self._inbox:
+            self._inbox.clear()
+
+
 def _by_node(replies: Sequence[tuple[Origin, str | None, Answer]]) -> dict[str, list[Reply]]:
     by_node: dict[str, list[Reply]] = {}
     for origin, cid, answer in replies:
@@ -555,3 +540,18 @@ def _by_node(replies: Sequence[tuple[Origin, str | None, Answer]]) -> dict[str, 
     return by_node
 
 
+def _encoded(flush: Flush) -> bytes | None:
+    return records.encode_frame(flush.frame) if flush.frame is not None else None
+
+
+def _ends(frame: Frame) -> bool:
+    """Whether the frame tells the end of the broadcast."""
+    return bool(frame.state) and frame.state.get("status") == "ended"  # type: ignore[union-attr] # UNSET is false
+
+
+def _verdicts(flush: Flush) -> dict[str, int]:
+    tally = flush.frame.tally if isinstance(flush.frame, Frame) else None
+    if tally is None:
+        return {}
+    shown = {"shown": tally.shown, "merged": tally.merged, "sampled": tally.sampled, "held": tally.held}
+    return {k: v for k, v in (shown | tally.rejected).items() if v}
