@@ -49,8 +49,9 @@ class Recorder(LedgerServer):
 
     sent: bytes = b""
 
-    async def exchange(self, commands: Sequence[Command]) -> list[object]:
+    async def exchange(self, commands: Sequence[Command], *, follow: bool = True) -> list[object]:
         """Keep it."""
+        del follow
         self.sent = pack(commands)
         raise Unavailable("this was only recorded")
 

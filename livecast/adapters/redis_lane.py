@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -25,6 +26,18 @@ class _Batch:
         self.calls: list[tuple[Command, asyncio.Future[Any]]] = []
 
 
+class _Track:
+    """The pipelines to one server."""
+
+    __slots__ = ("boarding", "in_flight", "last_left", "under_way")
+
+    def __init__(self) -> None:
+        self.boarding: _Batch | None = None
+        self.in_flight = asyncio.Semaphore(IN_FLIGHT_MAX)
+        self.last_left = float("-inf")
+        self.under_way = 0
+
+
 class Lane:
     """Collects calls into pipelines that leave `gap_ms` apart.
 
@@ -32,18 +45,26 @@ class Lane:
     pays up to `gap_ms` and saves four fifths of its CPU per call. `execute` runs the calls of one pipeline and gives an answer,
     or an exception, for each. A call that has no answer within `deadline_s` of its batch's first raises `Unavailable`.
 
-    `eager`: what finds nothing under way leaves without a gap, so that calls one after the other never wait for company.
+    `place_of` says which server of a store a call is for: each has pipelines of its own, so that one which does not answer holds
+    up nobody else. `eager`: what finds nothing under way leaves without a gap, so that calls one after the other never wait for
+    company.
     """
 
-    def __init__(self, execute: Execute, *, gap_ms: float, deadline_s: float = DEADLINE_S, eager: bool = False) -> None:
+    def __init__(
+        self,
+        execute: Execute,
+        *,
+        gap_ms: float,
+        deadline_s: float = DEADLINE_S,
+        eager: bool = False,
+        place_of: Callable[[Command], str] = lambda _call: "",
+    ) -> None:
         self._execute = execute
         self._gap_s = gap_ms / 1000
         self._deadline_s = deadline_s
         self._eager = eager
-        self._under_way = 0
-        self._boarding: _Batch | None = None
-        self._last_left = float("-inf")
-        self._in_flight = asyncio.Semaphore(IN_FLIGHT_MAX)
+        self._place_of = place_of
+        self._tracks: defaultdict[str, _Track] = defaultdict(_Track)
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -52,10 +73,11 @@ class Lane:
         if self._closed:
             raise Unavailable("the connection to the store is closed")
         loop = asyncio.get_running_loop()
-        batch = self._boarding
+        track = self._tracks[self._place_of(command)]
+        batch = track.boarding
         if batch is None or len(batch.calls) >= CALLS_MAX:
-            batch = self._boarding = _Batch(loop.time() + self._deadline_s)
-            task = loop.create_task(self._carry(batch))
+            batch = track.boarding = _Batch(loop.time() + self._deadline_s)
+            task = loop.create_task(self._carry(track, batch))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         answer: asyncio.Future[Any] = loop.create_future()
@@ -70,18 +92,18 @@ class Lane:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _carry(self, batch: _Batch) -> None:
+    async def _carry(self, track: _Track, batch: _Batch) -> None:
         failure: StoreError = Unavailable("the connection to the store was closed")
         try:
             async with asyncio.timeout_at(batch.deadline):
-                await self._wait_for_gap()
-                async with self._in_flight:
-                    self._depart(batch)
-                    self._under_way += 1
+                await self._wait_for_gap(track)
+                async with track.in_flight:
+                    _depart(track, batch)
+                    track.under_way += 1
                     try:
                         answers = await self._execute([command for command, _ in batch.calls])
                     finally:
-                        self._under_way -= 1
+                        track.under_way -= 1
             for (_, future), answer in zip(batch.calls, answers, strict=True):
                 _settle(future, answer)
         except TimeoutError:
@@ -89,22 +111,23 @@ class Lane:
         except StoreError as error:
             failure = error
         finally:
-            if self._boarding is batch:
-                self._boarding = None
+            if track.boarding is batch:
+                track.boarding = None
             for _, future in batch.calls:
                 _settle(future, type(failure)(*failure.args))  # one each: callers' tracebacks would pile up on a shared one
 
-    async def _wait_for_gap(self) -> None:
-        if self._eager and not self._under_way:
+    async def _wait_for_gap(self, track: _Track) -> None:
+        if self._eager and not track.under_way:
             return
-        wait_s = self._last_left + self._gap_s - asyncio.get_running_loop().time()
+        wait_s = track.last_left + self._gap_s - asyncio.get_running_loop().time()
         if wait_s > 0:
             await asyncio.sleep(wait_s)
 
-    def _depart(self, batch: _Batch) -> None:
-        if self._boarding is batch:
-            self._boarding = None
-        self._last_left = asyncio.get_running_loop().time()
+
+def _depart(track: _Track, batch: _Batch) -> None:
+    if track.boarding is batch:
+        track.boarding = None
+    track.last_left = asyncio.get_running_loop().time()
 
 
 def _settle(future: asyncio.Future[Any], answer: Any) -> None:

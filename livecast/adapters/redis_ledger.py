@@ -15,7 +15,7 @@ from livecast.ledger import ShardStatus
 
 
 class RedisLedger(RedisBooks):
-    """`ledger.Ledger` on one server. `close` ends its own calls; the server is the composition root's to close.
+    """`ledger.Ledger` on a store. `close` ends its own calls; the server is the composition root's to close.
 
     Every wallet begins with `opening` coins: 0 but in development.
     """
@@ -35,9 +35,10 @@ class RedisLedger(RedisBooks):
         commands: list[Command] = []
         for shard in shards:
             commands += [("GET", f"{{s{shard}}}:barrier"), ("HMGET", f"{{s{shard}}}:closed", "seen", "stood")]
-        if self.server.replicas:  # a write behind the reads: what vouches for it vouches for all that was read
-            commands.append(("INCR", "{s0}:barrier"))
-        answers = await self.server.pipeline(commands)
+        if self.server.replicas:  # a write behind the reads on each server: what vouches for it vouches for all that was read there
+            last_at = {self.server.route(f"{{s{shard}}}:barrier"): shard for shard in range(SHARDS)}
+            commands += [("INCR", f"{{s{shard}}}:barrier") for shard in last_at.values()]
+        answers = await self.server.pipeline(commands, follow=False)
         return [_status(shard, *answers[2 * nth : 2 * nth + 2]) for nth, shard in enumerate(shards)]
 
     def moved(self) -> set[int]:

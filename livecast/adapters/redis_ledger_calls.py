@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 from importlib import resources
 from typing import Any, Final, Literal, TypeAlias
 
@@ -16,11 +17,12 @@ from redis import exceptions as redis_errors
 from redis.asyncio.connection import AbstractConnection
 
 from livecast.adapters.redis_lane import Lane
+from livecast.adapters.redis_node import Met, Node, NotFit
 from livecast.adapters.redis_server import Argument, Command, RedisServer, Script, pack
 from livecast.core.errors import Refusal
 from livecast.core.placement import shard_of
 from livecast.ledger import LedgerClosed
-from livecast.ports import StoreError, Unavailable
+from livecast.ports import StoreError
 
 Durability: TypeAlias = Literal["always", "external", "none"]
 
@@ -46,64 +48,60 @@ class LedgerScript(Script):
         self.digest = hashlib.sha1(self.source, usedforsecurity=False).hexdigest()
 
 
-class _NotDurable(redis_errors.ConnectionError):
-    """The server of a new connection is not as durable as was asked for."""
-
-
 class LedgerServer(RedisServer):
-    """The ledger's server. With `durability` "always" a connection is used only once the server has shown that it syncs every
+    """The ledger's store. With `durability` "always" a connection is used only once its server has shown that it syncs every
     write before it answers; "external" trusts a managed store that hides this; "none" is for development.
 
-    With `replicas` R an exchange is over once WAITAOF, on the connection that wrote, has the word of the server and of R
+    With `replicas` R an exchange is over once WAITAOF, on each connection that wrote, has the word of its server and of R
     replicas that it is on disk. It vouches only for what this connection wrote: an exchange that must be safe has to write.
     """
 
     def __init__(self, url: str, *, durability: Durability = "always", replicas: int = 0, deadline_s: float = DEADLINE_S) -> None:
-        super().__init__(url, deadline_s=deadline_s)
         self.durability = durability
         self.replicas = replicas
-        if durability == "always":
-            self._pool.connection_kwargs["redis_connect_func"] = _connect_checked
+        super().__init__(url, deadline_s=deadline_s)
 
-    async def exchange(self, commands: Sequence[Command]) -> list[Any]:
-        """As always, but `LedgerClosed` if the server is not durable."""
-        try:
-            return await super().exchange(commands)
-        except Unavailable as error:
-            if isinstance(error.__cause__, _NotDurable):
-                raise LedgerClosed(str(error)) from error
-            raise
+    @property
+    def _vouches(self) -> bool:
+        return self.replicas > 0
 
     async def _make_safe(self, connection: AbstractConnection) -> None:
         """Ask until all that were required have it. The deadline is the caller's."""
-        if not self.replicas:
-            return
         question = pack([("WAITAOF", 1, self.replicas, WAITAOF_MS)])
         local = on_replicas = 0
-        while local < 1 or on_replicas < self.replicas:
-            await connection.send_packed_command(question)
-            local, on_replicas = await connection.read_response()
+        try:
+            while local < 1 or on_replicas < self.replicas:
+                await connection.send_packed_command(question)
+                local, on_replicas = await connection.read_response()
+        except redis_errors.ResponseError as error:
+            # It was made a replica, or told not to write any more, after it took this: whether anybody else has it is not known.
+            connection.mark_for_reconnect()  # type: ignore[no-untyped-call]  # it has none
+            raise redis_errors.ConnectionError(f"nobody vouches for what was written: {error}") from error
+
+    async def _meet(self, node: Node, connection: AbstractConnection, met: Met) -> None:
+        await super()._meet(node, connection, met)
+        if self.durability == "always":
+            await _look_at_durability(connection)
 
 
-async def _connect_checked(connection: AbstractConnection) -> None:
-    """What is done on every new connection, the first and each later one."""
-    await connection.on_connect()
-    await connection.send_command("CONFIG", "GET", "append*")
+async def _look_at_durability(connection: AbstractConnection) -> None:
+    """Of whichever server this connection has reached: after a fail-over it is another one."""
+    await connection.send_packed_command(pack([("CONFIG", "GET", "append*")]))
     try:
         answer = await connection.read_response()
     except redis_errors.ResponseError as error:
-        if isinstance(error, redis_errors.BusyLoadingError):
-            raise
-        raise _NotDurable(
+        raise NotFit(
             f"the ledger's server does not tell whether it keeps what it acknowledges ({error}): "
-            'set [ledger] durability = "external" if its operator vouches for that'
+            'set [ledger] durability = "external" if its operator vouches for that',
+            LedgerClosed,
         ) from error
     shown = dict(zip(answer[::2], answer[1::2], strict=True))
     for name, wanted in ((b"appendonly", b"yes"), (b"appendfsync", b"always")):
         if shown.get(name) != wanted:
-            raise _NotDurable(
+            raise NotFit(
                 f"the ledger's server runs with {name.decode()} {shown.get(name, b'unknown').decode()}: what it acknowledges "
-                f"could be lost, so money is closed. Set {name.decode()} {wanted.decode()} there"
+                f"could be lost, so money is closed. Set {name.decode()} {wanted.decode()} there",
+                LedgerClosed,
             )
 
 
@@ -118,10 +116,11 @@ class LedgerCalls:
         self._seen: defaultdict[int, int] = defaultdict(int)
         self._moved: set[int] = set()
         # Two lanes: a claim batch takes some 10 ms, and gifts should not wait for the answers of those before them.
-        self._lane = Lane(self._execute, gap_ms=BATCH_MS, deadline_s=server.deadline_s, eager=True)
-        self._bulk = Lane(self._execute, gap_ms=BATCH_MS, deadline_s=server.deadline_s, eager=True)
+        at = partial(_place_of, server)
+        self._lane = Lane(self._execute, gap_ms=BATCH_MS, deadline_s=server.deadline_s, eager=True, place_of=at)
+        self._bulk = Lane(self._execute, gap_ms=BATCH_MS, deadline_s=server.deadline_s, eager=True, place_of=at)
         # What looks after many shards asks for all of them in one turn: together that costs a third of the round trips alone.
-        self._pictures = Lane(self._take_pictures, gap_ms=0, deadline_s=server.deadline_s)
+        self._pictures = Lane(self._take_pictures, gap_ms=0, deadline_s=server.deadline_s, place_of=at)
 
     async def operate(self, script: LedgerScript, shard: int, now: int, *arguments: Argument, bulk: bool = False) -> list[Any]:
         """Run an operation; what it answered behind the position. Raises `LedgerClosed` if the shard is closed."""
@@ -190,16 +189,12 @@ class LedgerCalls:
 
     async def _execute(self, calls: Sequence[Command]) -> list[Any]:
         """Run calls (a script, then its keys and arguments) in one round trip, one more for those the server does not know."""
-        commands: list[Command] = [("EVALSHA", script.digest, script.keys, *rest) for script, *rest in calls]  # type: ignore[union-attr]
-        answers = await self._server.exchange(commands)
-        unknown = [n for n, answer in enumerate(answers) if isinstance(answer, redis_errors.NoScriptError)]
-        if unknown:
-            sources = {calls[n][0].source for n in unknown}  # type: ignore[union-attr]  # the first is the script
-            loads: list[Command] = [("SCRIPT", "LOAD", source) for source in sources]
-            again = await self._server.exchange([*loads, *(commands[n] for n in unknown)])
-            for n, answer in zip(unknown, again[len(loads) :], strict=True):
-                answers[n] = answer
-        return answers
+        return await self._server.run_scripts([(script, rest) for script, *rest in calls])  # type: ignore[misc]  # the first is the script
+
+
+def _place_of(server: LedgerServer, call: Sequence[Any]) -> str:
+    """Where a call belongs: a script with its keys behind it, or a transaction whose first command has the barrier."""
+    return server.route(call[1] if isinstance(call[1], str) else call[1][1])
 
 
 def behind(seen: int, stood: int) -> str:

@@ -1,107 +1,123 @@
-"""Our end of the wire to a Redis or Valkey: a bounded pool, deadlines, scripts by digest, and errors in our own terms.
+"""A store: one server, the primary that Sentinels name, or a cluster; shared by everything in this process that talks to it.
 
-Built on the connections of `redis.asyncio` rather than on its client, because of what that client does by itself:
-
-* it retries (with back-off, inside the call) where we must decide, with the same bytes and our own deadline;
-* with a socket time-out it wraps every write in a task and every read in a timer. Here one deadline spans the whole exchange.
-
-A connection whose exchange was cut short, by deadline or cancellation, has answers under way that belong to nobody: it is
-closed before it goes back to the pool, which connects it anew on next use.
+What lies below is in `redis_node` (one server and our connections), `redis_sentinel` and `redis_cluster`; how a store's address
+is written in `redis_address`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import Sequence
-from importlib import resources
-from typing import Any, Final, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
-import hiredis
 from redis import exceptions as redis_errors
-from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.connection import AbstractConnection
 
+from livecast.adapters.redis_address import Address, parse
+from livecast.adapters.redis_cluster import ClusterWay
+from livecast.adapters.redis_node import (
+    CONNECT_S,
+    VERSION_MIN,
+    Argument,
+    Command,
+    Habits,
+    Met,
+    Node,
+    NotFit,
+    OneWay,
+    Script,
+    blocking_pool,
+    fields_of,
+    in_our_terms,
+    pack,
+    version_of,
+)
+from livecast.adapters.redis_sentinel import SentinelWay
 from livecast.ports import StoreError, Unavailable
 
-Argument: TypeAlias = bytes | str | int
-Command: TypeAlias = Sequence[Argument]
+__all__ = ["CONNECT_S", "DEADLINE_S", "Argument", "Command", "RedisServer", "Script", "in_our_terms", "pack"]
 
 DEADLINE_S = 2.0
 """Bound of every call. A viewer is told `unavailable` after 2 s, so nobody would hear a later answer."""
-CONNECT_S = 1.0
-"""Bound of opening a connection: half of the deadline, so that one dead address leaves time for a second try."""
 CONNECTIONS_MAX = 16
-"""Connections per process: four pipelines of commits, one of messages, the rest for loads of rooms side by side. The server
-runs one command at a time, so more would only queue there instead of here."""
-VERSION_MIN: Final = (7, 0)
-"""Sharded pub/sub and scripts that are refused as a whole came with Redis 7.0; every Valkey has both."""
-
-#: Error codes of a server that may well do it later: starting, failing over, full, or stuck in a script.
-_PASSING = ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MISCONF", "OOM", "NOREPLICAS", "BUSY")
-_PASSING_TYPES = (
-    redis_errors.ConnectionError,
-    redis_errors.TimeoutError,
-    redis_errors.ReadOnlyError,
-    redis_errors.OutOfMemoryError,
-    redis_errors.ClusterDownError,
-    redis_errors.MasterDownError,
-    redis_errors.TryAgainError,
-)
+"""Connections per process and server: four pipelines of commits, one of messages, the rest for loads of rooms side by side. The
+server runs one command at a time, so more would only queue there instead of here."""
 
 
-class Script:
-    """A Lua script of `livecast/adapters/lua/`, called by its digest."""
+class Way(Protocol):
+    """How commands come to the servers of a store. `moved` are called when keys are somewhere else than before."""
 
-    def __init__(self, name: str, keys: int) -> None:
-        self.source = resources.files("livecast.adapters").joinpath("lua", name).read_bytes()
-        self.digest = hashlib.sha1(self.source, usedforsecurity=False).hexdigest()
-        self.keys = keys
+    moved: list[Callable[[], None]]
+
+    def route(self, key: str) -> str:
+        """The name of the node that has a key; "" while that is not known."""
+
+    def node(self, name: str) -> Node:
+        """A node by its name."""
+
+    async def primaries(self) -> list[Node]:
+        """All nodes that have keys."""
+
+    async def exchange(self, commands: Sequence[Command], *, safe: bool = True, follow: bool = True) -> list[Any]:
+        """As `RedisServer.exchange`."""
+
+    def watch(self) -> None:
+        """Notice by itself when keys move, from now on."""
+
+    def distrust(self) -> None:
+        """Something speaks against what is known of where keys are."""
+
+    async def close(self) -> None:
+        """Let all connections go."""
 
 
 class RedisServer:
-    """One server, shared by everything in this process that talks to it. `url` as redis-py reads it: `redis://`,
-    `rediss://` or `unix://`.
-    """
+    """A store by its address, in any of the forms of `redis_address`. Raises `BadAddressError` if it has none of them."""
 
     def __init__(self, url: str, *, connections_max: int = CONNECTIONS_MAX, deadline_s: float = DEADLINE_S) -> None:
         self.deadline_s = deadline_s
-        self._pool = BlockingConnectionPool.from_url(
-            url,
-            max_connections=connections_max,
-            timeout=None,  # waiting for a connection is under our deadline like all else
-            protocol=2,  # a handshake less; push messages and maps would gain nothing here
-            socket_timeout=None,
-            socket_connect_timeout=CONNECT_S,
-            client_name="livecast",
-        )
-        self._closed = False
+        self.address = parse(url)
+        self.reborn: list[Callable[[], None]] = []
+        """Called when some key is served by another process than before: a server was started again, or another one took over."""
+        self._way = _way_to(self.address, Habits(connections_max, self._meet, self._make_safe if self._vouches else None))
 
     async def check(self) -> str:
-        """The server's version, once it is fit for use. Raises `StoreError` if it is too old or a cluster's, else
-        `Unavailable`.
-        """
-        info = str(await self.run("INFO"), "utf-8", "replace")
-        fields = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
-        version = fields.get("valkey_version") or fields.get("redis_version", "0.0")
-        number = tuple(int(part) for part in version.split(".")[:2])
-        if number < VERSION_MIN:
-            raise StoreError(f"the server is version {version}: livecast needs Redis 7.0 or any Valkey")
-        if fields.get("cluster_enabled") == "1":
-            raise StoreError("the server runs in cluster mode, which this release does not support: use a single server")
-        return version
+        """The version of the oldest server, once all are fit for use. Raises `StoreError`, `Unavailable` if that may pass."""
+        found = []
+        for node, info in await self.everywhere("INFO", "server"):
+            version = version_of(fields_of(str(info, "utf-8", "replace")))
+            number = tuple(int(part) for part in version.split(".")[:2])
+            if number < VERSION_MIN:
+                raise StoreError(f"{node.name or 'the server'} is version {version}: livecast needs Redis 7.0 or any Valkey")
+            found.append((number, version))
+        return min(found)[1]
 
     async def run(self, *command: Argument) -> Any:
         """One command. Raises `Unavailable`, or `StoreError` if the server refuses the command itself."""
         return (await self.pipeline([command]))[0]
 
-    async def pipeline(self, commands: Sequence[Command]) -> list[Any]:
+    async def everywhere(self, *command: Argument) -> list[tuple[Node, Any]]:
+        """One command without a key, asked of every primary. Raises for the first that failed."""
+        async with _deadline(self.deadline_s):
+            nodes = await self._way.primaries()
+            answers = await asyncio.gather(*(node.exchange([command], safe=False) for node in nodes))
+        for (answer,) in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return [(node, answer) for node, (answer,) in zip(nodes, answers, strict=True)]
+
+    async def run_at(self, node: Node, *command: Argument) -> Any:
+        """One command without a key at one of `everywhere`'s nodes: to go on with what was begun there."""
+        async with _deadline(self.deadline_s):
+            (answer,) = await node.exchange([command], safe=False)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def pipeline(self, commands: Sequence[Command], *, follow: bool = True) -> list[Any]:
         """Several commands in one round trip, not atomic. Raises for the first that failed."""
-        try:
-            async with asyncio.timeout(self.deadline_s):
-                answers = await self.exchange(commands)
-        except TimeoutError:
-            raise Unavailable(f"no answer within {self.deadline_s} s") from None
+        async with _deadline(self.deadline_s):
+            answers = await self.exchange(commands, follow=follow)
         for answer in answers:
             if isinstance(answer, Exception):
                 raise answer
@@ -117,11 +133,8 @@ class RedisServer:
 
     async def script(self, script: Script, *arguments: Argument) -> Any:
         """One call of a script: its keys, then its arguments."""
-        try:
-            async with asyncio.timeout(self.deadline_s):
-                answer = (await self.run_script(script, [arguments]))[0]
-        except TimeoutError:
-            raise Unavailable(f"no answer within {self.deadline_s} s") from None
+        async with _deadline(self.deadline_s):
+            answer = (await self.run_script(script, [arguments]))[0]
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -130,73 +143,107 @@ class RedisServer:
         """Several calls of a script in one round trip, one more if the server does not know it (a restart or a fail-over
         forgets scripts). A failed call has its exception for an answer. The deadline is the caller's.
         """
-        commands: list[Command] = [("EVALSHA", script.digest, script.keys, *call) for call in calls]
+        return await self.run_scripts([(script, call) for call in calls])
+
+    async def run_scripts(self, calls: Sequence[tuple[Script, Command]]) -> list[Any]:
+        """As `run_script`, each call with a script of its own."""
+        commands: list[Command] = [("EVALSHA", script.digest, script.keys, *call) for script, call in calls]
         answers = await self.exchange(commands)
-        unknown = [n for n, answer in enumerate(answers) if _is_unknown_script(answer)]
+        unknown = [n for n, answer in enumerate(answers) if isinstance(answer, redis_errors.NoScriptError)]
         if unknown:
-            again = await self.exchange([("SCRIPT", "LOAD", script.source), *(commands[n] for n in unknown)])
-            for n, answer in zip(unknown, again[1:], strict=True):
-                answers[n] = answer
+            loads: list[Command] = [("SCRIPT", "LOAD", source) for source in {calls[n][0].source for n in unknown}]
+            again = await self.exchange([*loads, *(commands[n] for n in unknown)])
+            for n, answer in zip(unknown, again[len(loads) :], strict=True):
+                answers[n] = Unavailable(str(answer)) if isinstance(answer, redis_errors.NoScriptError) else answer
         return answers
 
-    async def exchange(self, commands: Sequence[Command]) -> list[Any]:
-        """Send commands on one connection and read their answers. A command that failed has its exception for an answer.
+    async def exchange(self, commands: Sequence[Command], *, follow: bool = True) -> list[Any]:
+        """Send commands to where their keys are and read their answers; those for one server share a connection. A command that
+        failed has its exception for an answer, also if its server was not to be reached and others were.
 
-        The deadline is the caller's. Raises `Unavailable` if the connection fails: then each may or may not have happened.
+        The deadline is the caller's. Raises `Unavailable` if no connection held: then each may or may not have happened.
         """
-        if self._closed:
-            raise Unavailable("the connection to the store is closed")
-        try:
-            connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]  # its decorator hides the types
-            try:
-                await connection.send_packed_command(pack(commands))
-                answers = [await _answer(connection) for _ in commands]
-                await self._make_safe(connection)
-                return answers
-            finally:
-                # Shielded: a connection lost between two lists of the pool would be missing from it for good.
-                await asyncio.shield(self._pool.release(connection))
-        except (redis_errors.RedisError, OSError) as error:
-            raise in_our_terms(error) from error
+        self._way.watch()
+        return await self._way.exchange(commands, follow=follow)
+
+    # --- Where things are ---------------------------------------------------------------------------------------------
+    def route(self, key: str) -> str:
+        """A name for the server that has a key: "" where there is but one, or while it is not known."""
+        return self._way.route(key)
+
+    def life(self, key: str) -> str:
+        """The run id of the process that served a key last, as far as that is known ("")."""
+        return self._way.node(name).life if (name := self._way.route(key)) or self.address.form != "cluster" else ""
+
+    def listener(self, name: str = "") -> AbstractConnection:
+        """A connection to the server of that name, outside the pool and not yet connected, for pub/sub."""
+        self._way.watch()
+        return self._way.node(name).listener()
+
+    @property
+    def moved(self) -> list[Callable[[], None]]:
+        """Called when keys are on another server than before."""
+        return self._way.moved
+
+    def distrust(self) -> None:
+        """Whoever waits for a server that says nothing may ask to look again where keys are."""
+        self._way.distrust()
+
+    async def close(self) -> None:
+        """Let all connections go. Calls under way raise `Unavailable`."""
+        await self._way.close()
+
+    # --- For whoever asks more of a server ----------------------------------------------------------------------------
+    @property
+    def _vouches(self) -> bool:
+        """Whether `_make_safe` does anything."""
+        return False
 
     async def _make_safe(self, connection: AbstractConnection) -> None:
         """What is to be done on the connection that wrote before anybody hears of it: nothing, where fsync is all there is."""
 
-    def listener(self) -> AbstractConnection:
-        """A connection outside the pool, not yet connected, for pub/sub."""
-        connection: AbstractConnection = self._pool.connection_class(**self._pool.connection_kwargs)
-        return connection
+    async def _meet(self, node: Node, _connection: AbstractConnection, met: Met) -> None:
+        """Look at the server of a new connection. Raises `NotFit`."""
+        if met.mode == "sentinel":
+            raise NotFit("it is a Sentinel: write redis+sentinel://host,host,host/name with the name of the primary")
+        if self.address.form == "cluster":
+            if met.mode != "cluster":
+                raise NotFit(f"{node.name} is a server of its own: write redis://{node.name}")
+        elif met.mode == "cluster":
+            raise NotFit("it is a node of a cluster: write redis+cluster://host,host,host")
+        elif not met.primary:
+            raise NotFit("it is a replica: give the address of its primary, or of the Sentinels that know it")
+        if node.life not in {"", met.life}:
+            asyncio.get_running_loop().call_soon(self._tell_reborn)
 
-    async def close(self) -> None:
-        """Let all connections go. Calls under way raise `Unavailable`."""
-        self._closed = True
-        await self._pool.disconnect(inuse_connections=True)
-
-
-def pack(commands: Sequence[Command]) -> bytes:
-    """Commands as bytes for the wire. By hiredis: redis-py's own way takes 20 times as long for the 26 arguments of a commit."""
-    return b"".join([hiredis.pack_command(tuple(command)) for command in commands])  # type: ignore[arg-type]  # its stub says one argument
-
-
-async def _answer(connection: AbstractConnection) -> Any:
-    try:
-        return await connection.read_response()
-    except redis_errors.ReadOnlyError as error:
-        # The primary became a replica: whoever comes next must look for the new one.
-        connection.mark_for_reconnect()  # type: ignore[no-untyped-call]  # it has none
-        return in_our_terms(error)
-    except redis_errors.NoScriptError as error:
-        return error
-    except redis_errors.ResponseError as error:
-        return in_our_terms(error)
+    def _tell_reborn(self) -> None:
+        for tell in self.reborn:
+            tell()
 
 
-def _is_unknown_script(answer: object) -> bool:
-    return isinstance(answer, redis_errors.NoScriptError)
+def _way_to(address: Address, habits: Habits) -> Way:
+    if address.form == "cluster":
+        return ClusterWay(address, habits)
+    if address.form == "sentinel":
+        return SentinelWay(address, habits)
+    if address.path:
+        return OneWay(Node("", blocking_pool(address, habits.connections_max, path=address.path), habits))
+    ((host, port),) = address.places
+    return OneWay(Node("", blocking_pool(address, habits.connections_max, host=host, port=port), habits))
 
 
-def in_our_terms(error: Exception) -> StoreError:
-    """`Unavailable` for what may pass by itself, `StoreError` for what will not."""
-    if isinstance(error, (OSError, *_PASSING_TYPES)) or str(error).startswith(_PASSING):
-        return Unavailable(str(error) or type(error).__name__)
-    return StoreError(str(error))
+class _deadline:  # noqa: N801 - reads as a statement, like asyncio.timeout
+    """`asyncio.timeout` that raises `Unavailable`."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._timeout = asyncio.timeout(seconds)
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+
+    async def __aexit__(self, *raised: object) -> None:
+        try:
+            await self._timeout.__aexit__(*raised)  # type: ignore[arg-type]  # what Python hands over is what it takes
+        except TimeoutError:
+            raise Unavailable(f"no answer within {self._seconds} s") from None

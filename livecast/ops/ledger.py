@@ -177,7 +177,7 @@ async def _server(url: str) -> AsyncIterator[RedisServer]:
 async def _durability(ledger: RedisLedger) -> str:
     """What the server says of how it keeps what it acknowledges."""
     try:
-        flat = await ledger.server.run("CONFIG", "GET", "append*")
+        flat = (await ledger.server.everywhere("CONFIG", "GET", "append*"))[0][1]
     except StoreError as error:
         return f'not shown by the server ({error}): money opens with [ledger] durability = "external" only'
     shown = {name.decode(): value.decode() for name, value in zip(flat[::2], flat[1::2], strict=True)}
