@@ -76,6 +76,9 @@ class Node:
         self.rules = rules or EdgeRules()
         self.room_rules = room_rules or RoomRules()
         self.draining = False
+        # The token bucket of a connection, as every message looks at it: time that earns one, and a burst less the first.
+        self.message_interval_ms = 1000 / self.rules.messages_per_s
+        self.message_burst_ms = (self.rules.messages_burst - 1) * self.message_interval_ms
         self.admission = Admission(self.rules)
         self.views = Views(self)
         self.rechecks = Rechecks(self)
