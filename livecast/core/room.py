@@ -188,6 +188,12 @@ class Room:
         if self.state["gifts"] != gifts:
             self._control.told_in_frame("gifts", gifts)
 
+    def change_catalogue(self, rev: int, now: int) -> None:
+        """There are other gifts now: viewers are told with the next frame."""
+        self._control.show("gifts", {**DEFAULTS["gifts"], "rev": rev})
+        if self._untold_since is None:
+            self._untold_since = now
+
     def tick_stretch(self, ms: int) -> None:
         """The process is overloaded: ticks last so much longer than the policy says, up to `tick_max_ms` in all. 0: no more."""
         self._stretch_ms = ms

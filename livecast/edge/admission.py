@@ -32,11 +32,15 @@ class Admission:
     """The counts of one node. Every method is a few dictionary look-ups."""
 
     def __init__(self, rules: EdgeRules) -> None:
-        self._rules = rules
-        self._handshakes = Rate(rules.handshakes_per_s, rules.handshakes_burst) if rules.handshakes_per_s else None
         self._by_address: dict[str, int] = {}
         self._by_user: dict[str, int] = {}
         self._http_by_address: dict[str, int] = {}
+        self.keep_to(rules)
+
+    def keep_to(self, rules: EdgeRules) -> None:
+        """These bounds hold from now on. Who is inside stays; connections are counted while there is a bound for them."""
+        self._rules = rules
+        self._handshakes = Rate(rules.handshakes_per_s, rules.handshakes_burst) if rules.handshakes_per_s else None
         self._proxies = tuple(ip_network(network, strict=False) for network in rules.trusted_proxies)
         self._origins = frozenset(origin.lower().rstrip("/") for origin in rules.origins)
         self.knows_addresses = bool(rules.connections_per_address or rules.http_connections_per_address or rules.trusted_proxies)

@@ -53,19 +53,22 @@ class Giving:
         self,
         node: Node,
         ledger: Ledger,
-        catalogue: Iterable[CatalogueGift],
-        limits: SpendLimits,
         *,
         ring: Callable[[str], None],
         told: Callable[[str, int], None],
     ) -> None:
         self._node = node
         self._ledger = ledger
-        self._catalogue = {gift.id: gift for gift in catalogue}
-        self._limits = limits
         self._ring = ring
         self._told = told
         self._under_way = 0
+        self._catalogue: dict[str, CatalogueGift] = {}
+        self._limits = SpendLimits()
+
+    def keep_to(self, catalogue: Iterable[CatalogueGift], limits: SpendLimits) -> None:
+        """What can be given from now on, and how much of it."""
+        self._catalogue = {gift.id: gift for gift in catalogue}
+        self._limits = limits
 
     async def give(self, hub: RoomHub, who: Identity, message: GiftMessage) -> Ack | Refusal:
         """What becomes of a viewer's gift, within a second. Never raises `StoreError`."""

@@ -37,7 +37,7 @@ class Readiness(Struct, frozen=True, omit_defaults=True):
 class MetricsPage(Struct, frozen=True):
     """How the figures are shown on this port: `render` gives them in Prometheus' text format."""
 
-    render: Callable[[], bytes]
+    render: Callable[[], Awaitable[bytes]]
     open_to_all: bool = False
     """Without a key; else one with `reports:read` is needed."""
 
@@ -116,7 +116,7 @@ def add_health(
         if not metrics.open_to_all:
             check_scope(await caller_of(node, request), "reports:read")
         headers = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8", "Cache-Control": "no-store"}
-        return web.Response(body=metrics.render(), headers=headers)
+        return web.Response(body=await metrics.render(), headers=headers)
 
     async def jwks(_request: web.Request) -> web.Response:
         keys = {"keys": []} if node.money is None else node.money.jwks()

@@ -84,12 +84,17 @@ class Money:
         self._cards = Cards(ledger)
         self._facts = FactBook(node, ledger)
         self._claims = Claims(node, ledger, cards=self._cards, facts=self._facts, receipts=receipts, tell=self._tell, ring=ring)
-        self._giving = Giving(node, ledger, self.rules.catalogue, self.rules.limits, ring=ring, told=self.note_balance)
-        rules = self.rules
-        self._by_user = Rates(rules.claims_per_user_per_s, rules.claims_per_user_burst)
-        self._by_address = Rates(rules.claims_per_address_per_s, max(1, int(2 * rules.claims_per_address_per_s)))
+        self._giving = Giving(node, ledger, ring=ring, told=self.note_balance)
+        self.keep_to(self.rules)
         self._balances: dict[str, tuple[int, int]] = {}
         self._look_ups = Rates(BALANCES_PER_S, 4 * BALANCES_PER_S)
+
+    def keep_to(self, rules: MoneyRules) -> None:
+        """These hold from now on: gifts under way were asked for at the old prices and get them."""
+        self.rules = rules
+        self._giving.keep_to(rules.catalogue, rules.limits)
+        self._by_user = Rates(rules.claims_per_user_per_s, rules.claims_per_user_burst)
+        self._by_address = Rates(rules.claims_per_address_per_s, max(1, int(2 * rules.claims_per_address_per_s)))
 
     # --- Claims and gifts ---------------------------------------------------------------------------------------------
     def take(

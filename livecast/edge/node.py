@@ -76,9 +76,6 @@ class Node:
         self.rules = rules or EdgeRules()
         self.room_rules = room_rules or RoomRules()
         self.draining = False
-        # The token bucket of a connection, as every message looks at it: time that earns one, and a burst less the first.
-        self.message_interval_ms = 1000 / self.rules.messages_per_s
-        self.message_burst_ms = (self.rules.messages_burst - 1) * self.message_interval_ms
         self.admission = Admission(self.rules)
         self.views = Views(self)
         self.rechecks = Rechecks(self)
@@ -94,6 +91,7 @@ class Node:
         """What holds beyond single rooms; put here by its `Doorman`."""
         # What the sweep looks at:
         self.pulse = Pulse(self.rules)
+        self.keep_to(self.rules)
         self.reports = Reports(self)
         self.answers = Answers(self.rules.answer_deadline_ms)
         self.knocking: Deadlines[ViewerSocket] = Deadlines(self.rules.auth_deadline_ms)
@@ -109,6 +107,15 @@ class Node:
         self._unsent: list[ViewerSocket] = []
         self._refusals: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def keep_to(self, rules: EdgeRules) -> None:
+        """These bounds hold from now on, as far as nothing was built with them: deadlines and pings stay as they are."""
+        self.rules = rules
+        # The token bucket of a connection, as every message looks at it: time that earns one, and a burst less the first.
+        self.message_interval_ms = 1000 / rules.messages_per_s
+        self.message_burst_ms = (rules.messages_burst - 1) * self.message_interval_ms
+        self.admission.keep_to(rules)
+        self.pulse.keep_to(rules)
 
     # --- Start and stop -----------------------------------------------------------------------------------------------
 

@@ -32,6 +32,10 @@ class Pulse:
         self._turned_at = 0
         self._expiring: dict[ViewerSocket, None] = {}
 
+    def keep_to(self, rules: EdgeRules) -> None:
+        """These bounds hold from now on; how often each is looked at stays as it is."""
+        self._rules = rules
+
     def add(self, viewer: ViewerSocket, now: int) -> None:
         """A socket came in, or has a new token."""
         number, slots = viewer.number, len(self._wheel)

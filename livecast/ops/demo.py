@@ -18,7 +18,7 @@ from typing import Any, Final
 import click
 
 from livecast.ops.groups import DEFAULT_PORT, DEV_KEY
-from livecast.ops.serve import node_options, settings_or_exit
+from livecast.ops.serve import node_options, run_or_exit
 
 ROOM: Final = "demo"
 STOP_S: Final = 5.0  # for the crowd to say goodbye; then it is killed
@@ -92,7 +92,4 @@ def command(*, viewers: int, rate: float, likes: float, **options: Any) -> None:
 
     The same as `livecast serve --dev` and `livecast crowd --room demo` together.
     """
-    from livecast.ops.main import run  # noqa: PLC0415 - wrong settings are told before the service is imported
-
-    settings = settings_or_exit(dev=True, **options)
-    sys.exit(run(settings, beside=partial(show, viewers=viewers, rate=rate, likes=likes)))
+    run_or_exit(beside=partial(show, viewers=viewers, rate=rate, likes=likes), dev=True, **options)

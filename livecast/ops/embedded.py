@@ -202,7 +202,7 @@ class EmbeddedValkey:
             if loop.time() - began > STEADY_S:
                 pause_s = RESTART_MIN_S
             why = self._last_words()
-            self._trouble(f"the {self._role} store ended by itself ({_cause(code)})", why)
+            self._trouble(f"the {self._role} store ended by itself ({cause(code)})", why)
             while True:
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, RESTART_MAX_S)
@@ -261,5 +261,6 @@ def _failure(directory: Path, why: str) -> str:
     return f"the store in {directory} cannot be started: {why}. What to do: {advice}"
 
 
-def _cause(code: int) -> str:
+def cause(code: int) -> str:
+    """How a process ended, in words."""
     return f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"

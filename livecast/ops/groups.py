@@ -27,8 +27,8 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True):
     """Address to listen on. `0.0.0.0` or `::` to be reached from outside."""
     port: Annotated[int, Meta(ge=0, le=65535)] = DEFAULT_PORT
     """Port to listen on; 0 takes a free one, which the ready line tells."""
-    workers: Annotated[int, Meta(ge=1)] = 1
-    """Processes that serve. Only 1 for now."""
+    workers: Annotated[int, Meta(ge=1, le=256)] | Literal["auto"] = 1
+    """Processes that serve, one per core at most; `auto` is as many as this machine, or the container's share of it, has cores."""
     data_dir: Annotated[str, Meta(min_length=1)] = ".livecast"
     """Where the embedded stores keep their files, readable by this user alone. Unused with `[redis] url`."""
 

@@ -50,9 +50,11 @@ def _redacted(value: Any, depth: int) -> Any:
     return without_credentials(value if isinstance(value, str) else str(value))
 
 
-def configure(format: Literal["auto", "console", "json"], level: str) -> None:  # noqa: A002 - the key's name
-    """Send every logger of this process through one handler to standard error."""
+def configure(format: Literal["auto", "console", "json"], level: str, worker: int | None = None) -> None:  # noqa: A002 - the key's name
+    """Send every logger of this process through one handler to standard error. `worker`: its number, in every line."""
     console = format == "console" or (format == "auto" and sys.stderr.isatty())
+    if worker is not None:
+        structlog.contextvars.bind_contextvars(worker=worker)  # in force for all that runs in this context, and in tasks made in it
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -89,3 +91,4 @@ def configure(format: Literal["auto", "console", "json"], level: str) -> None:  
     # One line per HTTP request says nothing that the metrics do not, and at warning aiohttp still tells what went wrong.
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)  # it says at every start which database it found
+    logging.getLogger("aiosqlite").setLevel(logging.INFO)  # at debug it writes eight lines for each statement

@@ -7,11 +7,9 @@ leaves nothing behind.
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
-import signal
 import socket
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any, Final, TypeAlias
@@ -35,16 +33,13 @@ from livecast.adapters.redis_webhooks import RedisWebhooks
 from livecast.adapters.review_http import HttpJudge
 from livecast.adapters.webhook_http import HttpSender
 from livecast.core.gifts import catalogue_rev
-from livecast.core.money import SpendLimits
 from livecast.edge.app import build_app
-from livecast.edge.auth import Authenticator
 from livecast.edge.door import BACKLOG, FrontDoor
 from livecast.edge.doorman import Doorman
-from livecast.edge.health import MetricsPage
+from livecast.edge.health import Health, MetricsPage
 from livecast.edge.http import http_connections
-from livecast.edge.jwks import Jwks
 from livecast.edge.keys import KeyRing
-from livecast.edge.money import Money, MoneyRules
+from livecast.edge.money import Money
 from livecast.edge.node import Node
 from livecast.edge.receipts import KEY_FILE, BadReceiptKey, Receipts, kept_key
 from livecast.edge.webhooks import WebhookDesk
@@ -52,6 +47,7 @@ from livecast.ops import logs
 from livecast.ops.check import without_password
 from livecast.ops.embedded import EmbeddedStoreError, EmbeddedValkey
 from livecast.ops.observers import LogObserver, Observers, PrometheusObserver
+from livecast.ops.place import Alone, Parts, Place
 from livecast.ops.process import (
     CannotListen,
     LagProbe,
@@ -61,8 +57,11 @@ from livecast.ops.process import (
     steady_clock,
     url_of,
 )
+from livecast.ops.reloading import Reloading, authenticator, money_rules
 from livecast.ops.revoking import Revoking
 from livecast.ops.settings import Settings
+from livecast.ops.source import Source
+from livecast.ops.stopping import StartFailed, later, unless
 from livecast.ops.store_probe import StoreProbe
 from livecast.ops.valkey_binary import NoValkeyError
 from livecast.ports import Observer, RoomsHeld, StoreError, Trouble
@@ -77,8 +76,6 @@ from livecast.shard.webhooks import WebhookOffice
 #: What runs beside a node for as long as it does, given its address.
 Beside: TypeAlias = Callable[[str], Coroutine[Any, Any, None]]
 
-#: Over which time reconnecting viewers of a stopped node are spread.
-BYE_SPREAD_MS: Final = 10_000
 # How long each step of a stop may take: together less than the 15 s that a stop may.
 DRAIN_ROOMS_S: Final = 4.0
 DRAIN_VIEWERS_S: Final = 3.0
@@ -95,64 +92,66 @@ START_ARCHIVE_S: Final = 5.0
 DEV_COINS: Final = 10_000
 
 
-class StartFailed(Exception):  # noqa: N818 - says what happened; the message says what to do
-    """The node could not start."""
+def run(settings: Settings, source: Source, beside: Beside | None = None) -> int:
+    """Run a node in this process until SIGTERM or SIGINT; at SIGHUP it reads its settings from `source` again.
 
-
-def run(settings: Settings, beside: Beside | None = None) -> int:
-    """Run a node until SIGTERM or SIGINT. The exit code: 0 after a clean stop, 1 if it could not start or `beside` failed."""
+    The exit code: 0 after a clean stop, 1 if it could not start or `beside` failed.
+    """
     logs.configure(settings.log.format, settings.log.level)
     raise_file_limit()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(settings, beside))
+            runner.run(serve(settings, Alone(source), beside))
     except (StartFailed, CannotListen) as error:
         click.echo(f"livecast: {error}", err=True)
         return 1
     return 0
 
 
-async def _serve(settings: Settings, beside: Beside | None) -> None:
-    stop = _told_to_stop()
-    listeners = listening_sockets(settings.server.host, settings.server.port)
+async def serve(settings: Settings, place: Place, beside: Beside | None = None) -> None:
+    """Run a node until its place says stop. Raises `StartFailed`, `CannotListen`."""
+    place.enter()
+    listeners = listening_sockets(settings.server.host, settings.server.port, shared=place.shared)
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(place.leave)
         for listener in listeners:
             stack.callback(listener.close)
-        if not await _unless(stop, _start(settings, stack, listeners)):
+        if not await unless(place.stop, _start(settings, stack, listeners, place)):
             return
         url = url_of(settings.server.host, listeners[0].getsockname()[1])
-        print(f"livecast ready {url}", flush=True)  # noqa: T201 - the one line on stdout that scripts wait for
-        if beside is not None and not await _unless(stop, beside(url)):
+        place.begin(url)
+        if beside is not None and not await unless(place.stop, beside(url)):
             return
-        await stop.wait()
+        await place.stop.wait()
 
 
 async def _start(  # noqa: PLR0915 - which parts there are, in the order in which they start
-    settings: Settings, stack: AsyncExitStack, listeners: list[socket.socket]
+    settings: Settings, stack: AsyncExitStack, listeners: list[socket.socket], place: Place
 ) -> None:
     """Start everything, from the store to the door. Raises `StartFailed`."""
     clock = steady_clock()
     prometheus = PrometheusObserver()
-    observer = Observers([prometheus, LogObserver(settings.log.level)])
-    for advice in settings.advice:
+    log_observer = LogObserver(settings.log.level)
+    observer = Observers([prometheus, log_observer])
+    for advice in settings.advice if not place.shared else ():
         observer.observe(Trouble("configuration", "settings", advice))
     server = await _store(settings, stack, observer)
     archived = settings.archive.url != "none"
     bus = RedisBus(server, observer)
     log = RedisRoomLog(server, record_bytes_max=settings.archive.backlog_bytes if archived else 0)
-    _later(stack, observer, log.close, CLOSE_STORE_S)
-    _later(stack, observer, bus.close, CLOSE_STORE_S)
+    later(stack, observer, log.close, CLOSE_STORE_S)
+    later(stack, observer, bus.close, CLOSE_STORE_S)
 
     money_server = await _ledger(settings, stack, observer)
     ledger = RedisLedger(money_server, opening=DEV_COINS if settings.dev else 0)
-    _later(stack, observer, ledger.close, CLOSE_STORE_S)
+    later(stack, observer, ledger.close, CLOSE_STORE_S)
 
     shards = Shards(bus=bus, log=log, clock=clock, rules=settings.room, observer=observer)
     house = House(id=secrets.token_hex(8), rules=RedisHouseRules(server), bus=bus, clock=clock, observer=observer)
     shards.keep_to(house)
     if settings.review.url:
         judge = HttpJudge(settings.review.url, JudgeFailed, connections_max=settings.review.in_flight_max)
-        _later(stack, observer, judge.close, CLOSE_STORE_S)
+        later(stack, observer, judge.close, CLOSE_STORE_S)
         reviewer = Reviewer(rules=settings.review, judge=judge, clock=clock, observer=observer)
         stack.callback(reviewer.stop)
         shards.have_reviewed(reviewer)
@@ -161,7 +160,7 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
     )
     webhooks = RedisWebhooks(money_server, settings.webhooks)
     sender = HttpSender(timeout_s=settings.webhooks.timeout_s, inside=settings.dev)
-    _later(stack, observer, sender.close, CLOSE_STORE_S)
+    later(stack, observer, sender.close, CLOSE_STORE_S)
     office = WebhookOffice(
         webhooks=webhooks,
         sender=sender,
@@ -176,7 +175,7 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
     archive = archivist = None
     if archived:
         archive = SqlArchive(settings.archive.url or sqlite_url(settings.server.data_dir))
-        _later(stack, observer, archive.close, CLOSE_STORE_S)
+        later(stack, observer, archive.close, CLOSE_STORE_S)
         archivist = Archivist(
             archive=archive, records=RedisRoomRecords(server), ledger=ledger, clock=clock, observer=observer,
             retention=Retention(settings.archive.chat_days, settings.archive.money_days, settings.archive.staff_days),
@@ -184,14 +183,13 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
         )  # fmt: skip
         observer.add(archivist)
         treasury.listen(archivist.hear)
-    jwks = Jwks(settings.auth.jwks_url, clock, observer) if settings.auth.jwks_url else None
     keys = KeyRing(settings.auth.api_keys)
     node = Node(
         id=secrets.token_hex(8),
         clock=clock,
         bus=bus,
         log=log,
-        authenticator=Authenticator(settings.auth.jwt_secrets, jwks, clock_leeway_ms=settings.edge.clock_leeway_ms),
+        authenticator=authenticator(settings, clock, observer),
         keys=keys,
         observer=observer,
         rules=settings.edge,
@@ -199,33 +197,39 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
     )
     node.archive = archive
     Doorman(node, house)
-    node.money = Money(node, ledger, _receipts(settings), treasury.ring, _money_rules(settings))
+    node.money = Money(node, ledger, _receipts(settings), treasury.ring, money_rules(settings))
 
     node.webhooks = WebhookDesk(webhooks, office.dispatcher.kick, settings.webhooks, inside=settings.dev)
 
-    def metrics() -> bytes:
+    def count() -> PrometheusObserver:
         prometheus.observe(RoomsHeld(shards.owned, shards.active, len(node.views.hubs()), node.views.bytes))
-        return prometheus.exposition()
+        prometheus.publish()
+        return prometheus
 
     keeper = None
     if settings.ledger.durability != "none":  # what may lose its entries at any time may stand anywhere
         keeper = PositionKeeper(ledger=ledger, positions=RedisPositions(server), observer=observer)
         node.money.closed = keeper.closed
 
-    app = build_app(node, idempotency=RedisIdempotency(server), metrics=MetricsPage(metrics, open_to_all=settings.dev))
+    app = build_app(
+        node,
+        idempotency=RedisIdempotency(server),
+        metrics=MetricsPage(place.page, settings.dev),
+        readiness=partial(place.readiness, Health(node)),
+    )
     http = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_HTTP_S / 4)  # it takes twice as long at worst
     await http.setup()
-    _later(stack, observer, http.cleanup, CLOSE_HTTP_S)
+    later(stack, observer, http.cleanup, CLOSE_HTTP_S)
     revoking = Revoking(keys, settings.auth.api_keys, RedisRevokedKeys(server), observer)
     try:
         await revoking.refresh()
         await house.start()
         stack.callback(house.stop)
         await node.start()
-        _later(stack, observer, partial(node.drain, BYE_SPREAD_MS), DRAIN_VIEWERS_S)
+        later(stack, observer, lambda: node.drain(place.stop.spread_ms), DRAIN_VIEWERS_S)
         if archivist is not None:
             # Before anybody can pay: a ledger that has lost entries is closed by what the archive knows of it.
-            _later(stack, observer, archivist.stop, ARCHIVE_S)
+            later(stack, observer, archivist.stop, ARCHIVE_S)
             if not await archivist.start(within_s=START_ARCHIVE_S):
                 advice = "until it answers, a ledger that came back without its end would not be noticed: look at [archive] url"
                 observer.observe(Trouble("the archive does not answer", "archive", advice, "error"))
@@ -235,12 +239,12 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
         await shards.start()
     except StoreError as error:
         raise StartFailed(f"the store does not answer as it should: {error}") from error
-    _later(stack, observer, shards.drain, DRAIN_ROOMS_S)
+    later(stack, observer, shards.drain, DRAIN_ROOMS_S)
     await treasury.start()
     stack.callback(treasury.stop)
     office.start()
     stack.callback(office.stop)
-    _later(stack, observer, partial(office.drain, DRAIN_WEBHOOKS_S), 2 * DRAIN_WEBHOOKS_S)
+    later(stack, observer, partial(office.drain, DRAIN_WEBHOOKS_S), 2 * DRAIN_WEBHOOKS_S)
 
     revoking.start()
     stack.callback(revoking.stop)
@@ -249,7 +253,9 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
     stack.callback(probe.stop)
     stores = StoreProbe({"rooms": server, "ledger": money_server}, keeper.closed if keeper else str, clock, observer)
     stores.start()
-    _later(stack, observer, stores.stop, CLOSE_STORE_S)
+    later(stack, observer, stores.stop, CLOSE_STORE_S)
+    reloading = Reloading(settings, node=node, shards=shards, revoking=revoking, log=log_observer)
+    place.parts = Parts(observer, reloading, count)
     settle_memory()
     front = FrontDoor(node, http_connections(node, http.server))
     for listener in listeners:
@@ -265,13 +271,13 @@ async def _store(settings: Settings, stack: AsyncExitStack, observer: Observer) 
     url = settings.redis.url
     if not url:
         valkey = EmbeddedValkey(settings.server.data_dir, "rooms", observer)
-        _later(stack, observer, valkey.stop, STOP_VALKEY_S)
+        later(stack, observer, valkey.stop, STOP_VALKEY_S)
         try:
             url = await valkey.start()
         except (EmbeddedStoreError, NoValkeyError) as error:
             raise StartFailed(str(error)) from error
     server = RedisServer(url)
-    _later(stack, observer, server.close, CLOSE_STORE_S)
+    later(stack, observer, server.close, CLOSE_STORE_S)
     try:
         await server.check()
     except StoreError as error:
@@ -289,13 +295,13 @@ async def _ledger(settings: Settings, stack: AsyncExitStack, observer: Observer)
     wanted, url = settings.ledger, settings.ledger.url
     if not url:
         valkey = EmbeddedValkey(settings.server.data_dir, "ledger", observer)
-        _later(stack, observer, valkey.stop, STOP_VALKEY_S)
+        later(stack, observer, valkey.stop, STOP_VALKEY_S)
         try:
             url = await valkey.start()
         except (EmbeddedStoreError, NoValkeyError) as error:
             raise StartFailed(str(error)) from error
     server = LedgerServer(url, durability=wanted.durability, replicas=wanted.replicas)
-    _later(stack, observer, server.close, CLOSE_STORE_S)
+    later(stack, observer, server.close, CLOSE_STORE_S)
     try:
         await server.check()
     except StoreError as error:
@@ -312,60 +318,3 @@ def _receipts(settings: Settings) -> Receipts:
     except (OSError, BadReceiptKey) as error:
         where = f"{settings.server.data_dir}/{KEY_FILE}"
         raise StartFailed(f"receipts cannot be signed: {where}: {error}. Or give a key with [ledger] receipt_key") from error
-
-
-def _money_rules(settings: Settings) -> MoneyRules:
-    limits, ledger = settings.gifts.limits, settings.ledger
-    return MoneyRules(
-        catalogue=settings.gifts.catalogue,
-        limits=SpendLimits(limits.per_gift, limits.per_day, limits.per_month),
-        claims_per_user_per_s=ledger.claims_per_user_per_s,
-        claims_per_user_burst=ledger.claims_per_user_burst,
-        claims_per_address_per_s=ledger.claims_per_address_per_s,
-    )
-
-
-# --- Stopping ---------------------------------------------------------------------------------------------------------
-def _told_to_stop() -> asyncio.Event:
-    """Set by the first SIGTERM or SIGINT; the second one ends the process as if nobody listened."""
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-
-    def heard(number: signal.Signals) -> None:
-        if stop.is_set():
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, heard, number)
-    return stop
-
-
-async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
-    """Do `work`; False if told to stop before it was done. What it raises is raised here."""
-    working = asyncio.create_task(work)
-    stopping = asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            working.result()
-            return True
-        return False
-    finally:
-        stopping.cancel()
-        working.cancel()
-        await asyncio.wait({working, stopping})
-
-
-def _later(stack: AsyncExitStack, observer: Observer, end: Callable[[], Awaitable[None]], deadline_s: float) -> None:
-    """On the way down call `end`, which may take so long; what hangs or fails must not keep the rest from ending."""
-
-    async def ended() -> None:
-        try:
-            async with asyncio.timeout(deadline_s):
-                await end()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the others still have to be stopped
-            name = getattr(end, "__qualname__", repr(end))
-            observer.observe(Trouble("not stopped cleanly", name, f"{type(error).__name__}: {error}", "error"))
-
-    stack.push_async_callback(ended)

@@ -194,10 +194,10 @@ class PrometheusObserver:
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""
-        self._publish()
+        self.publish()
         return generate_latest(self.registry)
 
-    def _publish(self) -> None:
+    def publish(self) -> None:
         """Bring what is counted beside the metrics into them."""
         came, self._came = self._came, {}
         for fact, times in came.items():
@@ -293,14 +293,18 @@ class LogObserver:
         self._log = structlog.get_logger("livecast").bind()  # bound now: to do it for each line takes longer than the line
         self._clock = clock
         self._said: dict[tuple[str, str], tuple[float, int]] = {}
-        self._take: dict[type, Callable[[Any], None]] = {Trouble: self._trouble}
-        if level == "debug":
-            self._take |= dict.fromkeys((Connected, Disconnected, Served), self._in_passing)
+        self._take: dict[type, Callable[[Any], None]] = {}
+        self.at(level)
 
     def observe(self, fact: Fact) -> None:
         """Take note."""
         if (take := self._take.get(type(fact))) is not None:
             take(fact)
+
+    def at(self, level: str) -> None:
+        """From now on write what this level asks for."""
+        passing = (Connected, Disconnected, Served)
+        self._take = {Trouble: self._trouble} | (dict.fromkeys(passing, self._in_passing) if level == "debug" else {})
 
     def _in_passing(self, fact: Connected | Disconnected | Served) -> None:
         self._log.debug(type(fact).__name__.lower(), **{name: getattr(fact, name) for name in fact.__struct_fields__})

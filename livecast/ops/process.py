@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import errno
 import gc
+import os
 import resource
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from livecast.ports import Clock, LoopLag, Observer
@@ -22,6 +24,8 @@ GC_YOUNG: Final = 50_000
 #: Young collections before the middle one, and middle ones before a full one.
 GC_MIDDLE: Final = 20
 GC_OLD: Final = 100
+#: Microseconds of CPU per period that a container may use (Linux, cgroup v2), or `max`.
+CPU_MAX: Final = Path("/sys/fs/cgroup/cpu.max")
 LAG_PROBE_S: Final = 0.25
 """How often the loop's lateness is looked at: often enough to see a stall of half a second, too seldom to cost anything."""
 
@@ -61,10 +65,11 @@ def settle_memory() -> None:
     gc.set_threshold(GC_YOUNG, GC_MIDDLE, GC_OLD)
 
 
-def listening_sockets(host: str, port: int) -> list[socket.socket]:
+def listening_sockets(host: str, port: int, *, shared: bool = False) -> list[socket.socket]:
     """Sockets bound to every address of `host`, not yet listening, so that a taken port is told before anything is started.
 
-    Port 0 takes a free one, the same for all addresses. Raises `CannotListen`.
+    Port 0 takes a free one, the same for all addresses. `shared`: other processes of this user may listen there as well, and
+    the kernel deals connections out among them (Linux evenly, by a hash of the two addresses). Raises `CannotListen`.
     """
     try:
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -76,6 +81,8 @@ def listening_sockets(host: str, port: int) -> list[socket.socket]:
         listener = socket.socket(family, kind, protocol)
         bound.append(listener)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             # `::` alone means everybody, IPv4 included; beside an IPv4 address each family has its own socket.
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(len(addresses) > 1))
@@ -87,6 +94,25 @@ def listening_sockets(host: str, port: int) -> list[socket.socket]:
                 each.close()
             raise CannotListen(_advice(error, host, chosen)) from None
     return bound
+
+
+def reserved_port(host: str, port: int) -> list[socket.socket]:
+    """Sockets that keep a port for workers to share, and never listen. Raises `CannotListen` if anybody listens there already."""
+    alone = listening_sockets(host, port)
+    chosen = int(alone[0].getsockname()[1])
+    for each in alone:
+        each.close()
+    return listening_sockets(host, chosen, shared=True)
+
+
+def cores() -> int:
+    """Processors that this process may use, at least 1: what the system allows, and what a container's share comes to."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = CPU_MAX.read_text().split()
+    except (OSError, ValueError):
+        return allowed
+    return max(1, min(allowed, int(quota) // int(period))) if quota.isdigit() and period.isdigit() else allowed
 
 
 def _advice(error: OSError, host: str, port: int) -> str:

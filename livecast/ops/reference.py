@@ -91,6 +91,8 @@ def in_words(kind: shapes.Type) -> str:  # noqa: PLR0911 - one line for each kin
             return "true or false"
         case shapes.IntType() | shapes.FloatType():
             return ("integer" if isinstance(kind, shapes.IntType) else "number") + _range(kind.ge, kind.le)
+        case shapes.UnionType(types=types):
+            return " or ".join(in_words(each) for each in types)
         case shapes.LiteralType(values=values):
             return " or ".join(f"`{value}`" for value in values)
         case shapes.VarTupleType(item_type=shapes.StructType()):

@@ -21,13 +21,19 @@ class Revoking:
         self._keys = keys
         self._configured = tuple(configured)
         self._revoked = revoked
+        self._gone: frozenset[str] = frozenset()
         self._observer = observer
         self._task: asyncio.Task[None] | None = None
 
     async def refresh(self) -> None:
         """Read them once. Raises `StoreError`."""
-        gone = await self._revoked.ids()
-        self._keys.replace(key for key in self._configured if key.id not in gone)
+        self._gone = frozenset(await self._revoked.ids())
+        self.configure(self._configured)
+
+    def configure(self, keys: Sequence[ApiKey]) -> None:
+        """These are the keys from now on, less those that were revoked."""
+        self._configured = tuple(keys)
+        self._keys.replace(key for key in self._configured if key.id not in self._gone)
 
     def start(self) -> None:
         """Go on reading them."""

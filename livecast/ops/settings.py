@@ -128,7 +128,8 @@ def _converted(layer: Layer, problems: list[Problem]) -> dict[Path2, Any]:
     for path, given in layer.items():
         kind = keys_of(path[0])[path[1]].type
         try:
-            value = decoded(given, plain=_accepts(kind, "text"), listing=_accepts(kind, ["text"]))
+            word = given.text and given.value in _choices(kind)  # such as `auto` where else a number stands
+            value = decoded(given, plain=word or _accepts(kind, "text"), listing=_accepts(kind, ["text"]))
             values[path] = msgspec.convert(value, kind)
         except msgspec.ValidationError as error:
             problems.append(Problem(given.origin, _explained(str(error), kind)))
@@ -273,8 +274,6 @@ def _wrong_stores(settings: Settings) -> list[tuple[Path2, str]]:
 def _wrong_edge(settings: Settings) -> list[tuple[Path2, str]]:
     edge = settings.edge
     wrong: list[tuple[Path2, str]] = []
-    if settings.server.workers > 1:
-        wrong.append((("server", "workers"), "one process serves for now: several workers are not built yet, so set it to 1"))
     if edge.outbox_max_bytes <= edge.outbox_soft_bytes:
         wrong.append((("server", "outbox_max_bytes"), f"must be above outbox_soft_bytes ({edge.outbox_soft_bytes})"))
     wrong += [

@@ -17,6 +17,7 @@ from typing import Final, Protocol
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from livecast.core.errors import Refusal
 from livecast.core.events import (
@@ -210,6 +211,14 @@ class RoomLoop:
         return since is not None and now - since > COMMIT_WAIT_MS
 
     # --- The flush clock ----------------------------------------------------------------------------------------------
+    def change_catalogue(self, rev: int) -> None:
+        """There are other gifts from now on."""
+        self._around = replace(self._around, catalogue_rev=rev)
+        if self._room is not None:
+            now = self._around.clock()
+            self._room.change_catalogue(rev, now)
+            self._arm(now)
+
     def _arm(self, now: int) -> None:
         """Flush now, later, or (nothing to say, or a commit under way) not at all."""
         if self._room is None or self._over or self._task is not None:

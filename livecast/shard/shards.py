@@ -51,6 +51,13 @@ class Shards:
         """From the first room on tell `watch` of their lives, and rooms of the gifts there are."""
         self._around = msgspec.structs.replace(self._around, watch=watch, catalogue_rev=catalogue_rev)
 
+    def tell_catalogue(self, rev: int) -> None:
+        """There are other gifts from now on: rooms that are awake tell their viewers."""
+        if self._around.catalogue_rev != rev:
+            self._around = msgspec.structs.replace(self._around, catalogue_rev=rev)
+            for loop in list(self._rooms.values()):
+                loop.change_catalogue(rev)
+
     def keep_to(self, house: House) -> None:
         """From the first room on keep to the rules of the house."""
         self._around = msgspec.structs.replace(self._around, house=house)

@@ -49,10 +49,10 @@ def test_a_wrong_command_is_answered_with_the_nearest(typed: str, meant: str) ->
 
 def test_wrong_settings_end_with_2_and_every_reason() -> None:
     """Before anything is started."""
-    result = run("serve", "--workers", "3", "--port", "99999", LIVECAST_ROOM__TICKMS="1")
+    result = run("serve", "--workers", "0", "--port", "99999", LIVECAST_ROOM__TICKMS="1")
     assert result.exit_code == 2
     assert result.stdout == ""
-    for part in ("--workers: one process", "--port: ", "LIVECAST_ROOM__TICKMS: ", "`tick_ms`"):
+    for part in ("--workers: ", "--port: ", "LIVECAST_ROOM__TICKMS: ", "`tick_ms`"):
         assert part in result.stderr
 
 

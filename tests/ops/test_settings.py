@@ -162,7 +162,7 @@ def test_a_wrong_secret_is_not_repeated() -> None:
         ('[ledger]\ndurability = "none"', "only accepted with --dev"),
         ('[redis]\nurl = "redis://a"\n[ledger]\nurl = "redis://a"', "a server of its own"),
         ('[redis]\nurl = "http://a"', "redis://"),
-        ("[server]\nworkers = 2", "several workers are not built yet"),
+        ('[server]\nworkers = "all"', "`all` is none of auto"),
         ('[server]\norigins = ["shop.example"]', "is no origin"),
         ('[server]\nmedia = ["https://cdn.example/live; script-src *"]', "is no origin"),
         ('[server]\ntrusted_proxies = ["10.0.0.1/8"]', "10.0.0.0/8"),

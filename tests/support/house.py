@@ -33,6 +33,10 @@ from livecast.shard.shards import Shards
 SECRET = "a-secret-of-the-tests-that-nobody-else-knows"
 
 
+async def _up() -> bytes:
+    return b"up 1\n"
+
+
 class HandClock:
     """Wall time that the test can put forward."""
 
@@ -108,7 +112,7 @@ class House:
         self.shards.keep_to(self.house)
         Doorman(self.node, self.house)
         self.idempotency = MemoryIdempotency(self.clock)
-        self.metrics = MetricsPage(lambda: b"up 1\n")
+        self.metrics = MetricsPage(_up)
 
     async def open(self) -> None:
         """Start serving."""

@@ -1,0 +1,47 @@
+"""A worker: a node that a supervisor has started. `python -m livecast.ops.worker FD`, where FD is its end of the line."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+
+import click
+import uvloop
+
+from livecast.ops import logs
+from livecast.ops.layers import SettingsError
+from livecast.ops.line import Begin, to_supervisor
+from livecast.ops.main import serve
+from livecast.ops.place import Seat
+from livecast.ops.process import CannotListen, raise_file_limit
+from livecast.ops.settings import load
+from livecast.ops.source import layer_of
+from livecast.ops.stopping import StartFailed
+
+
+async def work(end: socket.socket) -> None:
+    """Hear who we are, and be that until told to stop."""
+    line = await to_supervisor(end)
+    begin = await line.hear()
+    if not isinstance(begin, Begin):
+        return  # the supervisor is gone already
+    settings = load(options=layer_of(begin.settings), dev=begin.dev)
+    logs.configure(settings.log.format, settings.log.level, worker=begin.number)
+    await serve(settings, Seat(line))
+
+
+def main() -> int:
+    """The exit code: 0 after a clean stop, 1 if it could not start."""
+    raise_file_limit()
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(work(socket.socket(fileno=int(sys.argv[1]))))
+    except (StartFailed, CannotListen, SettingsError) as error:
+        click.echo(f"livecast: {error}", err=True)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
