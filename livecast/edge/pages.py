@@ -21,6 +21,7 @@ import livecast
 from livecast.edge.conditions import none_match
 from livecast.edge.node import Node
 from livecast.edge.problems import ProblemError
+from livecast.edge.rules import EdgeRules
 
 DIST: Final = Path(livecast.__file__).parent / "web" / "dist"
 #: Addresses of pages, and the folders they are built from. A page finds out by itself whether there is such a room.
@@ -66,7 +67,7 @@ class Pages:
 
     def __init__(self, node: Node, dist: Path = DIST) -> None:
         files = (path for path in sorted(dist.rglob("*")) if path.is_file())
-        self._files = {path.relative_to(dist).as_posix(): _read(path, dev=node.rules.dev) for path in files}
+        self._files = {path.relative_to(dist).as_posix(): _read(path, node.rules) for path in files}
         self._policy = policy(node.rules.media)
 
     def add_to(self, app: web.Application) -> None:
@@ -107,10 +108,11 @@ class Pages:
         return web.Response(body=body, content_type=file.content_type, charset=charset, headers=headers)
 
 
-def _read(path: Path, *, dev: bool) -> File:
+def _read(path: Path, rules: EdgeRules) -> File:
     body = path.read_bytes()
-    if dev and path.suffix == ".html":
-        body = body.replace(b"<html ", b'<html data-dev="true" ', 1)  # the page may offer what only works in development
+    if path.suffix == ".html":  # pages may offer what works in development alone, and know what their policy lets them load
+        dev = b'data-dev="true" ' if rules.dev else b""
+        body = body.replace(b"<html ", b'<html %sdata-media="%s" ' % (dev, " ".join(rules.media).encode()), 1)
     compressed = gzip.compress(body, 9, mtime=0) if path.suffix in _TEXT else b""
     known = {".js": "text/javascript", ".html": "text/html"}.get(path.suffix) or mimetypes.guess_type(path.name)[0]
     return File(

@@ -121,7 +121,7 @@ async def test_what_is_missing_is_said(stage: Stage) -> None:
     drop = stage.call("POST", "/drops", {"title": "Fans", "kind": "coupon", "stock": 5, "eligibility": {"liked": 3}})
     stage.call("POST", f"/drops/{drop['id']}/open")
     await ann.locator(".drop .primary").click()
-    await expect(ann.locator(".missing li")).to_have_text("like 3 times (now 0)")
+    await expect(ann.locator("li.missing")).to_have_text("like 3 times (now 0)")
 
 
 async def test_a_poll(stage: Stage) -> None:
@@ -179,7 +179,7 @@ async def test_reporting(stage: Stage) -> None:
     await more.focus()
     await ann.keyboard.press("Enter")
     await ann.keyboard.press("Tab")
-    await ann.get_by_role("button", name="Report").focus()
+    await ann.get_by_role("button", name="Report", exact=True).focus()
     await ann.keyboard.press("Enter")
     await ann.get_by_role("button", name="Advertising").focus()
     await ann.keyboard.press("Enter")

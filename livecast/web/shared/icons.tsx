@@ -20,6 +20,10 @@ export const PrizeIcon = () => <Icon><path d="M7 2.500l5 7 5-7" /><circle cx="12
 export const SettingsIcon = () => (
   <Icon><path d="M3 7h9M18 7h3M3 17h3M12 17h9" /><circle cx="15" cy="7" r="3" /><circle cx="9" cy="17" r="3" /></Icon>
 );
+export const CheckIcon = () => <Icon><path d="M4.500 12.500l5 5 10-11" /></Icon>;
+export const CrossIcon = () => <Icon><path d="M5.500 5.500l13 13M18.500 5.500l-13 13" /></Icon>;
+export const SoundIcon = () => <Icon><path d="M4 9.500v5h3.500L12 18.500v-13L7.500 9.500zM15.500 9a4 4 0 0 1 0 6M18 6.500a8 8 0 0 1 0 11" /></Icon>;
+export const StyleIcon = () => <Icon><path d="M4 19L10 5l6 14M6.200 14h7.600M17 19h4" /></Icon>;
 export const BagIcon = () => <Icon><path d="M5 8h14l1 13H4zM9 10V6a3 3 0 0 1 6 0v4" /></Icon>;
 
 const Rose = () => (

@@ -1,19 +1,24 @@
-/** The list of comments, and the line to write one. */
+/** The list of comments. */
 
 import type { Comment } from '@livecast/client';
 import { memo } from 'preact/compat';
-import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { count } from '../shared/language';
-import { Avatar, Dialog } from '../shared/ui';
-import { reason, room, type Line } from './room';
+import { Avatar, Dialog, useTicking } from '../shared/ui';
+import { Composer } from './composer';
+import { pinned, type Line } from './lines';
+import { reason, room } from './room';
+import { giftName } from './tray';
 import { useRoom } from './use-room';
 import { t, tOr } from './words';
 
 /** So near to the end counts as the end, in pixels. */
 const NEAR_PX = 60;
+/** Paid comments that stay above the list at once. */
+const PINNED_MAX = 2;
 
 export function Chat() {
-  const { live } = useRoom();
+  useRoom();
   const list = useRef<HTMLDivElement>(null);
   const [following, setFollowing] = useState(true);
   const [about, setAbout] = useState<Comment | null>(null);
@@ -26,10 +31,9 @@ export function Chat() {
     const box = list.current!;
     setFollowing(box.scrollHeight - box.scrollTop - box.clientHeight < NEAR_PX);
   };
-  const { notice } = live.view.state;
   return (
     <section class="chat" aria-label={t('chat')}>
-      {notice && <p class="notice"><b>{t('notice')}</b> {notice.text}</p>}
+      <Above />
       <div class="list" ref={list} onScroll={scrolled} role="log" aria-live="off" tabIndex={0} aria-label={t('chat')}>
         <ol>
           {lines.map((line) => <Row key={line.key} line={line} comment={line.comment} mine={line.mine} state={line.state} onMore={setAbout} />)}
@@ -42,6 +46,31 @@ export function Chat() {
   );
 }
 
+/** What stays above the list for a while: the room's notice, and paid comments for as long as their gifts bought. */
+function Above() {
+  useTicking(1000);
+  const { live } = useRoom();
+  const { notice } = live.view.state;
+  const now = live.playbackNow();
+  return (
+    <>
+      {notice && (!notice.until || notice.until > now) && <p class="notice"><b>{t('notice')}</b> <span dir="auto">{notice.text}</span></p>}
+      {pinned(live.view.recent, now).slice(0, PINNED_MAX).map((comment) => <Pinned key={comment.id} comment={comment} />)}
+    </>
+  );
+}
+
+function Pinned({ comment }: { comment: Comment }) {
+  const { u, text, paid } = comment;
+  return (
+    <p class="pinned">
+      {u && <Avatar u={u} />}
+      <span><b dir="auto">{u?.name || u?.id}</b> <span dir="auto">{text}</span></span>
+      <span class="coins">{giftName(paid!.gift)} · {count(paid!.value)}</span>
+    </p>
+  );
+}
+
 interface RowProps {
   line: Line;
   comment: Comment;
@@ -50,21 +79,25 @@ interface RowProps {
   onMore: (comment: Comment) => void;
 }
 
+/** Fates of one's own comment that are no refusal. */
+const ACCEPTED = ['sending', 'sampled', 'held', 'merged', 'unknown', 'shown'];
+
 const Row = memo(
   function Row({ comment, mine, state, onMore }: RowProps) {
     const { u, text = '', n = 1, reply_to, paid } = comment;
     const name = u?.name || u?.id || '';
     const called = comment.mentions?.includes(room.live.you?.id ?? '');
-    const refused = state && !['sending', 'sampled', 'held', 'merged', 'unknown', 'shown'].includes(state.state);
+    const refused = state && !ACCEPTED.includes(state.state);
     return (
       <li class={`row${mine ? ' mine' : ''}${paid ? ' paid' : ''}${called ? ' called' : ''}${refused ? ' refused' : ''}`} data-id={comment.id}>
         {u && <Avatar u={u} />}
         <div class="said">
           {reply_to && <div class="quote">↪ {reply_to.u.name || reply_to.u.id}: {reply_to.text}</div>}
-          <span class="name">{name}</span>
+          <span class="name" dir="auto">{name}</span>
           {u?.role && u.role !== 'viewer' && <span class={`badge ${u.role}`}>{tOr(u.role, u.role)}</span>}
           {mine && <span class="badge me">{t('you')}</span>}
           {!!u?.level && <span class="badge level">Lv {u.level}</span>}
+          {u?.badges?.slice(0, 2).map((badge) => <span key={badge} class="badge">{badge}</span>)}
           <span class="text" dir="auto">{text}</span>
           {n > 1 && <b class="n" aria-label={t('people', { n })}>×{count(n)}</b>}
           {paid && <span class="coins">{count(paid.value)}</span>}
@@ -83,8 +116,12 @@ const Row = memo(
   (a, b) => a.comment === b.comment && a.mine === b.mine && a.state === b.state,
 );
 
+const REASONS = ['report_spam', 'report_insult', 'report_fraud', 'report_other'] as const;
+
+/** What can be done about a comment: answer it, report it or its author. */
 function About({ comment, onClose }: { comment: Comment; onClose: () => void }) {
-  const [why, setWhy] = useState(false);
+  const [reported, setReported] = useState<'comment' | 'user' | null>(null);
+  const name = comment.u?.name || comment.u?.id || '';
   const reply = () => {
     room.replyTo = comment;
     room.changed();
@@ -92,62 +129,19 @@ function About({ comment, onClose }: { comment: Comment; onClose: () => void }) 
     setTimeout(() => document.getElementById('say')?.focus(), 0);
   };
   const report = (words: string) => {
-    void room.report(comment, words);
+    void room.report(reported === 'user' ? { user: comment.u!.id } : { comment: comment.id }, words);
     onClose();
   };
   return (
-    <Dialog title={why ? t('report_why') : comment.u?.name || ''} onClose={onClose}>
+    <Dialog title={reported ? t('report_why') : name} onClose={onClose}>
       <blockquote dir="auto">{comment.text}</blockquote>
       {!room.signedIn && <p>{t('sign_in')}</p>}
       <div class="choices">
-        {!why && <button disabled={!room.can('comment')} onClick={reply}>{t('reply')}</button>}
-        {!why && <button disabled={!room.signedIn} onClick={() => setWhy(true)}>{t('report')}</button>}
-        {why && (['report_spam', 'report_insult', 'report_fraud', 'report_other'] as const).map((word) => (
-          <button key={word} onClick={() => report(t(word))}>{t(word)}</button>
-        ))}
+        {!reported && <button disabled={!room.can('comment')} onClick={reply}>{t('reply')}</button>}
+        {!reported && <button disabled={!room.signedIn} onClick={() => setReported('comment')}>{t('report')}</button>}
+        {!reported && <button disabled={!room.signedIn} onClick={() => setReported('user')}>{t('report_user', { name })}</button>}
+        {reported && REASONS.map((word) => <button key={word} onClick={() => report(t(word))}>{t(word)}</button>)}
       </div>
     </Dialog>
-  );
-}
-
-function Composer() {
-  const { live, replyTo } = useRoom();
-  const [text, setText] = useState('');
-  const input = useRef<HTMLInputElement>(null);
-  const max = live.policy?.comment_max_chars ?? 200;
-  const length = [...text].length;
-  useEffect(() => {
-    if (replyTo) input.current?.focus();
-  }, [replyTo]);
-  if (live.you && !room.can('comment')) return <SignIn />;
-  const submit = (event: Event) => {
-    event.preventDefault();
-    if (!text.trim() || length > max) return;
-    void room.say(text.trim());
-    setText('');
-  };
-  return (
-    <form class="composer" onSubmit={submit}>
-      {replyTo && (
-        <div class="replying">
-          {t('replying', { name: replyTo.u?.name ?? '' })}
-          <button type="button" class="icon" aria-label={t('cancel')} onClick={() => { room.replyTo = null; room.changed(); }}>✕</button>
-        </div>
-      )}
-      <input id="say" ref={input} value={text} onInput={(e) => setText(e.currentTarget.value)} placeholder={t('say')} aria-label={t('say')}
-        autocomplete="off" enterkeyhint="send" dir="auto" disabled={live.connection.state === 'closed'} />
-      {length > max - 20 && <small class={length > max ? 'over' : ''}>{max - length}</small>}
-      <button class="primary" disabled={!text.trim() || length > max}>{t('send')}</button>
-    </form>
-  );
-}
-
-function SignIn() {
-  const dev = document.documentElement.dataset.dev === 'true';
-  return (
-    <div class="signin">
-      <p>{t('sign_in')}</p>
-      {dev && <button class="primary" onClick={() => void room.joinAsTest()}>{t('guest')}</button>}
-    </div>
   );
 }

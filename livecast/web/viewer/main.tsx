@@ -2,18 +2,28 @@
 
 import { render } from 'preact';
 import { useReducer, useState } from 'preact/hooks';
-import { GiftIcon, HeartIcon, PrizeIcon, SettingsIcon } from '../shared/icons';
+import { BagIcon, GiftIcon, HeartIcon, PrizeIcon, SettingsIcon } from '../shared/icons';
 import { count, language, switchLanguage } from '../shared/language';
 import { Dialog, useTicking } from '../shared/ui';
+import { Cards } from './cards';
 import { Chat } from './chat';
 import type { Density } from './flying';
-import { Cards, Prizes, Tray } from './goods';
+import { Prizes } from './prizes';
 import { room } from './room';
+import { Shelf } from './shelf';
 import { Stage, flying, like } from './stage';
+import { Tray } from './tray';
 import { useRoom } from './use-room';
 import { t } from './words';
 
-type Panel = 'gifts' | 'prizes' | 'settings' | null;
+type Panel = 'shelf' | 'gifts' | 'prizes' | 'settings' | null;
+
+const ACTIONS = [
+  { panel: 'shelf', Icon: BagIcon, guests: true },
+  { panel: 'gifts', Icon: GiftIcon, guests: true },
+  { panel: 'prizes', Icon: PrizeIcon, guests: false },
+  { panel: 'settings', Icon: SettingsIcon, guests: true },
+] as const;
 
 function Page() {
   const { live } = useRoom();
@@ -30,9 +40,11 @@ function Page() {
       <div class="side">
         <Chat key={language} />
         <nav class="actions">
-          <button class="action" onClick={() => setPanel('gifts')} aria-label={t('gifts')}><GiftIcon /><small>{t('gifts')}</small></button>
-          <button class="action" onClick={() => setPanel('prizes')} aria-label={t('prizes')} disabled={!room.signedIn}><PrizeIcon /><small>{t('prizes')}</small></button>
-          <button class="action" onClick={() => setPanel('settings')} aria-label={t('settings')}><SettingsIcon /><small>{t('settings')}</small></button>
+          {ACTIONS.map(({ panel: name, Icon, guests }) => (
+            <button key={name} class="action" onClick={() => setPanel(name)} aria-label={t(name)} disabled={!guests && !room.signedIn}>
+              <Icon /><small>{t(name)}</small>
+            </button>
+          ))}
           <button class="action like" onClick={like} disabled={!canLike} aria-label={`${t('like')}, ${t('likes', { n: count(live.view.state.likes) })}`}>
             <HeartIcon /><small class="likes">{count(live.view.state.likes)}</small>
           </button>
@@ -42,6 +54,7 @@ function Page() {
       <div class="toasts" role="status" aria-live="polite">
         {room.toasts.map((toast) => <p key={toast.id} class={toast.bad ? 'bad' : ''}>{toast.text}</p>)}
       </div>
+      {panel === 'shelf' && <Shelf onClose={close} />}
       {panel === 'gifts' && <Tray onClose={close} />}
       {panel === 'prizes' && <Prizes onClose={close} />}
       {panel === 'settings' && <Settings onClose={close} onLanguage={() => { switchLanguage(); room.changed(); draw(0); close(); }} />}
@@ -84,6 +97,7 @@ function Connection() {
     return (
       <div class="connection over" role="alert">
         <p>{t(words, { code })}</p>
+        {code === 1000 || code >= 4500 ? <button class="small" onClick={() => location.reload()}>{t('again')}</button> : null}
         {redirect && /^https?:/.test(redirect) && <a class="button" href={redirect}>{t('go_on')}</a>}
       </div>
     );

@@ -1,52 +1,17 @@
 /** What the page knows: the client, and beside its view what only this page needs. Components read it and hear `changed`. */
 
-import { LivecastClient, type Answer, type Combo, type Comment, type Drop, type OwnComment } from '@livecast/client';
+import { LivecastClient, type Answer, type Combo, type Comment, type Drop, type Frame, type Notice, type OwnComment } from '@livecast/client';
+import { mediaLink } from '../shared/links';
 import { tokenOfAddress } from '../shared/token';
+import { Account } from './account';
+import { linesOf, type Line } from './lines';
 import { t, tOr } from './words';
-
-/** A line of the list: a comment of the room's, or one's own that nobody else sees (yet). */
-export interface Line {
-  key: string;
-  comment: Comment;
-  mine: boolean;
-  /** What is known of one's own, if it is not simply shown. */
-  state: OwnComment | null;
-}
-
-export interface Prize {
-  drop: string;
-  serial: number;
-  of: number;
-  code?: string;
-  state: string;
-  at: number;
-  expires_at?: number;
-  title?: string;
-}
-
-export interface Me {
-  balance?: number;
-  claims?: Prize[];
-  eligibility?: Record<string, { eligible: boolean; missing: Missing[] }>;
-}
-
-export interface Missing {
-  rule: string;
-  have: unknown;
-  need: unknown;
-}
 
 export interface Gift {
   id: string;
   name: string;
   price: number;
   tier: number;
-}
-
-/** What became of one's claim of a drop. */
-export interface Outcome {
-  verdict: string;
-  answer?: Answer;
 }
 
 /** Own comments that are remembered for the list. */
@@ -57,70 +22,51 @@ const BANNER_MS = 4000;
 const GIFT_MS = 350;
 /** A short word at the edge of the screen. */
 const TOAST_MS = 4500;
+/** While a drop asks for something, how often one's progress is asked for. */
+const PROGRESS_MS = 5000;
 
 const query = new URLSearchParams(location.search);
 
 export class Room {
   readonly name = decodeURIComponent(location.pathname.split('/')[2] ?? '');
-  readonly src = query.get('src');
+  /** The video, if there is one that the page may load. */
+  readonly src = mediaLink(query.get('src'));
+  readonly wanted = query.has('src');
+  /** Whether frames are held back by the player's delay. */
+  readonly inStep = query.get('sync') !== 'off';
   readonly live: LivecastClient;
+  readonly account: Account;
   readonly own = new Map<string, OwnComment>();
   readonly banners = new Map<string, { combo: Combo; until: number }>();
-  readonly outcomes = new Map<string, Outcome>();
-  readonly voted = new Map<string, number>();
   gifts: Gift[] = [];
-  me: Me = {};
   toasts: { id: number; text: string; bad: boolean }[] = [];
   replyTo: Comment | null = null;
   private listeners = new Set<() => void>();
   private scheduled = false;
-  private giving = new Map<string, { n: number; timer: ReturnType<typeof setTimeout> }>();
+  private giving = new Map<string, { n: number }>();
   private toastId = 0;
 
   constructor() {
     const token = tokenOfAddress();
     this.live = new LivecastClient({ room: this.name, recentMax: 120, ...(token ? { token } : {}) });
+    this.account = new Account(this.live, () => this.changed());
     const { live } = this;
-    live.on('own', (own) => {
-      this.own.set(own.cid, own);
-      if (this.own.size > OWN_MAX) this.own.delete(this.own.keys().next().value!);
-      this.changed();
-    });
-    live.on('frame', (frame) => {
-      for (const combo of frame.gifts ?? []) this.banners.set(combo.combo, { combo, until: performance.now() + BANNER_MS });
-      if (frame.redact) {
-        const gone = new Set(frame.redact.comments);
-        const mine = frame.redact.users?.includes(live.you?.id ?? '');
-        for (const [cid, own] of this.own) if (mine || gone.has(own.id ?? '')) this.own.delete(cid);
-        if (this.replyTo && gone.has(this.replyTo.id)) this.replyTo = null;
-      }
-      this.changed();
-    });
-    live.on('welcome', () => {
-      void this.refresh();
-      this.changed();
-    });
+    live.on('own', (own) => this.noteOwn(own));
+    live.on('frame', (frame) => this.heard(frame));
+    live.on('notice', (notice) => this.told(notice));
     live.on('connection', () => this.changed());
-    live.on('notice', (notice) => {
-      if (notice.kind === 'draw.won') this.toast(t('won_draw'));
-      if (notice.kind === 'reservation.expiring') this.toast(t('reserve_end'));
-      if (notice.kind === 'muted') this.toast(t('failed', { why: t('e_muted') }), true);
-      const balance = (notice.data as { balance?: unknown } | null)?.balance;
-      if (notice.kind === 'wallet' && typeof balance === 'number') this.me = { ...this.me, balance };
-      if (notice.kind.startsWith('draw') || notice.kind.startsWith('reservation')) void this.refresh();
+    live.on('welcome', () => {
+      this.account.keepCommitments(Object.values(live.view.state.drops));
+      void this.account.refresh();
       this.changed();
     });
     addEventListener('online', () => live.resume());
     addEventListener('pagehide', () => live.pause());
     addEventListener('pageshow', (event) => event.persisted && live.resume());
-    live.get<{ data: Gift[] }>('/v1/gifts').then(
-      ({ data }) => {
-        this.gifts = data;
-        this.changed();
-      },
-      () => undefined, // no ledger, no gifts
-    );
+    addEventListener('hashchange', () => void this.renew());
     setInterval(() => this.tidy(), 500);
+    setInterval(() => this.progress(), PROGRESS_MS);
+    void this.catalogue();
     live.connect();
   }
 
@@ -153,90 +99,58 @@ export class Room {
     return this.live.you?.can.includes(kind) ?? false;
   }
 
-  get balance(): number | undefined {
-    return this.me.balance ?? this.live.you?.balance;
-  }
-
-  /** Room and own comments as one list, in the order to show. */
   lines(): Line[] {
-    const recent = this.live.view.recent.filter((c) => !c.redacted);
-    const known = new Set(recent.map((c) => c.id));
-    const mine = new Map<string, OwnComment>();
-    const apart: OwnComment[] = [];
-    for (const own of this.own.values()) {
-      if (own.id !== undefined && known.has(own.id)) mine.set(own.id, own);
-      else if (own.state !== 'shown' && own.state !== 'merged') apart.push(own);
-    }
-    const me = this.live.you?.id;
-    const lines: Line[] = recent.map((comment) => {
-      const own = mine.get(comment.id) ?? null;
-      return { key: comment.id, comment, mine: own !== null || comment.u?.id === me, state: own?.state === 'merged' ? own : null };
-    });
-    for (const own of apart) {
-      const at = lines.findLastIndex((line) => (line.comment.at ?? 0) <= own.at);
-      const u = { id: me ?? '', name: this.live.you?.name ?? '' };
-      lines.splice(own.state === 'sending' ? lines.length : at + 1, 0, {
-        key: own.cid, comment: { id: '', u, text: own.text, at: own.at }, mine: true, state: own,
-      });
-    }
-    return lines;
+    return linesOf(this.live.view.recent, this.own.values(), this.live.you);
   }
 
   /** Drops worth a card, the most urgent first. */
   drops(): Drop[] {
     const rank: Record<string, number> = { open: 0, paused: 1, announced: 2, sold_out: 3, closed: 4, settled: 5 };
+    const { account } = this;
     return Object.values(this.live.view.state.drops)
-      .filter((d) => d.state in rank && (rank[d.state]! < 3 || this.outcomes.has(d.id) || d.state === 'sold_out'))
+      .filter((d) => d.state in rank && (rank[d.state]! <= 3 || d.commitment || account.outcomes.has(d.id) || account.prize(d.id)))
       .sort((a, b) => rank[a.state]! - rank[b.state]! || (a.opens_at ?? 0) - (b.opens_at ?? 0));
   }
 
   // --- Do ------------------------------------------------------------------------------------------------------------
 
   /** Say it; a refusal stays in the list for a moment. */
-  async say(text: string): Promise<boolean> {
+  async say(text: string, mentions: string[] = [], style?: Comment['style']): Promise<boolean> {
     const replied = this.replyTo;
     this.replyTo = null;
-    const more = replied?.u ? { reply_to: replied.id, mentions: [replied.u.id] } : {};
-    const answer = await this.live.comment(text, more).catch(() => null);
+    const called = [...new Set([...(replied?.u ? [replied.u.id] : []), ...mentions])].slice(0, 5);
+    const answer = await this.live
+      .comment(text, { ...(replied ? { reply_to: replied.id } : {}), ...(called.length ? { mentions: called } : {}), ...(style ? { style } : {}) })
+      .catch(() => null);
     return answer?.ok ?? false;
   }
 
-  /** One more of this gift; quick clicks become one gift of many. */
-  give(gift: Gift): void {
+  /** One more of this gift; quick clicks become one gift of many. With a text it is a paid comment, and goes alone. */
+  give(gift: Gift, text = ''): void {
+    if (text) {
+      void this.send(gift, 1, text);
+      return;
+    }
     const pending = this.giving.get(gift.id);
     if (pending) {
       pending.n += 1;
       return;
     }
-    const entry = { n: 1, timer: setTimeout(() => void this.send(gift, entry), GIFT_MS) };
+    const entry = { n: 1 };
     this.giving.set(gift.id, entry);
-  }
-
-  async claim(drop: Drop): Promise<void> {
-    this.outcomes.set(drop.id, { verdict: 'claiming' });
-    this.changed();
-    try {
-      const answer = await this.live.claim(drop.id);
-      this.outcomes.set(drop.id, { verdict: answer.verdict, answer });
-      if (answer.verdict === 'won' || answer.verdict === 'entered') void this.refresh();
-    } catch {
-      this.outcomes.delete(drop.id); // the page is closing
-    }
-    this.changed();
+    setTimeout(() => {
+      this.giving.delete(gift.id);
+      void this.send(gift, entry.n);
+    }, GIFT_MS);
   }
 
   async vote(poll: string, choice: number): Promise<void> {
-    this.voted.set(poll, choice);
-    this.changed();
-    const answer = await this.live.vote(poll, choice).catch(() => null);
-    if (!answer?.ok) {
-      if (answer?.verdict !== 'already_voted') this.voted.delete(poll);
-      this.fail(answer);
-    }
+    const answer = await this.account.vote(poll, choice);
+    if (!answer?.ok) this.fail(answer);
   }
 
-  async report(comment: Comment, reason: string): Promise<void> {
-    const answer = await this.live.report({ comment: comment.id }, reason).catch(() => null);
+  async report(what: { comment: string } | { user: string }, reason: string): Promise<void> {
+    const answer = await this.live.report(what, reason).catch(() => null);
     if (answer?.ok) this.toast(t('reported'));
     else this.fail(answer);
   }
@@ -252,18 +166,6 @@ export class Room {
     if (!response.ok) return;
     const { token } = (await response.json()) as { token: string };
     location.hash = `token=${token}`;
-    location.reload();
-  }
-
-  /** What HTTP knows of us: prizes, balance, what is missing. */
-  async refresh(): Promise<void> {
-    if (!this.signedIn) return;
-    try {
-      this.me = await this.live.get<Me>('me');
-      this.changed();
-    } catch {
-      // not now: the next welcome asks again
-    }
   }
 
   toast(text: string, bad = false): void {
@@ -278,17 +180,81 @@ export class Room {
 
   // --- Private -------------------------------------------------------------------------------------------------------
 
-  private async send(gift: Gift, entry: { n: number }): Promise<void> {
-    this.giving.delete(gift.id);
-    const answer = await this.live.gift(gift.id, entry.n, { unit_price: gift.price }).catch(() => null);
-    if (answer?.ok) this.me = { ...this.me, ...(answer.ack?.balance === undefined ? {} : { balance: answer.ack.balance }) };
+  private noteOwn(own: OwnComment): void {
+    this.own.set(own.cid, own);
+    if (this.own.size > OWN_MAX) this.own.delete(this.own.keys().next().value!);
+    this.changed();
+  }
+
+  private heard(frame: Frame): void {
+    for (const combo of frame.gifts ?? []) this.banners.set(combo.combo, { combo, until: performance.now() + BANNER_MS });
+    if (frame.redact) {
+      const gone = new Set(frame.redact.comments);
+      const mine = frame.redact.users?.includes(this.live.you?.id ?? '');
+      for (const [cid, own] of this.own) if (mine || gone.has(own.id ?? '')) this.own.delete(cid);
+      if (this.replyTo && gone.has(this.replyTo.id)) this.replyTo = null;
+    }
+    if (frame.state?.drops) {
+      this.account.keepCommitments(Object.values(this.live.view.state.drops));
+      const stepped = Object.values(frame.state.drops as Record<string, { state?: string } | null>).some((drop) => drop?.state);
+      if (stepped) void this.account.refresh();
+    }
+    if (frame.state?.gifts) void this.catalogue();
+    this.changed();
+  }
+
+  private told({ kind, data }: Notice): void {
+    const said = (data ?? {}) as { balance?: unknown; reason?: unknown; text?: unknown };
+    if (kind === 'draw.won') this.toast(t('won_draw'));
+    if (kind === 'reservation.expiring') this.toast(t('reserve_end'));
+    if (kind === 'muted') this.toast(t('failed', { why: t('e_muted') }), true);
+    if (kind === 'unmuted') this.toast(t('unmuted'));
+    if (kind === 'comment.rejected') this.toast(t('rejected'), true);
+    if (kind === 'question.answered') this.toast(t('answered'));
+    if (kind === 'wallet' && typeof said.balance === 'number') this.account.balance = said.balance;
+    if (kind.startsWith('draw') || kind.startsWith('reservation')) void this.account.refresh();
+    this.changed();
+  }
+
+  /** An app whose web view shows this page gives a new token by the address: the live socket goes on with it. */
+  private async renew(): Promise<void> {
+    const token = tokenOfAddress();
+    if (!token) return;
+    const answer = this.live.connection.state === 'closed' ? null : await this.live.signIn(token).catch(() => null);
+    if (!answer?.ok) location.reload(); // closed for good, or another person: the page begins anew, as who is signed in now
+    else await this.account.refresh();
+    this.changed();
+  }
+
+  private async send(gift: Gift, n: number, text = ''): Promise<void> {
+    const answer = await this.live.gift(gift.id, n, { unit_price: gift.price, ...(text ? { text } : {}) }).catch(() => null);
+    if (answer?.ok) this.account.balance = answer.ack?.balance;
     else this.fail(answer);
     this.changed();
   }
 
+  private async catalogue(): Promise<void> {
+    try {
+      this.gifts = (await this.live.get<{ data: Gift[] }>('/v1/gifts')).data;
+      this.changed();
+    } catch {
+      // no ledger, no gifts
+    }
+  }
+
   private fail(answer: Answer | null): void {
-    const why = answer ? reason(answer.verdict) : t('e_unavailable');
-    this.toast(t('failed', { why }), true);
+    this.toast(t('failed', { why: answer ? reason(answer.verdict) : t('e_unavailable') }), true);
+  }
+
+  /** Whether a drop asks its claimants for something that one may still be about to do. */
+  private conditions(): boolean {
+    return Object.values(this.live.view.state.drops).some(
+      (d) => ['announced', 'open', 'paused'].includes(d.state) && Object.keys(d.eligibility ?? {}).length > 0 && !this.account.prize(d.id),
+    );
+  }
+
+  private progress(): void {
+    if (!document.hidden && this.live.connection.state === 'open' && this.conditions()) void this.account.refresh();
   }
 
   private tidy(): void {

@@ -30,6 +30,21 @@ const EN = {
   vote: 'Vote', votes: '{n} votes', poll: 'Poll', poll_over: 'Poll closed', voted: 'You voted',
   on_air: 'Now on air', look: 'Look at it', flying: 'Flying comments', density: 'How many', opacity: 'Opacity', low: 'Few', mid: 'Some', all: 'All',
   notice: 'Notice',
+  shelf: 'Products', shelf_empty: 'Nothing on the shelf yet.', picture: 'Video of the broadcast', sound: 'Sound on', no_picture: 'The video cannot be played here.',
+  starts_in: 'Starts in', joined: '{names} joined', joined_more: '{names} and {n} more joined', bought: '{n} just bought', bought_1: 'Somebody just bought',
+  report_user: 'Report {name}', mention: 'Mention', style: 'Colour and place', colour: 'Colour', place: 'Place', place_scroll: 'Scroll', place_top: 'Top', place_bottom: 'Bottom',
+  sign_in_now: 'Sign in', unmuted: 'You may comment again.', rejected: 'A comment of yours was not let through.', answered: 'Your question was answered.',
+  gift_words: 'With a message', gift_words_hint: 'Pinned above the chat for a while',
+  prizes_n: '{n} to be drawn', conditions: 'Who may take part', receipt: 'Receipt', o_not_drawn: 'Not drawn this time.', o_drawn: 'You were drawn! Congratulations.',
+  c_liked: 'like {need} times', c_min_watch_s: 'watch for {need} s', c_min_level: 'level {need}', c_commented: 'say “{need}” in the chat', c_gifted: 'send a gift',
+  en_open: 'In the draw', en_drawn: 'Not drawn', entrant: 'Entrant no. {n}',
+  check_draw: 'Check the draw', checking: 'Recomputing…', draw_fair: 'The draw is as the rules say.', draw_wrong: 'The draw is NOT as the rules say.',
+  draw_sum: '{winners} drawn out of {entrants}', mine_won: 'You are among the winners.', mine_lost: 'You were in the pot and not drawn.',
+  mine_passed: 'You were drawn, and passed over: you had your share.', mine_absent: 'You are not among the entrants.', figures: 'Figures',
+  step_about: 'It is this room and this draw', step_kept: 'The seed was fixed before: the commitment is the one this page saw announced',
+  step_kept_none: 'This page was not open at the announcement, so it kept no commitment to compare', step_seed: 'The seed is the one committed to',
+  step_sorted: 'Every entrant is in the pot once', step_root: 'The root is that of the entrants', step_winners: 'The winners follow from seed and entrants',
+  step_digest: 'The file is complete',
 };
 
 const ZH: typeof EN = {
@@ -56,6 +71,21 @@ const ZH: typeof EN = {
   no_prizes: '还没有奖品，留意抢购和抽奖吧！', unit: '第 {serial} 份，共 {of} 份',
   vote: '投票', votes: '{n} 票', poll: '投票', poll_over: '投票已结束', voted: '已投票',
   on_air: '正在讲解', look: '去看看', flying: '弹幕', density: '数量', opacity: '不透明度', low: '少', mid: '适中', all: '全部', notice: '公告',
+  shelf: '商品', shelf_empty: '货架上还没有商品。', picture: '直播画面', sound: '打开声音', no_picture: '此处无法播放视频。',
+  starts_in: '距开播', joined: '{names} 来了', joined_more: '{names} 和另外 {n} 人来了', bought: '刚刚有 {n} 人下单', bought_1: '刚刚有人下单',
+  report_user: '举报 {name}', mention: '提到', style: '颜色与位置', colour: '颜色', place: '位置', place_scroll: '滚动', place_top: '顶部', place_bottom: '底部',
+  sign_in_now: '去登录', unmuted: '你可以继续评论了。', rejected: '你有一条评论未通过审核。', answered: '你的问题已得到回答。',
+  gift_words: '附上一句话', gift_words_hint: '会在聊天上方置顶一会儿',
+  prizes_n: '共抽 {n} 份', conditions: '参与条件', receipt: '凭证', o_not_drawn: '这次没有抽中。', o_drawn: '恭喜你，抽中了！',
+  c_liked: '点赞 {need} 次', c_min_watch_s: '观看 {need} 秒', c_min_level: '等级 {need}', c_commented: '在聊天里说“{need}”', c_gifted: '送一个礼物',
+  en_open: '等待开奖', en_drawn: '未抽中', entrant: '第 {n} 位参与者',
+  check_draw: '验证抽奖', checking: '正在重新计算…', draw_fair: '抽奖符合规则。', draw_wrong: '抽奖不符合规则！',
+  draw_sum: '从 {entrants} 人中抽出 {winners} 人', mine_won: '你在中奖名单里。', mine_lost: '你参与了，没有被抽中。',
+  mine_passed: '你被抽到，但已达上限，顺延给了下一位。', mine_absent: '你不在参与名单里。', figures: '数据',
+  step_about: '是这个直播间的这次抽奖', step_kept: '种子事先已定：承诺值与本页面当时看到的一致',
+  step_kept_none: '公布时本页面没有打开，没有可比对的承诺值', step_seed: '种子与承诺值相符',
+  step_sorted: '每位参与者只出现一次', step_root: '根哈希与参与名单相符', step_winners: '中奖名单由种子与参与名单推出',
+  step_digest: '文件完整',
 };
 
 export type Word = keyof typeof EN;
