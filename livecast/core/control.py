@@ -34,6 +34,7 @@ class Control:
         "_rules",
         "_told_private",
         "created_at",
+        "ending",
         "last_began_at",
         "live",
         "merchant",
@@ -63,6 +64,8 @@ class Control:
         """A broadcast has begun that no epoch belongs to yet."""
         self.starts_by_itself_at: int | None = None
         self.last_began_at = 0
+        self.ending: Json = None
+        """What is kept of a wish to end the broadcast that did not come true yet (see `ending.py`)."""
         self.totals_of = ""
         """The broadcast that likes and users are counted for."""
         self._told_private: dict[str, Json] = {}
@@ -163,9 +166,7 @@ class Control:
 
     def end(self, args: c.End, now: int) -> None:
         """The broadcast is over (one that is only scheduled is called off)."""
-        if self.status == "ended" or (self.status == "scheduled" and self.starts_by_itself_at is None):
-            raise InvalidChange(Refusal("conflict", "No broadcast is on."))
-        check_link(args.redirect, "redirect")
+        self.check_end(args)
         if self.status == "scheduled":
             self._schedule(None, now)
         self._set(status="ended", ended_at=now)
@@ -173,6 +174,12 @@ class Control:
             self._set(redirect=args.redirect)
         self._schedule(self.overlay.get("starts_at"), now)
         self._changed()
+
+    def check_end(self, args: c.End) -> None:
+        """Whether `end` may be asked for like this."""
+        if self.status == "ended" or (self.status == "scheduled" and self.starts_by_itself_at is None):
+            raise InvalidChange(Refusal("conflict", "No broadcast is on."))
+        check_link(args.redirect, "redirect")
 
     def pass_time(self, now: int) -> None:
         """Do what was due by now: a scheduled start, the end of a notice."""
@@ -250,6 +257,8 @@ class Control:
             "last_began_at": self.last_began_at,
             "totals_of": self.totals_of,
         }
+        if self.ending is not None:
+            private["ending"] = self.ending
         if self.starts_by_itself_at is not None:
             private["starts_by_itself_at"] = self.starts_by_itself_at
         return private
@@ -293,6 +302,7 @@ class Control:
         self.merchant = private.get("merchant", "")
         self.last_began_at = private.get("last_began_at", 0)
         self.starts_by_itself_at = private.get("starts_by_itself_at")
+        self.ending = private.get("ending")
         self._told_private = self.private()
 
     # --- Private ------------------------------------------------------------------------------------------------------

@@ -253,8 +253,14 @@ class BoardChanged(Struct, frozen=True):
     ranks: tuple[Ranked, ...]
 
 
+class DropsDone(Struct, frozen=True):
+    """The broadcast is to end, and its drops are closed and settled as far as they can be: the room has heard of it all."""
+
+    position: int
+
+
 TradeEvent: TypeAlias = GiftShown | GiftReversed | DropChanged | StockChanged | BoardChanged
-LedgerEvent: TypeAlias = TradeEvent | Sold
+LedgerEvent: TypeAlias = TradeEvent | Sold | DropsDone
 Event: TypeAlias = Said | Liked | Voted | Tapped | Reported | Reviewed | Presence | EdgeRefused | Command | Ask | LedgerEvent
 
 

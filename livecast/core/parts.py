@@ -15,7 +15,7 @@ from livecast.core.control import Control
 from livecast.core.deeds import Deeds
 from livecast.core.desk import Desk
 from livecast.core.errors import Refusal
-from livecast.core.events import Command, Comment, Flush, Happened, Json, LedgerEvent, Presence, Remembered, Sold, Viewers
+from livecast.core.events import Command, Comment, Flush, Happened, Json, Presence, Remembered, Sold, TradeEvent, Viewers
 from livecast.core.likes import Hearts
 from livecast.core.moderation import Words
 from livecast.core.polls import Polls
@@ -200,7 +200,7 @@ class Parts:
         if self.attendance is not None or presence.joined or presence.present:
             self.the_attendance().report(presence, now)
 
-    def hear(self, event: LedgerEvent, now: int) -> bool:
+    def hear(self, event: TradeEvent | Sold, now: int) -> bool:
         """The ledger says something; whether it is to be told with the next tick."""
         if isinstance(event, Sold):
             self.the_audience().sold(event.sku, now)

@@ -17,6 +17,7 @@ from msgspec import UNSET
 
 from livecast.core.comments import NEVER, NOTHING, Replies
 from livecast.core.control import CHANGES, Control
+from livecast.core.ending import Ending
 from livecast.core.errors import InvalidChange, Refusal
 from livecast.core.events import (
     Answer,
@@ -27,6 +28,7 @@ from livecast.core.events import (
     Custom,
     Done,
     DropChanged,
+    DropsDone,
     EdgeRefused,
     Event,
     Flush,
@@ -34,6 +36,7 @@ from livecast.core.events import (
     GiftReversed,
     GiftShown,
     Json,
+    LedgerEvent,
     Liked,
     Likes,
     Presence,
@@ -74,6 +77,7 @@ class Room:
         "_acts",
         "_before_start",
         "_control",
+        "_ending",
         "_fresh",
         "_last_flush_at",
         "_parts",
@@ -85,6 +89,7 @@ class Room:
         "_users_as",
         "epoch",
         "recent",
+        "sells",
         "seq",
     )
 
@@ -92,6 +97,8 @@ class Room:
         self.epoch = epoch
         self.seq = 0
         self.recent: tuple[Comment, ...] = ()
+        self.sells = False
+        """It may have drops: a broadcast ends only once somebody said `DropsDone`."""
         self._rules = rules
         self._control = Control(room, rules, now)
         self._parts = Parts(rules, self._control)
@@ -104,6 +111,7 @@ class Room:
         self._stretch_ms = 0
         self._untold_since: int | None = None  # something waits for the next tick since then
         self._last_flush_at = NEVER
+        self._ending: Ending | None = None
 
     @classmethod
     def create(cls, room: str, epoch: str, rules: RoomRules, now: int) -> Room:
@@ -119,6 +127,7 @@ class Room:
         self._fresh = False
         private, control = snapshot.private, self._control
         control.restore(snapshot.state, snapshot.policy, private, now)
+        self._ending = Ending.restore(control.ending, now)
         self._users_as = control.policy.users
         self.recent = tuple(snapshot.recent)[-rules.recent_max :] if rules.recent_max else ()
         if control.totals_of != control.broadcast:  # it died between telling of the new broadcast and counting for it
@@ -150,8 +159,8 @@ class Room:
                     self._something_waits(now)
             case EdgeRefused():
                 self._parts.the_chat(self.epoch, now).refused_elsewhere(event.codes, now)
-            case GiftShown() | GiftReversed() | BoardChanged() | DropChanged() | StockChanged() | Sold():
-                if self._parts.hear(event, now):
+            case GiftShown() | GiftReversed() | BoardChanged() | DropChanged() | StockChanged() | Sold() | DropsDone():
+                if self._hear(event, now):
                     self._something_waits(now)
         return None
 
@@ -209,6 +218,8 @@ class Room:
         waits_since = self._untold_since
         if (trade := self._parts.trade) is not None:
             waits_since = _sooner(waits_since, trade.due_at())
+        if self._ending is not None:
+            due = _sooner(due, self._ending.due_at)
         if waits_since is not None:
             due = _sooner(due, max(waits_since, self._last_flush_at + self._tick_ms()))
         return _sooner(due, self._parts.due_at())
@@ -222,6 +233,11 @@ class Room:
     def broadcast(self) -> str:
         """The id of the broadcast, empty before the first."""
         return self._control.broadcast
+
+    @property
+    def ending(self) -> bool:
+        """Whether the broadcast is to end and waits for its drops."""
+        return self._ending is not None
 
     @property
     def merchant(self) -> str:
@@ -286,6 +302,9 @@ class Room:
                 self._untold_since = now  # what came after the start is told in the epoch to come
         if self.gifts_waiting or (self._parts.desk is not None and self._parts.desk.redacting):
             self._untold_since = now
+        if self._ending is not None and self._ending.is_sold:
+            self._ending.told()
+            self._untold_since = now  # the end comes with a frame of its own
         more = flush.private or flush.remembered or flush.notices or flush.new_users or flush.acts or flush.for_staff
         if not (frame or replies or renew or more):
             return None
@@ -457,6 +476,9 @@ class Room:
         began_at = control.last_began_at
         change = CHANGES.get(command.name)
         try:
+            if command.name == "end" and self.sells and control.status in {"live", "paused"}:
+                self._begin_to_end(command, now)
+                return None
             if change is None:
                 value, makes = carry_out(self._parts, control, command, self.epoch, now)
             else:
@@ -474,8 +496,38 @@ class Room:
         self._something_waits(now)
         return None
 
+    def _hear(self, event: LedgerEvent, now: int) -> bool:
+        """Take in what the ledger says; whether there is something new in it."""
+        if not isinstance(event, DropsDone):
+            return self._parts.hear(event, now)
+        is_news = self._ending is not None and not self._ending.is_sold
+        if self._ending is not None:
+            self._ending.sold()
+        return is_news
+
+    def _begin_to_end(self, command: Command, now: int) -> None:
+        """Keep that the broadcast is to end; it does once its drops are done. Raises `InvalidChange`."""
+        self._control.check_end(command.args)  # type: ignore[arg-type]  # as the command's name says
+        if self._ending is None:
+            self._ending = Ending.of(command, now)
+            self._control.ending = self._ending.private()
+        self._ending.join(command)
+        self._something_waits(now)
+
+    def _end(self, ending: Ending, now: int) -> None:
+        """The broadcast is over."""
+        control, command = self._control, ending.command()
+        self._ending = control.ending = None
+        control.end(command.args, now)  # type: ignore[arg-type]  # as the command's name says
+        self._parts.follow(command, now)
+        if (act := act_of(command, now)) is not None:
+            self._acts.append(act)
+        self._replies += ending.replies(control.tell())
+
     def _pass_time(self, now: int) -> None:
         control = self._control
+        if self._ending is not None and self._ending.is_due(now):
+            self._end(self._ending, now)
         due = control.due_at()
         if due is not None and now >= due:
             began_at = control.last_began_at

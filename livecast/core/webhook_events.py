@@ -33,6 +33,10 @@ _BECAME: Final[dict[UnitState, str]] = {
 }
 
 
+EARLIER: Final = "?"
+"""Some broadcast before the one that is on."""
+
+
 class RoomAbout(Struct, frozen=True):
     """What an event says of its room."""
 
@@ -40,6 +44,8 @@ class RoomAbout(Struct, frozen=True):
     broadcast: str = ""
     test: bool = False
     """It is a rehearsal."""
+    started_at: int = 0
+    """When its broadcast began."""
 
 
 class DropAbout(Struct, frozen=True):
@@ -124,7 +130,9 @@ def _of_drop(place: Place, entry: BookEntry, step: str, drop: Drop) -> list[Draf
     counts = {"granted": drop.granted, "returned": drop.returned, "reserved": drop.reserved, "entrants": drop.entrants}
     shown = {name: value for name, value in (view_of(drop) or {}).items() if name != "id"}
     data = {"drop": drop.id, **shown, **counts}
-    return [_once(drop.id, _event(place, entry, type_, data, test=drop.terms.test))]
+    # What opened before this broadcast is of an earlier one, whatever becomes of it now.
+    earlier = drop.opened_at is not None and drop.opened_at < place.about.started_at
+    return [_once(drop.id, _event(place, entry, type_, data, test=drop.terms.test, of=EARLIER if earlier else ""))]
 
 
 def _once(drop: str, event: WebhookEvent) -> Draft:

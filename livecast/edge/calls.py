@@ -7,7 +7,7 @@ get a `Call` that has passed all of it and return an `Outcome`.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from aiohttp import web
 from msgspec import Struct, field
@@ -20,6 +20,9 @@ from livecast.edge.conditions import check_match, etag, names_tag
 from livecast.edge.money import Money
 from livecast.edge.node import Node
 from livecast.edge.problems import ProblemError
+
+ASK_S: Final = 2.0
+"""How long a room's owner has for a change."""
 
 
 class Outcome(Struct, frozen=True):
@@ -112,7 +115,7 @@ class Route(Struct, frozen=True):
         return getattr(self.handler, "__name__", "")
 
 
-async def change(call: Call, name: str, args: Struct, *, if_rev: int | None = None) -> Done:
+async def change(call: Call, name: str, args: Struct, *, if_rev: int | None = None, within_s: float = ASK_S) -> Done:
     """Have the room's owner carry out a command, and wait until it is committed. Refusals become problems.
 
     With `If-Match` the change is made only to the revision that it names.
@@ -123,7 +126,7 @@ async def change(call: Call, name: str, args: Struct, *, if_rev: int | None = No
         if room is not None and names_tag(call.request):
             if_rev = room["rev"]
     person = call.caller.person
-    answer = await call.node.ask(call.room, lambda origin: Command(origin, person, name, args, if_rev=if_rev))
+    answer = await call.node.ask(call.room, lambda origin: Command(origin, person, name, args, if_rev=if_rev), within_s)
     return done(answer)
 
 

@@ -11,7 +11,7 @@ import asyncio
 import heapq
 import traceback
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
@@ -19,9 +19,11 @@ import msgspec
 
 from livecast.core.bookkeeping import BookEntry, DropChanged, UnitsChanged, UnitsGranted
 from livecast.core.draw import DrawResult
+from livecast.core.ending import ENDING_MS
 from livecast.core.errors import Refusal
-from livecast.core.events import Notice
+from livecast.core.events import DropsDone, LedgerEvent, Notice
 from livecast.core.placement import SHARDS, shard_of
+from livecast.core.showcase import SHOWN_MAX
 from livecast.core.units import HELD, Drop, Due, Step, Unit, due_of
 from livecast.ledger import Ledger
 from livecast.ports import Bus, Clock, Observer, StoreError, Trouble
@@ -71,13 +73,22 @@ class DropClock:
         observer: Observer,
         ring: Callable[[str], None],
         wake: Callable[[str], None],
+        reach: Callable[[str, int], Awaitable[None]],
+        feed: Callable[[str, Sequence[LedgerEvent]], bool],
     ) -> None:
+        """`ring`: there is something new in a room's shard; `wake`: load a room; `reach`: wait until a room has heard the ledger up
+        to a position; `feed`: hand it something, False if it is full.
+        """
         self._ledger = ledger
         self._bus = bus
         self._clock = clock
         self._observer = observer
         self._ring = ring
         self._wake = wake
+        self._reach = reach
+        self._feed = feed
+        self._ending: set[str] = set()
+        """Rooms whose drops are being closed because their broadcast is to end."""
         self._at: dict[Key, int] = {}
         self._heap: list[tuple[int, Key]] = []
         self._reminders: list[tuple[int, str, str, tuple[int, ...]]] = []
@@ -89,6 +100,7 @@ class DropClock:
         self._reserving: set[int] = set()
         self._under_way: dict[tuple[str, str], bool] = {}
         """Drops that are being drawn and settled -> whether they are to be looked at once more."""
+        self._finished_one = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
 
     # --- Feed ---------------------------------------------------------------------------------------------------------
@@ -134,6 +146,12 @@ class DropClock:
                 self._schedule(due)
         if drop.reserved:
             self._reserving.add(shard_of(drop.room))
+
+    def ending(self, room: str) -> None:
+        """The room's broadcast is to end: close and settle its drops, then tell the room."""
+        if room not in self._ending:
+            self._ending.add(room)
+            self._spawn(self._close_first(room))
 
     def ended(self, room: str) -> None:
         """The room's broadcast is over: its drops are too."""
@@ -228,13 +246,45 @@ class DropClock:
         heapq.heappush(self._heap, (at, key))
 
     # --- Ends ---------------------------------------------------------------------------------------------------------
+    async def _close_first(self, room: str) -> None:
+        """Close what is on sale, settle what can be, and say so behind all that there is to tell of it.
+
+        A ledger that does not answer is not waited for: a broadcast can end without, and its drops are closed once it does.
+        """
+        position = 0
+        try:
+            async with asyncio.timeout(ENDING_MS / 1000):  # then the room ends without us
+                with suppress(StoreError):
+                    await self._close_selling(room)
+                    await self._settle_all(room)
+                    position = max((drop.changed for drop in await self._ledger.drops(room, None, SHOWN_MAX)), default=0)
+                    await self._reach(room, position)
+                while not self._feed(room, [DropsDone(position)]):  # noqa: ASYNC110 - nothing tells when there is room again
+                    await asyncio.sleep(TICK_S)
+        except TimeoutError:
+            return
+        finally:
+            self._ending.discard(room)
+
+    async def _settle_all(self, room: str) -> None:
+        """As far as it can be done: what is reserved stays so. Raises `StoreError`."""
+        for due in await self._ledger.due(shard_of(room), FAR, DUE_MAX):
+            if due.room == room and due.what in {"settle", "window"}:
+                self._spawn(self._finish(room, due.drop))  # it goes on when we do not wait any more
+                await asyncio.sleep(0)
+                await self._until_finished(room, due.drop)
+
+    async def _close_selling(self, room: str) -> None:
+        """Raises `StoreError`."""
+        for due in await self._ledger.due(shard_of(room), FAR, DUE_MAX):
+            if due.what == "selling" and due.room == room:
+                await self._ledger.step_drop(room, due.drop, "close", self._clock())
+                self._ring(room)
+
     async def _close_all(self, room: str) -> None:
         while True:
             try:
-                for due in await self._ledger.due(shard_of(room), FAR, DUE_MAX):
-                    if due.what == "selling" and due.room == room:
-                        await self._ledger.step_drop(room, due.drop, "close", self._clock())
-                        self._ring(room)
+                await self._close_selling(room)
             except StoreError:
                 await asyncio.sleep(RETRY_MS / 1000)
             else:
@@ -255,6 +305,13 @@ class DropClock:
                     await asyncio.sleep(RETRY_MS / 1000)
         finally:
             del self._under_way[key]
+            async with self._finished_one:
+                self._finished_one.notify_all()
+
+    async def _until_finished(self, room: str, id_: str) -> None:
+        """Wait for whoever is at it."""
+        async with self._finished_one:
+            await self._finished_one.wait_for(lambda: (room, id_) not in self._under_way)
 
     async def _finished(self, room: str, id_: str) -> bool:
         ledger = self._ledger

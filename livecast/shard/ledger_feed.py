@@ -138,6 +138,13 @@ class LedgerFeed:
             self._rung.add(shard)
             self._ring.set()
 
+    async def reach(self, room: str, position: int) -> None:
+        """Wait until a room that is awake was handed everything up to `position`."""
+        shard = shard_of(room)
+        while self._rooms.heard(room) is not None and (self._cursors.get(shard, 0) < position or room in self._held):
+            self.ring(room)
+            await asyncio.sleep(RING_GAP_S)
+
     def awake(self, room: str) -> None:
         """A room was loaded: hand it what it missed, then everything new."""
         self._awake.add(room)

@@ -109,6 +109,9 @@ class RoomWatch(Protocol):
     def happened(self, room: str, happened: Sequence[Happened]) -> None:
         """Something in it that other services may want to hear of is committed."""
 
+    def ending(self, room: str) -> None:
+        """Its broadcast is to end, and that is committed: it waits for `DropsDone` (told again until it does)."""
+
     def ended(self, room: str) -> None:
         """Its broadcast is over, and that is committed (told again when such a room wakes)."""
 
@@ -280,6 +283,8 @@ class RoomLoop:
                 self.reload_rules()
             if around.watch is not None and flush.frame is not None and _ends(flush.frame):
                 around.watch.ended(self.name)
+            if around.watch is not None and room.ending:
+                around.watch.ending(self.name)
             around.observer.observe(Flushed(self.name, late_ms, took_ms, len(frame or b""), _verdicts(flush), len(self._inbox)))
             if flush.renew:
                 await self._begin_epoch(room)
@@ -374,7 +379,10 @@ class RoomLoop:
         if around.catalogue_rev is not None:
             room.note_catalogue(around.catalogue_rev)
         if around.watch is not None:
+            room.sells = True
             around.watch.awake(self.name)
+            if room.ending:
+                around.watch.ending(self.name)
             if room.state["status"] == "ended":
                 around.watch.ended(self.name)
         self._receiving = True

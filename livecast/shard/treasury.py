@@ -26,7 +26,16 @@ class Treasury:
         self, *, ledger: Ledger, shards: Shards, bus: Bus, clock: Clock, observer: Observer, catalogue_rev: int = 0
     ) -> None:
         self._feed = LedgerFeed(ledger=ledger, rooms=shards, bus=bus, clock=clock, observer=observer)
-        self._clock = DropClock(ledger=ledger, bus=bus, clock=clock, observer=observer, ring=self.ring, wake=shards.wake)
+        self._clock = DropClock(
+            ledger=ledger,
+            bus=bus,
+            clock=clock,
+            observer=observer,
+            ring=self.ring,
+            wake=shards.wake,
+            reach=self._feed.reach,
+            feed=shards.feed,
+        )
         self._sweeper = GiftSweeper(
             ledger=ledger, clock=clock, observer=observer, ring=self.ring, entries=lambda: self._feed.entries
         )
@@ -82,6 +91,10 @@ class Treasury:
         """Something happened in a room."""
         if self._webhooks is not None:
             self._webhooks.happen(room, happened)
+
+    def ending(self, room: str) -> None:
+        """A room's broadcast is to end."""
+        self._clock.ending(room)
 
     def ended(self, room: str) -> None:
         """A room's broadcast is over."""

@@ -228,7 +228,7 @@ class WebhookFeed:
         if (known := self._known.get(room)) is None:
             known = await self._summary(room)
             self._know(room, known)
-        return RoomAbout(known["merchant"], known["broadcast"], bool(known.get("test")))
+        return RoomAbout(known["merchant"], known["broadcast"], bool(known.get("test")), known.get("started_at") or 0)
 
     async def _summary(self, room: str) -> dict[str, Any]:
         """What a room that has said nothing yet says of itself, as its owner would."""
@@ -271,11 +271,22 @@ class WebhookFeed:
             await self._look_at_rooms()
         while self._said:
             said = self._said[:ROOMS_PAGE]
-            drafts = [draft for now_says, before, at in said for draft in drafts_of_room(now_says, before, at)]
-            if drafts:
-                await self._webhooks.append(ROOMS, 0, 0, drafts, self._clock())
-                self._kick()
+            drafts: list[Draft] = []
+            for now_says, before, at in said:
+                for draft in drafts_of_room(now_says, before, at):
+                    if draft.event.type == "room.ended":  # behind all that its drops were up to
+                        await self._keep(drafts)
+                        drafts = []
+                        shard = shard_of(draft.event.room)
+                        await self._tried(self._read(shard), f"shard {shard}")
+                    drafts.append(draft)
+            await self._keep(drafts)
             del self._said[: len(said)]
+
+    async def _keep(self, drafts: Sequence[Draft]) -> None:
+        if drafts:
+            await self._webhooks.append(ROOMS, 0, 0, drafts, self._clock())
+            self._kick()
 
     async def _tell_happened(self) -> None:
         while self._happened:

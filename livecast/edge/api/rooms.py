@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct
 
 from livecast.core.commands import ClearNotice, End, Host, PatchRoom, Pause, PutRoom, Resume, SetCustom, SetNotice, SetPolicy, Start
+from livecast.core.ending import ENDING_MS
 from livecast.core.rules import Policy
 from livecast.edge import cursors
 from livecast.edge.bodies import check_names, convert
@@ -21,6 +22,8 @@ from livecast.wire.records import decode_summary
 #: shorter than asked for although more follows; `next_cursor` says so.
 SCAN_MAX: Final = 2000
 _SCAN_STEP: Final = 500
+END_S: Final = ENDING_MS / 1000 + 2
+"""How long an end may take: its drops, then what any change takes."""
 
 Status = Literal["scheduled", "live", "paused", "ended"]
 
@@ -170,8 +173,8 @@ async def resume(call: Call) -> Outcome:
 
 
 async def end(call: Call) -> Outcome:
-    """The last frame, then a minute of grace."""
-    return whole(await change(call, "end", call.body))
+    """Drops closed and settled, the last frame, then a minute of grace. Answered once viewers are told of all of it."""
+    return whole(await change(call, "end", call.body, within_s=END_S))
 
 
 async def patch_policy(call: Call) -> Outcome:
