@@ -7,7 +7,6 @@ socket sees them in order, however many turns of the loop a large room takes.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
@@ -134,12 +133,12 @@ def _hand_out(sockets: list[ViewerSocket], sealed: Sealed, data: bytes, seq: int
     the first byte that stays behind the transport tells, see `ViewerSocket.pause_writing`), and it saves half of what Python
     does per viewer.
     """
-    left_out, size, write = 0, len(data), os.write
+    left_out, size = 0, len(data)
     for socket in sockets:
         try:
             if socket.after < seq:
                 if (acks := socket.acks) is None:
-                    if (taken := write(socket.fd, data)) != size:
+                    if (taken := socket.sock.send(data)) != size:
                         socket.transport.write(data[taken:])
                 else:
                     socket.acks = None
