@@ -1,11 +1,11 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defineConfig, type Plugin } from 'vite';
 
-/** Each is a folder with `main.tsx` and a style sheet of its name; what they have in common is in `shared`. */
-const PAGES = ['entry', 'viewer'];
-
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+/** Each folder with a `main.tsx` is a page, with a style sheet of its name; what pages have in common is in `shared`. */
+const PAGES = readdirSync(here('.')).filter((name) => existsSync(here(`${name}/main.tsx`)));
 
 /** The pages' HTML, which is the same but for the name: `shared/page.html`. */
 const template = (): Plugin => {
