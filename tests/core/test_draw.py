@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,6 +17,7 @@ from livecast.core import draw
 from livecast.core.units import Entrant
 
 SEED = bytes(range(32))
+VECTORS = Path(__file__).parent / "vectors"
 
 
 def entrants(n: int, salt: str = "") -> list[Entrant]:
@@ -219,3 +222,12 @@ def test_what_is_no_draw_is_not_read(field: str) -> None:
             continue
         with pytest.raises(msgspec.ValidationError):
             msgspec.convert(raw, draw.DrawFile)
+
+
+@pytest.mark.parametrize("row", json.loads((VECTORS / "draws.json").read_text()), ids=lambda row: row["name"])
+def test_what_anybody_can_check(row: dict[str, Any]) -> None:
+    """The files that the pages check too: the same ones are as the rules say, and the same outcomes follow."""
+    file, by = msgspec.convert(row["file"], draw.DrawFile), row["by"]
+    assert bool(draw.verify(file, by.get("commitment"))) == bool(set(row["wrong"]) - {"about"})
+    if "nonce" in by:
+        assert draw.outcome_for(file, by["user"], by["nonce"]) == row["mine"]

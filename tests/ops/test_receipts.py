@@ -98,3 +98,13 @@ def test_without_keys_it_ends_with_2(tmp_path: Path) -> None:
     for source in (("--data-dir", tmp_path), ("--jwks", tmp_path / "nothing"), ("--jwks", tmp_path / "no.json")):
         done = verify("x.y.z", *source)
         assert done.exit_code == 2, (source, done.output)
+
+
+def test_what_anybody_can_check(tmp_path: Path) -> None:
+    """The tokens that the pages check too: the same ones are valid. (The clock here is the machine's: lapsed ones stay lapsed.)"""
+    known = json.loads((Path(__file__).parent.parent / "core" / "vectors" / "receipts.json").read_text())
+    (tmp_path / "keys.json").write_text(json.dumps({"keys": known["keys"]}))
+    for row in known["receipts"]:
+        done = verify(row["token"], "--jwks", tmp_path / "keys.json")
+        lapsed = row["name"] == "reserved, in time"  # it was, in 2023
+        assert (done.exit_code == 0) == (row["fault"] is None and not lapsed), (row["name"], done.output)

@@ -47,8 +47,9 @@ export async function checkReceipt(token: string, keys: Jwks, now: number, subtl
   const parts = token.split('.');
   const [header, claims] = [json(parts[0]), json(parts[1])];
   const signature = bytes(parts[2]);
-  if (token.length > CHARS_MAX || parts.length !== 3 || !header || !claims || !signature) return { fault: 'form', claims: null };
+  if (token.length > CHARS_MAX || parts.length !== 3 || !header) return { fault: 'form', claims: null };
   if (header.alg !== 'EdDSA') return { fault: 'algorithm', claims: null };
+  if (!claims || !signature) return { fault: 'form', claims: null };
   const key = keys.keys.find((one) => one.kid === header.kid && one.kty === 'OKP' && one.crv === 'Ed25519');
   const raw = key && bytes(key.x);
   if (raw?.length !== 32) return { fault: 'key', claims: null };
