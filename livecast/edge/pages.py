@@ -28,6 +28,7 @@ DIST: Final = Path(livecast.__file__).parent / "web" / "dist"
 PAGES: Final = {
     "/": "entry",
     "/r/{room}": "viewer",
+    "/host/{room}": "host",
     "/receipt": "receipt",
     "/overlay/{room}": "overlay",
 }
