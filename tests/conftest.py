@@ -17,6 +17,7 @@ from hypothesis import settings
 
 from livecast.ops.valkey_binary import valkey_binary
 from support.postgres import Postgres, fresh_postgres, remove
+from support.stores import Clustered, scratch
 
 # How long an example takes says more about who else is at work on the machine than about us; a test as a whole has its time-out.
 settings.register_profile("livecast", deadline=None)
@@ -143,6 +144,24 @@ def crashable_ledger() -> Iterator[Valkey]:
 def crashable_replica() -> Iterator[Valkey]:
     """A second one, to follow the first."""
     yield from _fresh_valkey("always")
+
+
+@pytest.fixture(scope="session")
+def cluster_servers() -> Iterator[Clustered]:
+    """One cluster of three nodes that sync every write, for the whole session. Leave it running; use `cluster`."""
+    with scratch() as directory:
+        made = Clustered(directory, fsync="always")
+        try:
+            yield made.start()
+        finally:
+            made.stop()
+
+
+@pytest.fixture
+def cluster(cluster_servers: Clustered) -> str:
+    """URL of a running cluster, empty at the start of each test."""
+    cluster_servers.flush()
+    return cluster_servers.url
 
 
 @pytest.fixture(scope="session")

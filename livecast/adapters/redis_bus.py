@@ -16,7 +16,7 @@ from functools import partial
 from livecast.adapters import redis_keys as keys
 from livecast.adapters import redis_messages as messages
 from livecast.adapters.local import Followers, Owners
-from livecast.adapters.redis_listener import Listener
+from livecast.adapters.redis_ears import Ears
 from livecast.adapters.redis_outbox import Outbox
 from livecast.adapters.redis_server import RedisServer
 from livecast.core.errors import Refusal
@@ -57,7 +57,7 @@ class RedisBus:
         self._followers = Followers(self._nobody_follows)
         self._seen: dict[str, dict[str, int]] = {}
         self._closed = False
-        self._listener = Listener(server, observer, self._on_gap)
+        self._listener = Ears(server, observer, self._on_gap)
         self._outbox = Outbox(server, observer)
 
     async def attach(self, node: str, replies: RepliesHandler, notices: NoticeHandler) -> None:

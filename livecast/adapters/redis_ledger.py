@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 from livecast.adapters.memory_books import CONFIRM_STEP
 from livecast.adapters.redis_books import RedisBooks
-from livecast.adapters.redis_ledger_calls import LedgerCalls, LedgerServer, behind
+from livecast.adapters.redis_ledger_calls import LedgerCalls, LedgerScript, LedgerServer, behind
 from livecast.adapters.redis_ledger_entries import entry_of
 from livecast.adapters.redis_server import Command
 from livecast.core.bookkeeping import BookEntry
 from livecast.core.placement import SHARDS
-from livecast.ledger import ShardStatus
+from livecast.ledger import ShardStatus, Span
+
+TRIM: Final = LedgerScript("trim")
 
 
 class RedisLedger(RedisBooks):
@@ -36,7 +38,8 @@ class RedisLedger(RedisBooks):
         for shard in shards:
             commands += [("GET", f"{{s{shard}}}:barrier"), ("HMGET", f"{{s{shard}}}:closed", "seen", "stood")]
         if self.server.replicas:  # a write behind the reads on each server: what vouches for it vouches for all that was read there
-            last_at = {self.server.route(f"{{s{shard}}}:barrier"): shard for shard in range(SHARDS)}
+            await self.server.know()
+            last_at = {self.server.route(f"{{s{shard}}}:barrier"): shard for shard in shards}
             commands += [("INCR", f"{{s{shard}}}:barrier") for shard in last_at.values()]
         answers = await self.server.pipeline(commands, follow=False)
         return [_status(shard, *answers[2 * nth : 2 * nth + 2]) for nth, shard in enumerate(shards)]
@@ -49,6 +52,19 @@ class RedisLedger(RedisBooks):
         """Entries above a position."""
         (found,) = await self._calls.read(shard, ("XRANGE", f"{{s{shard}}}:ledger", f"({after}-0", "+", "COUNT", limit))
         return [entry_of(id_, fields) for id_, fields in found]
+
+    async def spans(self) -> list[Span]:
+        """How long all shards are, in one round trip."""
+        commands: list[Command] = []
+        for shard in range(SHARDS):
+            commands += [("XLEN", f"{{s{shard}}}:ledger"), ("GET", f"{{s{shard}}}:begins")]
+        answers = await self.server.pipeline(commands)
+        return [Span(shard, answers[2 * shard], int(answers[2 * shard + 1] or 0)) for shard in range(SHARDS)]
+
+    async def trim(self, shard: int, upto: int, now: int) -> int:
+        """Forget entries up to a position."""
+        answer = await self._calls.operate(TRIM, shard, now, upto)
+        return int(answer[1])
 
     async def expect(self, shard: int, position: int) -> None:
         """The shard was seen at `position` before."""

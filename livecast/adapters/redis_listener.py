@@ -1,4 +1,5 @@
-"""Hearing: one connection for all channels of a process, which comes back by itself.
+"""Hearing: one connection for all channels of a process that are at one server, which comes back by itself. `redis_ears` has one
+of these for each server.
 
 Not built on redis-py's `PubSub`: there, every task that subscribes may reconnect beside the one that reads. Here one task
 owns the connection, the others say what they want and wait for the server's word.
@@ -37,8 +38,12 @@ class Listener:
     An outage is reported once, and so is its end.
     """
 
-    def __init__(self, server: RedisServer, observer: Observer, on_gap: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self, server: RedisServer, observer: Observer, on_gap: Callable[[str], None] | None = None, *, place: str = ""
+    ) -> None:
         self._server = server
+        self._place = place
+        self._hung_up = asyncio.Event()
         self._observer = observer
         self._on_gap = on_gap
         self._cut: set[bytes] = set()
@@ -96,6 +101,15 @@ class Listener:
             await asyncio.wait(waiting, timeout=self._server.deadline_s)
         self.drop(channels)
 
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to hear."""
+        return not self._wanted
+
+    def hang_up(self) -> None:
+        """Connect anew: what is at the other end is not who it was."""
+        self._hung_up.set()
+
     async def close(self) -> None:
         """Hear nothing more."""
         for name in tuple(self._awaited):
@@ -121,17 +135,21 @@ class Listener:
         loop = asyncio.get_running_loop()
         pause_s = RETRY_MIN_S
         while True:
-            connection = self._server.listener()
+            connection = self._server.listener(self._place)
             began = loop.time()
+            self._hung_up.clear()
             try:
                 async with asyncio.timeout(CONNECT_S):
                     await connection.connect()  # type: ignore[no-untyped-call]  # it has none
                 self._start_over()
-                async with asyncio.TaskGroup() as both:
-                    both.create_task(self._write(connection))
-                    both.create_task(self._read(connection))
+                async with asyncio.TaskGroup() as all_three:
+                    all_three.create_task(self._write(connection))
+                    all_three.create_task(self._read(connection))
+                    all_three.create_task(self._until_hung_up())
             except* (redis_errors.RedisError, OSError) as errors:
-                self._report(errors.exceptions[0])
+                self._server.distrust()
+                if not self.idle:  # a server that left the cluster may go
+                    self._report(errors.exceptions[0])
             finally:
                 self._cut |= self._confirmed
                 self._confirmed.clear()
@@ -157,10 +175,18 @@ class Listener:
             if commands:
                 await connection.send_packed_command(pack(commands), check_health=False)
 
+    async def _until_hung_up(self) -> None:
+        await self._hung_up.wait()
+        raise redis_errors.ConnectionError("the store's primary is another one now")
+
     async def _read(self, connection: AbstractConnection) -> None:
         asked, turn = False, 0
         while True:
-            message = await connection.read_response(timeout=SILENCE_S, disconnect_on_error=False)
+            try:
+                message = await connection.read_response(timeout=SILENCE_S, disconnect_on_error=False)
+            except redis_errors.MovedError:  # the channel is elsewhere: it is looked for, and whoever looks takes it there
+                self._server.distrust()
+                continue
             if message is None:
                 if asked:
                     raise redis_errors.ConnectionError(f"the server has said nothing for {2 * SILENCE_S:g} s")
@@ -179,8 +205,18 @@ class Listener:
             self._asked[name] -= 1
             if self._asked[name] <= 0 and name in self._wanted:
                 self._confirm(name)
-        elif kind == b"sunsubscribe" and (left := self._leaving.get(name)) is not None and not left.done():
-            left.set_result(None)
+        elif kind == b"sunsubscribe":
+            self._let_go(name)
+
+    def _let_go(self, name: bytes) -> None:
+        """The server has unsubscribed us: because we asked, or because the channel is not its own any more."""
+        if (left := self._leaving.get(name)) is not None:
+            if not left.done():
+                left.set_result(None)
+        elif name in self._confirmed:
+            self._confirmed.discard(name)
+            self._cut.add(name)
+            self._server.distrust()
 
     def _confirm(self, name: bytes) -> None:
         del self._asked[name]

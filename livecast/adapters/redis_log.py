@@ -27,7 +27,7 @@ _POSITION: Final = re.compile(r"\d{1,20}-\d{1,20}")
 
 
 class RedisRoomLog:
-    """`ports.RoomLog` on one server. `close` ends its own calls; the server is the composition root's to close.
+    """`ports.RoomLog` on a store. `close` ends its own calls; the server is the composition root's to close.
 
     With `record_bytes_max` each commit leaves a record for the archive (`redis_records` reads them), so many bytes per shard.
     """
@@ -35,7 +35,7 @@ class RedisRoomLog:
     def __init__(self, server: RedisServer, *, record_bytes_max: int = 0) -> None:
         self._server = server
         self._record_bytes_max = record_bytes_max
-        self._commits = Lane(self._run_commits, gap_ms=BATCH_MS, deadline_s=server.deadline_s)
+        self._commits = Lane(self._run_commits, gap_ms=BATCH_MS, deadline_s=server.deadline_s, place_of=self._place_of)
 
     async def take(self, shard: int, token: str) -> None:
         """Make `token` the owner of `shard`."""
@@ -102,6 +102,9 @@ class RedisRoomLog:
     async def close(self) -> None:
         """Commits under way raise `Unavailable`."""
         await self._commits.close()
+
+    def _place_of(self, call: Sequence[Argument]) -> str:
+        return self._server.route(str(call[0]))
 
     async def _run_commits(self, calls: Sequence[Sequence[Argument]]) -> list[Any]:
         return await self._server.run_script(COMMIT, calls)

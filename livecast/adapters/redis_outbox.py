@@ -24,8 +24,36 @@ FAREWELL_S = 0.5
 
 
 class Outbox:
-    """Publishes to sharded channels. Per channel, items arrive in the order they were put in, those put in close together in
-    one message.
+    """Publishes to sharded channels, each at the server that has it; one that does not answer holds up nothing for the others. Per
+    channel, items arrive in the order they were put in, those put in close together in one message; also while a channel moves
+    to another server.
+    """
+
+    def __init__(self, server: RedisServer, observer: Observer) -> None:
+        self._server = server
+        self._observer = observer
+        self._posts: dict[str, _Post] = {}
+
+    def put(self, channel: str, item: bytes, on_lost: OnLost | None = None) -> bool:
+        """Send an encoded item. False if too much waits already.
+
+        `on_lost` is called if nobody listens on the channel, or if the server did not say that it took it.
+        """
+        place = self._server.route(channel)
+        if place not in self._posts:
+            self._posts[place] = _Post(self._server, self._observer)
+        post = self._posts[place]
+        if len(self._posts) > 1:  # behind what is on its way to where the channel was
+            post = next((each for each in self._posts.values() if each.has(channel)), post)
+        return post.put(channel, item, on_lost)
+
+    async def close(self) -> None:
+        """Send what waits, for a moment at most."""
+        await asyncio.gather(*(post.close() for post in self._posts.values()))
+
+
+class _Post:
+    """What goes to one server.
 
     One pipeline is under way at a time: two connections would race. (A pipeline given up at its deadline may still lie before
     a frozen server, which then takes it late, beside newer ones.)
@@ -35,6 +63,7 @@ class Outbox:
         self._server = server
         self._observer = observer
         self._waiting: dict[str, list[tuple[bytes, OnLost | None]]] = {}
+        self._leaving: dict[str, list[tuple[bytes, OnLost | None]]] = {}
         self._bytes = 0
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -43,10 +72,7 @@ class Outbox:
         self._troubled = False
 
     def put(self, channel: str, item: bytes, on_lost: OnLost | None = None) -> bool:
-        """Send an encoded item. False if too much waits already.
-
-        `on_lost` is called if nobody listens on the channel, or if the server did not say that it took it.
-        """
+        """As `Outbox.put`."""
         if self._bytes + len(item) > BYTES_MAX:
             return False
         self._bytes += len(item)
@@ -56,8 +82,12 @@ class Outbox:
         self._task = self._task or asyncio.get_running_loop().create_task(self._live())
         return True
 
+    def has(self, channel: str) -> bool:
+        """Whether anything for the channel is on its way."""
+        return channel in self._waiting or channel in self._leaving
+
     async def close(self) -> None:
-        """Send what waits, for a moment at most."""
+        """As `Outbox.close`."""
         if self._task is not None:
             with suppress(TimeoutError):
                 async with asyncio.timeout(FAREWELL_S):
@@ -69,8 +99,9 @@ class Outbox:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            waiting, self._waiting, self._bytes = self._waiting, {}, 0
-            await self._publish(waiting)
+            self._leaving, self._waiting, self._bytes = self._waiting, {}, 0
+            await self._publish(self._leaving)
+            self._leaving = {}
             if not self._waiting:
                 self._idle.set()
             await asyncio.sleep(GAP_MS / 1000)

@@ -167,6 +167,11 @@ class RedisServer:
         return await self._way.exchange(commands, follow=follow)
 
     # --- Where things are ---------------------------------------------------------------------------------------------
+    async def know(self) -> None:
+        """Find out which servers there are, if that was not done. Raises `Unavailable`."""
+        async with _deadline(self.deadline_s):
+            await self._way.primaries()
+
     def route(self, key: str) -> str:
         """A name for the server that has a key: "" where there is but one, or while it is not known."""
         return self._way.route(key)

@@ -1,4 +1,6 @@
-"""One suite, every adapter: `stores` is a place that several processes could share, in memory or on a real Valkey."""
+"""One suite, every adapter: `stores` is a place that several processes could share, in memory, on a real Valkey, or on a cluster of
+three. The cluster has its turn in `make chaos`: what is special about it is in `tests/adapters/test_redis_cluster.py`.
+"""
 
 from __future__ import annotations
 
@@ -133,10 +135,19 @@ class RedisStores:
             await server.close()
 
 
-@pytest.fixture(params=["memory", "redis"])
+CLUSTER = pytest.param("cluster", marks=pytest.mark.chaos)
+
+
+def url_of(request: pytest.FixtureRequest, one: str) -> str:
+    """The address of the store that is meant: `one` names the fixture of a single server."""
+    url: str = request.getfixturevalue("cluster" if request.param == "cluster" else one)
+    return url
+
+
+@pytest.fixture(params=["memory", "redis", CLUSTER])
 async def stores(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
-    """A fresh store, in memory and on Valkey."""
-    made: Stores = MemoryStores() if request.param == "memory" else RedisStores(request.getfixturevalue("valkey"))
+    """A fresh store, in memory, on Valkey, and on a cluster."""
+    made: Stores = MemoryStores() if request.param == "memory" else RedisStores(url_of(request, "valkey"))
     yield made
     await made.close()
 
@@ -150,14 +161,14 @@ def wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", "redis", CLUSTER])
 async def ledgers(request: pytest.FixtureRequest) -> AsyncIterator[Ledgers]:
     """A fresh ledger, in memory and on a Valkey that syncs every write."""
     if request.param == "memory":
         memory = MemoryLedger(wall_ms)
         yield lambda: memory
         return
-    url: str = request.getfixturevalue("ledger_valkey")
+    url = url_of(request, "ledger_valkey")
     servers: list[LedgerServer] = []
 
     def another() -> Ledger:

@@ -6,19 +6,20 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from contract.conftest import CLUSTER, url_of
 from livecast.adapters.memory_positions import MemoryPositions
 from livecast.adapters.redis_positions import RedisPositions
 from livecast.adapters.redis_server import RedisServer
 from livecast.ledger import Positions
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", "redis", CLUSTER])
 async def positions(request: pytest.FixtureRequest) -> AsyncIterator[Positions]:
     """Each implementation, with nothing remembered."""
     if request.param == "memory":
         yield MemoryPositions()
         return
-    server = RedisServer(request.getfixturevalue("valkey"))
+    server = RedisServer(url_of(request, "valkey"))
     yield RedisPositions(server)
     await server.close()
 

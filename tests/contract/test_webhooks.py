@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import msgspec
 import pytest
 
+from contract.conftest import CLUSTER, url_of
 from livecast.adapters.memory_webhooks import MemoryWebhooks
 from livecast.adapters.redis_ledger_calls import LedgerServer
 from livecast.adapters.redis_webhooks import RedisWebhooks
@@ -21,7 +22,7 @@ LEASE_MS = 40_000
 Stores: TypeAlias = Callable[..., Webhooks]
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", "redis", CLUSTER])
 async def stores(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
     """Each call gives the store as one more process would have it; rules count on the first call."""
     if request.param == "memory":
@@ -36,7 +37,7 @@ async def stores(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
     servers: list[LedgerServer] = []
 
     def redis(rules: WebhookRules | None = None) -> Webhooks:
-        servers.append(LedgerServer(request.getfixturevalue("ledger_valkey")))
+        servers.append(LedgerServer(url_of(request, "ledger_valkey")))
         return RedisWebhooks(servers[-1], rules)
 
     yield redis
