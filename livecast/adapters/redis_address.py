@@ -66,6 +66,11 @@ class Address(Struct, frozen=True):
     """`ssl_…` as redis-py's connections take them."""
     sentinel_login: dict[str, str] = {}
 
+    def same_place(self, other: Address) -> bool:
+        """Whether both lead to the same data, as far as can be seen from here."""
+        here, there = (self.form, self.path, self.service, self.db), (other.form, other.path, other.service, other.db)
+        return here == there and (not self.places or not set(self.places).isdisjoint(other.places))
+
 
 def parse(url: str) -> Address:
     """An address from its text. Raises `BadAddressError`."""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import click
 import msgspec
 
+from livecast.adapters.redis_address import without_password
 from livecast.ops.groups import DEV_SECRET
 from livecast.ops.reference import as_toml, example
 from livecast.ops.serve import node_options, settings_or_exit
 from livecast.ops.settings import SECTIONS, Settings, keys_of
+
+__all__ = ["command", "in_force", "masked", "without_password"]
 
 
 def in_force(settings: Settings) -> str:
@@ -37,12 +39,6 @@ def masked(section: str, key: str, value: Any) -> Any:
     if key in {"url", "jwks_url"}:
         return without_password(value)
     return msgspec.to_builtins(value)
-
-
-def without_password(url: str) -> str:
-    """An address with `***` for its password."""
-    parts = urlsplit(url)
-    return url.replace(f":{parts.password}@", ":***@") if parts.password else url
 
 
 @click.command()

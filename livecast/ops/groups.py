@@ -48,14 +48,16 @@ class Redis(Struct, frozen=True, forbid_unknown_fields=True):
     """The store of the rooms: frame log, ownership, pub/sub."""
 
     url: str = ""
-    """`redis://`, `rediss://` or `unix://`. Empty: the node starts its own Valkey in `data_dir`/rooms."""
+    """`redis://`, `rediss://`, `unix://`, `redis+sentinel://host,host,host/name` or `redis+cluster://host,host,host`, with
+    `rediss+…` for TLS. Empty: the node starts its own Valkey in `data_dir`/rooms."""
 
 
 class Ledger(Struct, frozen=True, forbid_unknown_fields=True):
     """The store of the money: wallets, gifts, drops and what was granted of them."""
 
     url: str = ""
-    """A server of its own, which must show `appendfsync always`. Empty: the node starts its own in `data_dir`/ledger."""
+    """A store of its own in any of the forms of `[redis] url`, which must show `appendfsync always`. Empty: the node starts its own
+    in `data_dir`/ledger."""
     durability: Literal["always", "external", "none"] = "always"
     """`always`: the store must show it. `external`: a managed store that hides it vouches for it. `none`: only with `--dev`."""
     replicas: Annotated[int, Meta(ge=0, le=5)] = 0

@@ -22,6 +22,7 @@ CREDENTIALS: Final = (
     (re.compile(r"(?i)(\bbearer\s+)(?!\[|lck_)[A-Za-z0-9._~+/=-]{8,}"), r"\1[token]"),
     (re.compile(r"(lck_[A-Za-z0-9-]{1,64})_[A-Za-z0-9_-]+"), r"\1_[secret]"),
     (re.compile(r"(://[^/\s:@]*):[^/\s@]+@"), r"\1:***@"),
+    (re.compile(r"(?i)([?&][a-z_]*password=)[^&\s\"']+"), r"\1***"),
 )
 #: Objects within objects that are looked into; deeper ones are shown as text and treated as such.
 DEPTH_MAX: Final = 4

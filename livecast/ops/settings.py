@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Struct
 from standardwebhooks import Webhook
 
+from livecast.adapters.redis_address import Address, BadAddressError, parse
 from livecast.core.rules import Policy, RoomRules
 from livecast.core.webhooks import WebhookRules
 from livecast.edge.keys import SCOPES, ApiKey
@@ -253,15 +254,18 @@ def _wrong_review(settings: Settings) -> list[tuple[Path2, str]]:
 
 def _wrong_stores(settings: Settings) -> list[tuple[Path2, str]]:
     wrong: list[tuple[Path2, str]] = []
+    addresses: dict[str, Address] = {}
     for section, url in (("redis", settings.redis.url), ("ledger", settings.ledger.url)):
-        if url and urlsplit(url).scheme not in {"redis", "rediss", "unix"}:
-            wrong.append(((section, "url"), "must begin with redis://, rediss:// or unix://"))
+        try:
+            addresses |= {section: parse(url)} if url else {}
+        except BadAddressError as error:
+            wrong.append(((section, "url"), str(error)))
     archive = settings.archive.url
     if archive not in {"", "none"} and urlsplit(archive).scheme not in {"postgresql", "sqlite"}:
         wrong.append((("archive", "url"), "must begin with postgresql:// or sqlite:///, or be none"))
     if settings.ledger.durability == "none" and not settings.dev:
         wrong.append((("ledger", "durability"), "`none` may lose money: it is only accepted with --dev"))
-    if settings.ledger.url and settings.ledger.url == settings.redis.url and not settings.dev:
+    if len(addresses) == 2 and not settings.dev and addresses["redis"].same_place(addresses["ledger"]):
         wrong.append((("ledger", "url"), "must be a server of its own, not that of [redis] url"))
     if settings.ledger.receipt_key:
         try:
@@ -316,6 +320,9 @@ def _wrong_rules(settings: Settings) -> list[tuple[Path2, str]]:
 
 def _advice(settings: Settings) -> tuple[str, ...]:
     said: list[str] = []
+    ledger = settings.ledger
+    if ledger.url and parse(ledger.url).form != "server" and not ledger.replicas and ledger.durability == "always":
+        said.append("A fail-over of the ledger can lose what was acknowledged: set [ledger] replicas = 1.")
     if not (settings.auth.jwt_secrets or settings.auth.jwks_url):
         said.append("Nobody can sign in: set [auth] jwt_secrets or jwks_url, or try --dev.")
     if not settings.auth.api_keys:
