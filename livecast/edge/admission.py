@@ -6,6 +6,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from math import ceil
 from urllib.parse import urlsplit
 
+from livecast.edge.headcount import KINDS, Headcount, OwnHeadcount, Table
 from livecast.edge.rules import EdgeRules
 
 
@@ -29,12 +30,12 @@ class Rate:
 
 
 class Admission:
-    """The counts of one node. Every method is a few dictionary look-ups."""
+    """The counts of one node, in one process or several. Every method is a few dictionary look-ups."""
 
     def __init__(self, rules: EdgeRules) -> None:
-        self._by_address: dict[str, int] = {}
-        self._by_user: dict[str, int] = {}
-        self._http_by_address: dict[str, int] = {}
+        self._by_address: Headcount = OwnHeadcount()
+        self._by_user: Headcount = OwnHeadcount()
+        self._http_by_address: Headcount = OwnHeadcount()
         self.keep_to(rules)
 
     def keep_to(self, rules: EdgeRules) -> None:
@@ -46,52 +47,43 @@ class Admission:
         self.knows_addresses = bool(rules.connections_per_address or rules.http_connections_per_address or rules.trusted_proxies)
         """Whether anybody asks for addresses at all: finding out a peer's costs a system call."""
 
+    def count_together(self, table: Table, row: int) -> None:
+        """Count connections with the other processes of this node from now on; to be said before the first."""
+        self._by_address, self._by_user, self._http_by_address = (table.headcount(kind, row) for kind in range(KINDS))
+
     def handshake(self, now: int) -> int:
         """0: come in. Otherwise: full, try again in so many ms (503, `Retry-After`)."""
         return 0 if self._handshakes is None else self._handshakes.take(now)
 
     def hold(self, address: str, user: str | None) -> bool:
         """Count a connection in; False (and nothing counted) if its address or user has too many. `user` None: anonymous."""
-        address = _site(address)
-        at_address = self._by_address.get(address, 0)
-        of_user = self._by_user.get(user, 0) if user is not None else 0
-        if 0 < self._rules.connections_per_address <= at_address or 0 < self._rules.connections_per_user <= of_user:
+        rules, site = self._rules, _site(address)
+        if rules.connections_per_address and not self._by_address.take(site, rules.connections_per_address):
             return False
-        if self._rules.connections_per_address:
-            self._by_address[address] = at_address + 1
-        if user is not None and self._rules.connections_per_user:
-            self._by_user[user] = of_user + 1
+        if user is not None and not self.sign_in(user):
+            self._by_address.remove(site)
+            return False
         return True
 
     def release(self, address: str, user: str | None) -> None:
         """Count a connection out, with what it was held by."""
-        _count_out(self._by_address, _site(address))
+        self._by_address.remove(_site(address))
         if user is not None:
-            _count_out(self._by_user, user)
+            self._by_user.remove(user)
 
     def hold_http(self, address: str) -> bool:
         """Count a connection of plain HTTP in; False (and nothing counted) if its address has too many. Proxies have no bound."""
         if not self._rules.http_connections_per_address or self._trusts(address):
             return True
-        site = _site(address)
-        held = self._http_by_address.get(site, 0)
-        if held >= self._rules.http_connections_per_address:
-            return False
-        self._http_by_address[site] = held + 1
-        return True
+        return self._http_by_address.take(_site(address), self._rules.http_connections_per_address)
 
     def release_http(self, address: str) -> None:
         """Count it out."""
-        _count_out(self._http_by_address, _site(address))
+        self._http_by_address.remove(_site(address))
 
     def sign_in(self, user: str) -> bool:
         """A connection held as anonymous is `user`'s from now on; False if the user has too many."""
-        held = self._by_user.get(user, 0)
-        if 0 < self._rules.connections_per_user <= held:
-            return False
-        if self._rules.connections_per_user:
-            self._by_user[user] = held + 1
-        return True
+        return not self._rules.connections_per_user or self._by_user.take(user, self._rules.connections_per_user)
 
     def origin_allowed(self, origin: str | None, host: str) -> bool:
         """Whether a page of `origin` may connect to us at `host` (the Host header). No origin: not a page, allowed.
@@ -157,11 +149,3 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _count_out(counts: dict[str, int], key: str) -> None:
-    left = counts.get(key, 0) - 1
-    if left > 0:
-        counts[key] = left
-    else:
-        counts.pop(key, None)

@@ -37,6 +37,8 @@ class Begin(Struct, frozen=True, tag=True):
     number: int
     dev: bool
     settings: list[Entry]
+    headcount: tuple[int, int, int, bytes]
+    """Where the node's connections are counted: descriptor, rows of the table, the worker's row, key."""
 
 
 class Reload(Struct, frozen=True, tag=True):

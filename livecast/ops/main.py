@@ -196,6 +196,7 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
         room_rules=settings.room,
     )
     node.archive = archive
+    place.furnish(node)
     Doorman(node, house)
     node.money = Money(node, ledger, _receipts(settings), treasury.ring, money_rules(settings))
 

@@ -13,7 +13,9 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
+from livecast.edge.headcount import Table
 from livecast.edge.health import Readiness
+from livecast.edge.node import Node
 from livecast.ops import systemd
 from livecast.ops.figures import read
 from livecast.ops.layers import SettingsError
@@ -53,6 +55,9 @@ class Place(Protocol):
 
     def begin(self, url: str) -> None:
         """The node accepts connections."""
+
+    def furnish(self, node: Node) -> None:
+        """The node is built, and nobody has come yet."""
 
     async def page(self) -> bytes:
         """The metrics in Prometheus' text format."""
@@ -105,6 +110,9 @@ class Alone:
             self.parts.observer.observe(said)
         systemd.ready(STATUS_ALONE)
 
+    def furnish(self, node: Node) -> None:
+        """It counts by itself."""
+
     async def page(self) -> bytes:
         """Its own."""
         return self.parts.count().exposition()
@@ -118,14 +126,16 @@ class Alone:
 
 
 class Seat:
-    """The place of a worker, at the end of the line to its supervisor."""
+    """The place of a worker, at the end of the line to its supervisor, with its row of the table that all workers count in."""
 
     shared = True
     stop: Stopping
     parts: Parts
 
-    def __init__(self, line: Line[ToWorker]) -> None:
+    def __init__(self, line: Line[ToWorker], table: Table, row: int) -> None:
         self._line = line
+        self._table = table
+        self._row = row
         self._degraded: tuple[str, ...] = ()
         self._pages: dict[int, asyncio.Future[bytes]] = {}
         self._asked = 0
@@ -170,6 +180,10 @@ class Seat:
         """Tell the supervisor."""
         self._serves = True
         self._line.say(Ready())
+
+    def furnish(self, node: Node) -> None:
+        """Count connections together with the other workers."""
+        node.admission.count_together(self._table, self._row)
 
     async def page(self) -> bytes:
         """Of all workers, from the supervisor; of this one if it does not answer."""

@@ -11,6 +11,7 @@ its predecessor goes, so that there is always somebody at the door.
 from __future__ import annotations
 
 import asyncio
+import secrets
 import signal
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
@@ -20,6 +21,7 @@ import click
 import uvloop
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, disable_created_metrics
 
+from livecast.edge.headcount import KEY_BYTES, Table, new_memory
 from livecast.edge.receipts import BadReceiptKey, kept_key
 from livecast.ops import logs, systemd
 from livecast.ops.embedded import EmbeddedStoreError, EmbeddedValkey, Role, cause
@@ -53,6 +55,8 @@ START_S: Final = 60.0
 STOP_S: Final = 11.5
 """How long all workers may take to stop, of the 15 s that a stop may: the rest is for the stores."""
 STOP_VALKEY_S: Final = 2.5
+SPARE_WORKERS: Final = 8
+"""So many workers at least a reload may ask for; more need a new start, as the memory in which they count is made then."""
 COME_BACK_MS: Final = 2
 """Viewers of a worker that is replaced come back over so long each: 500 a second."""
 
@@ -101,11 +105,15 @@ class Supervisor:
         self._leaving: set[Worker] = set()
         """Replaced, and on their way out."""
         self._gone: list[Family] = []
-        self._stopping = False
+        self._serving = self._stopping = False
         self._busy = asyncio.Lock()
         """One change of all workers at a time."""
         self._tasks: set[asyncio.Task[None]] = set()
         disable_created_metrics()  # type: ignore[no-untyped-call]  # no types there
+        rows = 2 * max(wanted(settings), SPARE_WORKERS)  # each may have a successor while it goes
+        self._memory = new_memory(rows)
+        self._table = Table(self._memory, rows, secrets.token_bytes(KEY_BYTES))
+        self._rows = list(range(rows))
         registry = self._registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         self._up = Gauge("livecast_worker_up", "Whether a worker serves, by its number.", ["worker"], registry=registry)
@@ -126,6 +134,7 @@ class Supervisor:
             server = self._begun.server
             url = url_of(server.host, int(self._layer["server", "port"].value))
             print(f"livecast ready {url}", flush=True)  # noqa: T201 - the one line on stdout that scripts wait for
+            self._serving = True
             self._tell_manager()
             alive = systemd.KeepAlive()
             alive.start()
@@ -210,10 +219,11 @@ class Supervisor:
 
     async def _launch(self, slot: Slot) -> Worker:
         """A new process for this slot; returns when it is ready, or was not in time and is ended."""
-        worker = Worker(slot.number, on_page=self._on_page, on_end=self._count_out)
+        row = self._rows.pop()
+        worker = Worker(slot.number, row, on_page=self._on_page, on_end=self._count_out)
         self._leaving.add(worker)  # until it has a place it is somebody to be ended with the rest
         try:
-            await worker.start(entries(self._layer), dev=self._begun.dev)
+            await worker.start(entries(self._layer), dev=self._begun.dev, memory=self._memory, table=self._table)
             await worker.ready_or_ended(START_S)
         except BaseException:
             worker.kill()
@@ -248,9 +258,10 @@ class Supervisor:
                 pause_s = RESTART_MIN_S
             self._up.labels(str(slot.number)).set(0)
             self._restarts.labels(str(slot.number)).inc()
-            slot.trouble = f"worker {slot.number} ended ({cause(worker.code)}) and is started again"
+            how = worker.failure or cause(worker.code)
+            slot.trouble = f"worker {slot.number} ended ({how}) and is started again"
             self._say(
-                f"worker {slot.number} ended by itself ({cause(worker.code)})",
+                f"worker {slot.number} ended by itself ({how})",
                 f"process {worker.pid}",
                 f"it is started again in {pause_s:g} s; its viewers come back to the others",
                 level="error",
@@ -260,7 +271,9 @@ class Supervisor:
             pause_s = min(2 * pause_s, RESTART_MAX_S)
 
     def _count_out(self, worker: Worker) -> None:
-        """What a worker has counted stays in the sum."""
+        """A worker is gone, and its viewers with it; what it has counted stays in the sum."""
+        self._table.wipe(worker.row)
+        self._rows.append(worker.row)
         self._gone = kept(self._gone, worker.figures)
         worker.figures = []
 
@@ -347,6 +360,9 @@ class Supervisor:
 
     async def _resize(self, count: int) -> None:
         """More workers, or fewer."""
+        if count > self._table.rows // 2:
+            self._say(f"{count} workers need a new start", "server.workers", f"there will be {self._table.rows // 2} until then")
+            count = self._table.rows // 2
         for number in range(len(self._slots), count):
             slot = self._add(number)
             slot.keeper = asyncio.create_task(self._keep(slot), name=f"keep worker {number}")
@@ -385,8 +401,9 @@ class Supervisor:
         self._tell_manager()
 
     def _tell_manager(self) -> None:
-        serving = sum(slot.worker is not None for slot in self._slots)
-        systemd.ready(f"{serving} of {len(self._slots)} workers serve")
+        if self._serving:
+            serving = sum(slot.worker is not None for slot in self._slots)
+            systemd.ready(f"{serving} of {len(self._slots)} workers serve")
 
     def _say(self, what: str, about: str, advice: str = "", level: str = "warning") -> None:
         self._observer.observe(Trouble(what, about, advice, level))

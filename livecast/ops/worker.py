@@ -9,6 +9,7 @@ import sys
 import click
 import uvloop
 
+from livecast.edge.headcount import Table
 from livecast.ops import logs
 from livecast.ops.layers import SettingsError
 from livecast.ops.line import Begin, to_supervisor
@@ -28,7 +29,8 @@ async def work(end: socket.socket) -> None:
         return  # the supervisor is gone already
     settings = load(options=layer_of(begin.settings), dev=begin.dev)
     logs.configure(settings.log.format, settings.log.level, worker=begin.number)
-    await serve(settings, Seat(line))
+    descriptor, rows, row, key = begin.headcount
+    await serve(settings, Seat(line, Table(descriptor, rows, key), row))
 
 
 def main() -> int:

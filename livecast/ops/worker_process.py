@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
+from livecast.edge.headcount import Table
 from livecast.ops.figures import Family
 from livecast.ops.line import (
     Begin,
@@ -42,15 +43,23 @@ class Worker:
     """A process that was started for the slot `number`. `on_page`: it asks for the metrics of all; `on_end`: it is gone."""
 
     def __init__(
-        self, number: int, on_page: Callable[[Worker, WantPage], None], on_end: Callable[[Worker], None] = lambda _worker: None
+        self,
+        number: int,
+        row: int,
+        on_page: Callable[[Worker, WantPage], None],
+        on_end: Callable[[Worker], None] = lambda _worker: None,
     ) -> None:
         self.number = number
+        self.row = row
+        """Of the table in which the node's connections are counted."""
         self.figures: list[Family] = []
         """What it had counted when it was last asked."""
         self.is_ready = False
         self.ended = asyncio.Event()
         self.code = 0
         """How it ended; below zero: by that signal."""
+        self.failure = ""
+        """Why it could not even be started."""
         self._on_page = on_page
         self._on_end = on_end
         self._process: asyncio.subprocess.Process | None = None
@@ -84,8 +93,8 @@ class Worker:
         return int(sum(value for family in samples for _, _, value in family))
 
     # --- Its life -----------------------------------------------------------------------------------------------------
-    async def start(self, settings: list[Entry], *, dev: bool) -> None:
-        """Start the process and tell it who it is."""
+    async def start(self, settings: list[Entry], *, dev: bool, memory: int, table: Table) -> None:
+        """Start the process and tell it who it is. `memory`: the descriptor of the `table`."""
         ours, theirs = socket.socketpair()
         try:
             with theirs:
@@ -94,16 +103,23 @@ class Worker:
                     str(theirs.fileno()),
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=sys.stderr,  # nothing is said there; should a library do so, it is no ready line
-                    pass_fds=[theirs.fileno()],
+                    pass_fds=[theirs.fileno(), memory],
                     start_new_session=True,  # the terminal's Ctrl-C is for the supervisor, which ends its workers in good order
                     env={name: value for name, value in os.environ.items() if name not in NOT_FOR_WORKERS},
                 )
             self._line = await to_worker(ours)
+        except OSError as error:  # no memory, no descriptors: it is tried again like any other that ended
+            ours.close()
+            self.kill()
+            self.code, self.failure = 1, str(error)
+            self._on_end(self)
+            self.ended.set()
+            return
         except BaseException:
             ours.close()
             self.kill()
             raise
-        self._line.say(Begin(self.number, dev, settings))
+        self._line.say(Begin(self.number, dev, settings, (memory, table.rows, self.row, table.key)))
         self._reader = asyncio.create_task(self._read(self._process, self._line), name=f"hear worker {self.number}")
 
     async def _read(self, process: asyncio.subprocess.Process, line: Line[ToSupervisor]) -> None:
