@@ -3,7 +3,7 @@
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import uPlot from 'uplot';
 import { count } from '../shared/language';
-import type { Point } from './series';
+import { STEP_MS, type Point } from './series';
 
 export interface Curve {
   of: keyof Omit<Point, 'at'>;
@@ -16,10 +16,12 @@ export interface Curve {
 const dark = matchMedia('(prefers-color-scheme: dark)');
 const colourOf = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-export function Chart({ title, points, curves, figure, height = 84 }: { title: string; points: readonly Point[]; curves: readonly Curve[]; figure: string; height?: number }) {
+export function Chart({ title, points, steps, curves, figure, height = 84 }: { title: string; points: readonly Point[]; steps: number; curves: readonly Curve[]; figure: string; height?: number }) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
+  const span = useRef(0);
   const data = useRef<uPlot.AlignedData>([[]]);
+  span.current = (steps * STEP_MS) / 1000;
   data.current = [points.map((p) => p.at / 1000), ...curves.map(({ of }) => points.map((p) => p[of]))];
 
   useEffect(() => {
@@ -35,7 +37,7 @@ export function Chart({ title, points, curves, figure, height = 84 }: { title: s
           height,
           legend: { show: false },
           cursor: { show: false },
-          scales: { y: { range: (_, __, max) => [0, Math.max(4, max * 1.1)] } },
+          scales: { x: { range: (_, __, to) => [to - span.current, to] }, y: { range: (_, __, max) => [0, Math.max(4, max * 1.1)] } },
           axes: [
             { ...axis, size: 20, space: 70, grid: { show: false }, values: (_, at) => at.map((s) => `${two(new Date(s * 1000).getHours())}:${two(new Date(s * 1000).getMinutes())}`) },
             { ...axis, size: 38, space: 26, values: (_, at) => at.map((n) => (Number.isInteger(n) ? count(n) : '')) },

@@ -75,7 +75,7 @@ export interface Toast {
 export type Topic = 'chat' | 'queue' | 'live' | 'goods' | 'room';
 export const VIEWS = ['chat', 'queue', 'live', 'shelf', 'drops', 'polls', 'room'] as const;
 export type View = (typeof VIEWS)[number];
-export type Queue = 'held' | 'reports' | 'questions';
+export type Queue = 'held' | 'reports';
 
 const TOAST_MS = 5000;
 /** An undo is offered so long. */

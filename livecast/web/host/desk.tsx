@@ -129,7 +129,7 @@ function Filters() {
         ))}
       </div>
       <select class="small" aria-label={t('lanes')} value={filter.lanes.size === 4 ? 'all' : String([...filter.lanes][0])} onChange={(e) => lane(e.currentTarget.value)}>
-        <option value="all">{t('lanes')}: {t('all')}</option>
+        <option value="all">{t('lane_all')}</option>
         {([0, 1, 2, 3] as const).map((n) => <option key={n} value={n}>{t(`lane_${n}`)}</option>)}
       </select>
       <input id="search" type="search" class="small" placeholder={t('search')} aria-label={t('search')} value={filter.words}

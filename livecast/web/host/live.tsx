@@ -26,12 +26,12 @@ export function Figures() {
         <small>{t('per_10s')}</small>
       </div>
       <div class="charts">
-        <Chart title={t('c_audience')} points={points} curves={[{ of: 'users', name: t('c_users'), colour: '--blue', filled: true }]} figure={`${t('now_n', { n: count(now?.users ?? 0) })} · ${most('users')}`} height={110} />
-        <Chart title={t('c_comments')} points={points} figure={sum('comments')}
+        <Chart title={t('c_audience')} points={points} steps={steps} curves={[{ of: 'users', name: t('c_users'), colour: '--blue', filled: true }]} figure={`${t('now_n', { n: count(now?.users ?? 0) })} · ${most('users')}`} height={110} />
+        <Chart title={t('c_comments')} points={points} steps={steps} figure={sum('comments')}
           curves={[{ of: 'comments', name: t('c_said'), colour: '--violet' }, { of: 'shown', name: t('c_shown'), colour: '--green', filled: true }]} />
-        <Chart title={t('c_likes')} points={points} curves={[{ of: 'likes', name: t('c_likes'), colour: '--red', filled: true }]} figure={sum('likes')} />
-        <Chart title={t('c_gifts')} points={points} curves={[{ of: 'gift_value', name: t('c_gifts'), colour: '--amber', filled: true }]} figure={sum('gift_value')} />
-        <Chart title={t('c_claims')} points={points} curves={[{ of: 'claims', name: t('c_claims'), colour: '--green', filled: true }]} figure={sum('claims')} />
+        <Chart title={t('c_likes')} points={points} steps={steps} curves={[{ of: 'likes', name: t('c_likes'), colour: '--red', filled: true }]} figure={sum('likes')} />
+        <Chart title={t('c_gifts')} points={points} steps={steps} curves={[{ of: 'gift_value', name: t('c_gifts'), colour: '--amber', filled: true }]} figure={sum('gift_value')} />
+        <Chart title={t('c_claims')} points={points} steps={steps} curves={[{ of: 'claims', name: t('c_claims'), colour: '--green', filled: true }]} figure={sum('claims')} />
       </div>
       <Tallied />
       {runs && <Givers />}
@@ -58,7 +58,7 @@ function Tallied() {
           </div>
         ))}
       </dl>
-      {codes.length > 0 && <p class="codes">{codes.map(([code, n]) => <span key={code}>{tOr(`e_${code}`, code, { s: '…' })} <b>{count(n)}</b></span>)}</p>}
+      {codes.length > 0 && <p class="codes">{codes.map(([code, n]) => <span key={code}>{tOr(`rc_${code}`, code)} <b>{count(n)}</b></span>)}</p>}
     </Section>
   );
 }

@@ -13,7 +13,7 @@ import { Figures } from './live';
 import { Tabs, useDesk } from './parts';
 import { PersonCard } from './person';
 import { Polls } from './polls';
-import { Todo } from './queue';
+import { Questions, Todo } from './queue';
 import { Room } from './room';
 import { Shelf } from './shelf';
 import { t, type Word } from './words';
@@ -47,6 +47,7 @@ function Page() {
       <main>
         <Desk />
         <Todo />
+        <Questions />
         <section class="side" aria-label={t(`view_${side}`)}>
           <Tabs label={t('views')} tabs={SIDES.map((id) => ({ id, name: t(`view_${id}`) }))} chosen={side as (typeof SIDES)[number]} onChoose={show} panel="side" />
           <div class="scroll" role="tabpanel" id="side" aria-labelledby={`side-${side}`} tabIndex={0}><Panel /></div>
@@ -97,12 +98,17 @@ function Outside() {
     location.hash = `token=${token}`;
     location.reload();
   };
+  const again = async () => {
+    if (await desk.act('POST', 'start', {}, '')) location.reload();
+  };
   return (
     <main class="outside">
       <h1>{desk.room}</h1>
       {closed ? <p role="alert">{t(CLOSED[connection.code] ?? 'closed', { code: connection.code })}</p> : <p>{you ? t('not_staff', { name: you.name }) : t('sign_in')}</p>}
       {!closed && <p>{t('sign_in_how')}</p>}
-      {dev && <button class="primary" onClick={() => void signIn()}>{t('dev_in')}</button>}
+      {connection.code === 4010 && desk.token && <button class="primary" onClick={() => void again()}>{t('start_again')}</button>}
+      <Toasts />
+      {dev && !closed && <button class="primary" onClick={() => void signIn()}>{t('dev_in')}</button>}
     </main>
   );
 }

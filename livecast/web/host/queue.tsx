@@ -7,13 +7,13 @@ import { Empty, Key, minutes, Sure, Tabs, timeOf, useDesk } from './parts';
 import { t } from './words';
 
 export function Todo() {
-  const { held, reports, questions, queue } = useDesk('queue');
+  const { held, reports, queue } = useDesk('queue');
   const choose = (id: Queue) => {
     desk.queue = id;
     desk.changed('queue');
   };
   const tabs = [
-    { id: 'held', name: t('held'), n: held.length }, { id: 'reports', name: t('reports'), n: reports.length }, { id: 'questions', name: t('questions'), n: questions.length },
+    { id: 'held', name: t('held'), n: held.length }, { id: 'reports', name: t('reports'), n: reports.length },
   ] as const;
   return (
     <section class="todo" aria-label={t('view_queue')}>
@@ -21,7 +21,18 @@ export function Todo() {
       <div class="scroll" role="tabpanel" id="todo" aria-labelledby={`todo-${queue}`} tabIndex={queue === 'held' ? -1 : 0}>
         {queue === 'held' && <HeldOnes />}
         {queue === 'reports' && (reports.length ? <ul class="cards">{reports.map((one) => <Reported key={one.id} report={one} />)}</ul> : <Empty>{t('no_reports')}</Empty>)}
-        {queue === 'questions' && (questions.length ? <ul class="cards">{questions.map((one) => <Asked key={one.id} question={one} />)}</ul> : <Empty>{t('no_questions')}</Empty>)}
+      </div>
+    </section>
+  );
+}
+
+export function Questions() {
+  const { questions } = useDesk('queue');
+  return (
+    <section class="asked" aria-labelledby="asked">
+      <header><h2 id="asked">{t('questions')}{questions.length > 0 && <b class="badge-n">{questions.length}</b>}</h2></header>
+      <div class="scroll" tabIndex={0} role="group" aria-labelledby="asked">
+        {questions.length ? <ul class="cards">{questions.map((one) => <Asked key={one.id} question={one} />)}</ul> : <Empty>{t('no_questions')}</Empty>}
       </div>
     </section>
   );

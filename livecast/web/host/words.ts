@@ -17,7 +17,7 @@ const EN = {
   panic: 'Panic', panic_title: 'Silence the room and clear all screens?', panic_text: 'Only staff can comment until you open the chat again. Every comment is taken off every screen; that cannot be undone. Claims, gifts and video go on.',
   panic_do: 'Silence and clear', did_panic: 'Only staff can comment, and all screens are clean.', calm: 'Let viewers talk again', calm_text: 'Only staff can comment.', did_calm: 'Viewers can comment again.',
   health_ok: 'The node is well', health_bad: 'The node does not answer', health_degraded: 'Something does not work: {what}', health: 'Health',
-  desk: 'Comments', desk_keys: 'Comments. Arrow keys choose one, question mark lists the keys.', search: 'Search comments', all: 'All', filter: 'Which comments', lanes: 'Whose comments', lane_0: 'Staff', lane_1: 'Paid', lane_2: 'Fans', lane_3: 'All others',
+  desk: 'Comments', desk_keys: 'Comments. Arrow keys choose one, question mark lists the keys.', search: 'Search comments', all: 'All', filter: 'Which comments', lanes: 'Whose comments', lane_all: 'Everybody', lane_0: 'Staff', lane_1: 'Paid', lane_2: 'Fans', lane_3: 'All others',
   v_shown: 'Shown', v_sampled: 'Left out', v_merged: 'Merged', v_held: 'Held', v_blocked: 'Blocked', v_redacted: 'Removed', late: 'late',
   paused_n: 'Paused · {n} newer', newest: 'Go on', no_comments: 'No comments yet.', nothing_fits: 'No comment fits the filter.', people: '{n} people',
   say: 'Say something as {name}…', send: 'Send', replying: 'Replying to {name}',
@@ -43,6 +43,7 @@ const EN = {
   rep_peak: 'most at one time', rep_unique: 'different viewers', rep_avg: 'average', rep_comments: 'comments', rep_likes: 'likes', rep_gifts: 'coins from {n} givers', rep_sales: 'sales', rep_words: 'Said most', rep_orders: '{n} orders',
   k_move: 'choose a comment', k_who: 'who is this', k_search: 'search', k_pause: 'stand still / go on', k_undo: 'take the last thing back', k_esc: 'let go', k_help: 'this list', k_where: 'Keys work while the list of comments or of held comments has the focus.',
   a_mute: 'muted', a_unmute: 'unmuted', a_ban: 'banned', a_unban: 'lifted a ban', a_redact: 'removed', a_judge_held: 'judged a held comment', a_panic: 'panic button', a_policy: 'changed the rules', a_notice: 'pinned', a_clear_notice: 'unpinned', a_start: 'started', a_pause: 'paused', a_resume: 'went on', a_end: 'ended', a_open_poll: 'asked a poll', a_close_poll: 'closed a poll', a_put_product: 'product', a_patch_product: 'product', a_delete_product: 'took off the shelf', a_on_air: 'on air', a_appoint: 'appointed a moderator', a_dismiss: 'dismissed a moderator', a_settle_report: 'settled a report', a_answer_question: 'answered', a_put_room: 'room', a_patch_room: 'room',
+  rc_muted: 'muted', rc_rate_limited: 'too fast', rc_slow_mode: 'slow mode', rc_repeated_text: 'same text again', rc_blocked: 'word filter', rc_room_not_live: 'not live', rc_forbidden: 'not allowed', rc_too_large: 'too long', rc_invalid: 'wrong form', rc_overloaded: 'overloaded', rc_not_allowed: 'not allowed', rc_conflict: 'conflict', start_again: 'Start a new broadcast',
   e_not_found: 'it is not there any more', e_unknown_room: 'there is no such room', e_unknown_drop: 'there is no such drop', e_offline: 'no connection', e_internal: 'a fault of the service', e_precondition_failed: 'it has changed meanwhile',
 };
 
@@ -60,7 +61,7 @@ const ZH: typeof EN = {
   panic: '紧急', panic_title: '全员禁言并清屏？', panic_text: '在你重新开放之前，只有工作人员可以评论。所有屏幕上的评论都会被移除，无法撤销。抢购、送礼和视频不受影响。',
   panic_do: '禁言并清屏', did_panic: '现在只有工作人员能评论，所有屏幕已清空。', calm: '重新开放评论', calm_text: '当前只有工作人员可以评论。', did_calm: '观众又可以评论了。',
   health_ok: '节点正常', health_bad: '节点没有响应', health_degraded: '有功能异常：{what}', health: '运行状态',
-  desk: '评论', desk_keys: '评论列表。方向键选择，问号查看快捷键。', search: '搜索评论', all: '全部', filter: '哪些评论', lanes: '谁的评论', lane_0: '工作人员', lane_1: '付费', lane_2: '粉丝', lane_3: '其他人',
+  desk: '评论', desk_keys: '评论列表。方向键选择，问号查看快捷键。', search: '搜索评论', all: '全部', filter: '哪些评论', lanes: '谁的评论', lane_all: '所有人', lane_0: '工作人员', lane_1: '付费', lane_2: '粉丝', lane_3: '其他人',
   v_shown: '已显示', v_sampled: '未显示', v_merged: '已合并', v_held: '待审', v_blocked: '已拦截', v_redacted: '已移除', late: '补发',
   paused_n: '已暂停 · {n} 条新评论', newest: '继续', no_comments: '还没有评论。', nothing_fits: '没有符合筛选的评论。', people: '{n} 人',
   say: '以 {name} 的身份发言…', send: '发送', replying: '回复 {name}',
@@ -86,6 +87,7 @@ const ZH: typeof EN = {
   rep_peak: '最高同时在线', rep_unique: '不同观众', rep_avg: '平均在线', rep_comments: '评论', rep_likes: '点赞', rep_gifts: '金币，来自 {n} 人', rep_sales: '销售', rep_words: '说得最多', rep_orders: '{n} 单',
   k_move: '选择评论', k_who: '查看用户', k_search: '搜索', k_pause: '暂停 / 继续', k_undo: '撤销上一步', k_esc: '取消选择', k_help: '本列表', k_where: '焦点在评论列表或待审列表时快捷键有效。',
   a_mute: '禁言', a_unmute: '解除禁言', a_ban: '封禁', a_unban: '解除封禁', a_redact: '移除', a_judge_held: '审核', a_panic: '紧急按钮', a_policy: '更改规则', a_notice: '置顶', a_clear_notice: '取消置顶', a_start: '开播', a_pause: '暂停', a_resume: '继续', a_end: '下播', a_open_poll: '发起投票', a_close_poll: '结束投票', a_put_product: '商品', a_patch_product: '商品', a_delete_product: '下架', a_on_air: '讲解', a_appoint: '任命房管', a_dismiss: '撤销房管', a_settle_report: '处理举报', a_answer_question: '回答提问', a_put_room: '房间', a_patch_room: '房间',
+  rc_muted: '已禁言', rc_rate_limited: '太快', rc_slow_mode: '慢速模式', rc_repeated_text: '重复内容', rc_blocked: '词语过滤', rc_room_not_live: '未开播', rc_forbidden: '不允许', rc_too_large: '太长', rc_invalid: '格式不对', rc_overloaded: '过载', rc_not_allowed: '无权限', rc_conflict: '冲突', start_again: '开始新的直播',
   e_not_found: '已不存在', e_unknown_room: '没有这个直播间', e_unknown_drop: '没有这个抢购', e_offline: '没有网络连接', e_internal: '服务出错', e_precondition_failed: '内容已被改动',
 };
 

@@ -210,7 +210,7 @@ export class Room {
     if (kind === 'muted') this.toast(t('failed', { why: t('e_muted') }), true);
     if (kind === 'unmuted') this.toast(t('unmuted'));
     if (kind === 'comment.rejected') this.toast(t('rejected'), true);
-    if (kind === 'question.answered') this.toast(t('answered'));
+    if (kind === 'question.answered') this.toast(typeof said.text === 'string' ? `${t('answered')} ${said.text}` : t('answered'));
     if (kind === 'wallet' && typeof said.balance === 'number') this.account.balance = said.balance;
     if (kind.startsWith('draw') || kind.startsWith('reservation')) void this.account.refresh();
     this.changed();
