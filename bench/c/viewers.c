@@ -219,11 +219,18 @@ static size_t text_header(char *to, size_t n) {
 
 static uint64_t cid_next = 1;
 
-/* "@" and the wall clock in hex lead the text, so that no two are equal and a watcher can tell the age. */
-static size_t comment(char *to, size_t bytes) {
+/* The clock leads the text, so that no two are equal: "@" and the wall clock in hex where a watcher is to tell the age; else spelled
+ * in sixteen common characters, because people do not write hex, and what looks for numbers and disguised letters would find them. */
+static size_t comment(char *to, size_t bytes, int spelled) {
+    static const char digits[] = "的是了我不人在他有这个上们来到大";
     static const char filler[] = "这件大衣有没有加厚款呀 主播看看我 ";
     char payload[2048], text[1600];
-    size_t n = (size_t)snprintf(text, sizeof text, "@%016llx ", (unsigned long long)clock_ns(CLOCK_REALTIME)), at = 0, used = 0;
+    uint64_t now = clock_ns(CLOCK_REALTIME);
+    size_t n = 0, at = 0, used = 0;
+    if (spelled)
+        for (; n < 30; n += 3, now >>= 4) memcpy(text + n, digits + 3 * (now & 15), 3);
+    else
+        n = (size_t)snprintf(text, sizeof text, "@%016llx ", (unsigned long long)now);
     while (n + 3 <= bytes && n + 4 < sizeof text) {
         size_t step = (uint8_t)filler[used] >= 0xe0 ? 3 : 1; /* whole characters only */
         memcpy(text + n, filler + used, step);
@@ -565,7 +572,7 @@ static void comments(double rate, double seconds, uint32_t senders, size_t bytes
             continue;
         }
         uint32_t i = viewers_n - 1 - (uint32_t)(done++ % senders);
-        if (viewers[i].state == OPEN) write_out(i, out, comment(out, bytes));
+        if (viewers[i].state == OPEN) write_out(i, out, comment(out, bytes, 0));
     }
     clicks.kind = 0;
     listen_for(0.7); /* the last tick, its commit and its frame; longer where the machine is busy */
@@ -619,7 +626,7 @@ static size_t flooded(struct viewer *v, char kind, char *to) {
     uint32_t k = v->sent++;
     if (kind == 'c' || (kind == 'm' && k % 10 == 0)) {
         v->unanswered++;
-        return comment(to, 48);
+        return comment(to, 72, 1);
     }
     int with_cid = kind == 'l' && k % LIKES_PER_CID == 0;
     v->unanswered += (uint32_t)with_cid;

@@ -34,11 +34,13 @@ _LINK: Final = re.compile(
 )
 # What every link has, whatever else: an ending behind a dot or the word for it, two slashes, or three w.
 # (Case is ignored only behind the dot: a pattern that begins with a plain set of characters is looked for many times as fast.)
-_ENDED: Final = re.compile(rf"[.。．｡•·点點]\s?(?![\u2e80-\uffff])(?i:{_ENDINGS})(?![a-z0-9])")
+DOTS: Final = ".。．｡•·点點"
+"""What may stand before the ending of an address."""
+_ENDED: Final = re.compile(rf"[{DOTS}]\s?(?![\u2e80-\uffff])(?i:{_ENDINGS})(?![a-z0-9])")
 _SLASHES: Final = re.compile(r"[:：]\s?[/／]{2}")
 
 # Digits, however written: what NFKC makes of them (full-width, circled, bold), and Chinese numerals of both kinds.
-_NUMERALS: Final = {
+NUMERALS: Final = {
     ord(char): digit
     for digit, chars in {
         "0": "〇零洞Oo",
@@ -55,8 +57,13 @@ _NUMERALS: Final = {
     for char in chars
 }
 _SEP: Final = r"[\s.\-_·•,，、*/|—–()（）]{0,2}"
-# What every number has, whatever else: eight digits in a row, the shortest being `+` and so many.
-_DIGITS: Final = re.compile(rf"[\d{''.join(map(chr, _NUMERALS))}](?:{_SEP}[\d{''.join(map(chr, _NUMERALS))}]){{7}}")
+# What every number has, whatever else: a digit that is no letter O, and eight of all kinds in a row, the shortest being `+` and so
+# many. From the quickest look to the one that tells most.
+DIGITS_MIN: Final = 8
+_DIGIT: Final = re.compile(rf"[\d{''.join(map(chr, NUMERALS))}]")
+_DIGITS: Final = re.compile(rf"{_DIGIT.pattern}(?:{_SEP}{_DIGIT.pattern}){{{DIGITS_MIN - 1}}}")
+_SOME_DIGITS: Final = re.compile(_DIGIT.pattern.replace("O", "").replace("o", ""))
+_SOME_ASCII_DIGITS: Final = re.compile("[0-9]")
 _MOBILE: Final = re.compile(rf"(?<!\d)(?:\+?86{_SEP})?1{_SEP}[3-9](?:{_SEP}\d){{9}}(?!{_SEP}\d)")
 _INTERNATIONAL: Final = re.compile(r"\+\s?[1-9](?:[\s.\-()]{0,2}\d){7,14}(?!\d)")
 _ONE_DIGIT: Final = re.compile(r"(\d)(?:\D{0,2}\1)+")
@@ -71,17 +78,30 @@ def plainly(text: str) -> str:
 
 def links(plain: str) -> list[Span]:
     """Where web addresses stand in a text as `plainly` leaves it."""
-    lower = plain.lower()
-    if "www" not in lower and "dot" not in lower and _ENDED.search(plain) is None and _SLASHES.search(plain) is None:
+    if not _may_link(plain):
         return []
     return [found.span() for found in _LINK.finditer(plain)]
 
 
+def _may_link(plain: str) -> bool:
+    """Whether there is anything in it that every link has. That a character is in a text is told sooner than by any pattern."""
+    if ("/" in plain or "／" in plain) and _SLASHES.search(plain) is not None:
+        return True
+    if any(map(plain.__contains__, DOTS)) and _ENDED.search(plain) is not None:
+        return True
+    if "w" in plain or "d" in plain or "W" in plain or "D" in plain:
+        lower = plain.lower()
+        return "www" in lower or "dot" in lower
+    return False
+
+
 def phones(plain: str) -> list[Span]:
     """Where telephone numbers stand in a text as `plainly` leaves it."""
-    if _DIGITS.search(plain) is None:
+    if (_SOME_ASCII_DIGITS if plain.isascii() else _SOME_DIGITS).search(plain) is None:
         return []
-    read = plain.translate(_NUMERALS)
+    if len(_DIGIT.findall(plain)) < DIGITS_MIN or _DIGITS.search(plain) is None:
+        return []
+    read = plain.translate(NUMERALS)
     spans = [found.span() for pattern in (_MOBILE, _INTERNATIONAL) for found in pattern.finditer(read) if _is_number(found[0])]
     return sorted(spans)
 

@@ -40,13 +40,15 @@ SAME: Final[dict[int, str]] = {
 _LEET: Final = str.maketrans("013457@$!|", "oieastasii")
 _NO_LETTERS: Final = bytes(c for c in range(128) if not chr(c).isalpha())
 _NO_DIGITS: Final = bytes(c for c in range(128) if not chr(c).isdigit())
-_LEET_SIGNS: Final = "013457@$!|"
-_LEET_IN_WORD: Final = re.compile(r"[A-Za-z](?:[013457@$]|[!|](?=[A-Za-z]))|[013457@$][A-Za-z]")
+# It begins with the signs and looks around: a pattern that begins with a set of characters is looked for many times as fast.
+_LEET_IN_WORD: Final = re.compile(
+    r"[013457@$!|](?:(?<=[A-Za-z][013457@$])|(?<=[013457@$])(?=[A-Za-z])|(?<=[A-Za-z][!|])(?=[A-Za-z]))"
+)
 # Only those with such a sign in them.
 _TOKEN: Final = re.compile(r"(?<![A-Za-z0-9@$])(?=[A-Za-z2689]*[013457@$!|])[A-Za-z0-9@$](?:[A-Za-z0-9@$]|[!|](?=[A-Za-z0-9]))*")
 # Ideographs that are written for a common one because they look like it, except in words of their own.
 _IDEOGRAPHS: Final = re.compile(r"(?<![安国國校党黨警军軍帽会會院队隊门門])徽|(?<![蔷薔采紫])薇(?![娅婭娜尔爾])|[溦嶶伩]")
-_FOR: Final = {"徽": "微", "薇": "微", "溦": "微", "嶶": "微", "伩": "信"}
+FOR: Final = {"徽": "微", "薇": "微", "溦": "微", "嶶": "微", "伩": "信"}
 
 
 def reread(text: str) -> str:
@@ -55,11 +57,11 @@ def reread(text: str) -> str:
     Character by character: what is found in it stands at the same place in `text`.
     """
     read = text
-    # A quick look first: most text has nothing of either kind, and that a character is in it is told sooner than by any pattern.
-    if any(map(text.__contains__, _LEET_SIGNS)) and _LEET_IN_WORD.search(text) is not None:
+    # A quick look first: most text has nothing of either kind.
+    if _LEET_IN_WORD.search(text) is not None:
         read = _TOKEN.sub(lambda token: _unleet(token[0]), read)
-    if not text.isascii() and any(map(text.__contains__, _FOR)):
-        read = _IDEOGRAPHS.sub(lambda found: _FOR.get(found[0], found[0]), read)
+    if not text.isascii() and any(map(text.__contains__, FOR)):
+        read = _IDEOGRAPHS.sub(lambda found: FOR.get(found[0], found[0]), read)
     return text if read == text else read
 
 

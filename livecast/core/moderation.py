@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import lru_cache
 from itertools import compress, count, pairwise
 from operator import ge, ne, sub
 from typing import Final, Protocol
-from unicodedata import category, is_normalized, normalize
+from unicodedata import normalize
 
-from ahocorasick_rs import AhoCorasick, Implementation
+from ahocorasick_rs import AhoCorasick, BytesAhoCorasick, Implementation
 from msgspec import Struct
 
-from livecast.core.lookalikes import SAME, reread
+from livecast.core.reading import ASCII_FOLDED, ASCII_NO_LETTERS, Reading, letters_of, skeleton
 
 BLOCK: Final = "block"
 HOLD: Final = "hold"
@@ -27,26 +26,13 @@ MASK: Final = "mask"
 SEVERITY: Final = (MASK, HOLD, BLOCK)
 MASK_CHAR: Final = "*"
 
-# Marks of no script of their own: accents, and what piles up on letters to hide them.
-_ACCENTS: Final = re.compile(
-    r"[\u0300-\u036f\u180b-\u180d\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f\U000e0100-\U000e01ef]"
-)
 # Scripts whose words have no spaces between them: there a match may stand anywhere.
 _UNSPACED: Final = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u2e80-\u2fdf\u3040-\u30ff\u3130-\u318f\u3400-\u9fff\ua960-\ua97f"
     r"\uac00-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff]"
 )
-# Several patterns: a set of characters is a table to the expression engine only where none is beyond the basic plane.
-# (The first half of it is in the second, but takes half the time, and most letters are of it.)
-_LETTERS: Final = re.compile(r"[0-9a-z\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff\uac00-\ud7a3]+|[^\W_]+")
-_SAME_KEYS: Final = re.compile(f"[{''.join(chr(c) for c in SAME if c < 0x10000)}]")
-_BOXED_KEYS: Final = re.compile("[\U0001f150-\U0001f1ff]")
-_ASCII_FOLDED: Final = bytes(range(256)).lower()
-_ASCII_NO_LETTERS: Final = bytes(c for c in range(128) if not chr(c).isalnum())
-_ASCII_IS_LETTER: Final = bytes(c not in _ASCII_NO_LETTERS for c in range(256))
+_ASCII_IS_LETTER: Final = bytes(c not in ASCII_NO_LETTERS for c in range(256))
 _NO_LETTERS: Final = re.compile(r"[\W_]+")
-_TWICE: Final = re.compile(r"(.)\1", re.DOTALL)
-_AGAIN: Final = re.compile(r"(.)(?=\1)", re.DOTALL)
 
 
 class Words(Protocol):
@@ -111,16 +97,23 @@ class WordFilter:
                     self._words.append(Word(folded.letters, folded.counts(), action, spaced, _pieces(word)))
                 elif sign := word.strip():
                     self._signs.append((sign, action))
-        self._automaton = _automaton([w.letters for w in self._words])
-        self._first_look = _automaton(sorted({skeleton(w.letters) or w.letters for w in self._words}))
+        # Measured with 20,000: this kind is the quickest but for a table of five times the memory.
+        kind, looks = Implementation.ContiguousNFA, sorted({skeleton(w.letters) or w.letters.encode() for w in self._words})
+        self._automaton = AhoCorasick([w.letters for w in self._words], implementation=kind) if looks else None
+        self._first_look = BytesAhoCorasick(looks, implementation=kind) if looks else None
 
     def check(self, text: str) -> str | None:
         """What the severest match asks for: `block`, `hold`, `mask`, or None."""
-        return max((action for action, _, _ in self._matches(text)), key=SEVERITY.index, default=None)
+        return max((action for action, _, _ in self._matches(Reading(text))), key=SEVERITY.index, default=None)
 
     def judge(self, text: str) -> tuple[str | None, str]:
         """(What the severest match asks for, the text with what is to be masked replaced by stars)."""
-        matches = self._matches(text)
+        return self.read(Reading(text))
+
+    def read(self, reading: Reading) -> tuple[str | None, str]:
+        """The same of a text that others look at, too."""
+        matches = self._matches(reading)
+        text = reading.text
         if not matches:
             return None, text
         shown = list(text)
@@ -130,15 +123,15 @@ class WordFilter:
         masked = "".join(shown)
         return max((m[0] for m in matches), key=SEVERITY.index), text if masked == text else masked
 
-    def _matches(self, text: str) -> list[tuple[str, int, int]]:
+    def _matches(self, reading: Reading) -> list[tuple[str, int, int]]:
         """(action, start, end) of every match in the text and in its second reading, positions in `text`."""
-        found = self._found(text)
-        again = reread(text)
-        return found if again is text else found + self._found(again)
+        found = self._found(reading)
+        return found if reading.again is None else found + self._found(reading.again)
 
-    def _found(self, text: str) -> list[tuple[str, int, int]]:
-        found = [(action, at, at + len(sign)) for sign, action in self._signs for at in _places(text, sign)]
-        if self._automaton is None or self._first_look is None or not self._first_look.find_matches_as_indexes(skeleton(text)):
+    def _found(self, reading: Reading) -> list[tuple[str, int, int]]:
+        text = reading.text
+        found = [(action, at, at + len(sign)) for sign, action in self._signs for at in _places(text, sign)] if self._signs else []
+        if self._automaton is None or self._first_look is None or not self._first_look.find_matches_as_indexes(reading.look):
             return found
         folded = fold(text)
         for index, first, behind in self._automaton.find_matches_as_indexes(folded.letters, overlapping=True):
@@ -146,24 +139,6 @@ class WordFilter:
             if (place := _place(word, text, folded, first, behind - 1)) is not None:
                 found.append((word.action, *place))
         return found
-
-
-def _automaton(words: list[str]) -> AhoCorasick | None:
-    """One search for all of them. Measured with 20,000: this kind is the quickest but for a table of five times the memory."""
-    return AhoCorasick(words, implementation=Implementation.ContiguousNFA) if words else None
-
-
-def skeleton(text: str) -> str:
-    """The letters of `fold(text)` without any marks and without keeping track of where they stood: a quick first look."""
-    if text.isascii():
-        letters = text.encode().translate(_ASCII_FOLDED, _ASCII_NO_LETTERS).decode()
-    else:
-        # Most text is as it should be already, and looking is several times as fast as making it so.
-        plain = text.casefold() if is_normalized("NFKD", text) else normalize("NFKD", normalize("NFKD", text).casefold())
-        if _SAME_KEYS.search(plain) is not None or _BOXED_KEYS.search(plain) is not None:
-            plain = plain.translate(SAME)
-        letters = "".join(_LETTERS.findall(plain))
-    return letters if _TWICE.search(letters) is None else _AGAIN.sub("", letters)
 
 
 def fold(text: str) -> Folded:
@@ -174,23 +149,16 @@ def fold(text: str) -> Folded:
     """
     if text.isascii():
         typed = text.encode()
-        letters = typed.translate(_ASCII_FOLDED, _ASCII_NO_LETTERS).decode()
+        letters = typed.translate(ASCII_FOLDED, ASCII_NO_LETTERS).decode()
         at = list(compress(count(), typed.translate(_ASCII_IS_LETTER)))
     else:
-        folds = list(map(_letters_of, text))
+        folds = list(map(letters_of, text))
         letters = "".join(folds)
         at = list(compress(count(), folds))
         if len(at) != len(letters):  # a character that is several letters
             at = [where for where, fold_of in enumerate(folds) for _ in fold_of]
     differ = [True, *map(ne, letters, letters[1:])][: len(letters)]
     return Folded("".join(compress(letters, differ)), at, [*compress(count(), differ), len(letters)])
-
-
-@lru_cache(8192)
-def _letters_of(char: str) -> str:
-    """What one character folds to; few characters make up most texts."""
-    folded = normalize("NFKD", normalize("NFKD", char).casefold()).translate(SAME)
-    return "".join(c for c in folded if c.isalnum() or (category(c)[0] == "M" and not _ACCENTS.match(c)))
 
 
 def _place(word: Word, text: str, folded: Folded, first: int, last: int) -> tuple[int, int] | None:

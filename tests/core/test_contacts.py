@@ -154,6 +154,6 @@ def test_the_quick_looks_miss_nothing(text: str) -> None:
     """What they pass over the patterns would not find either, nor would they in the text's compatibility form."""
     plain = "".join(map(contacts._plain, text))
     assert links(text) == [found.span() for found in contacts._LINK.finditer(plain)]
-    read = plain.translate(contacts._NUMERALS)
+    read = plain.translate(contacts.NUMERALS)
     numbers = [*contacts._MOBILE.finditer(read), *contacts._INTERNATIONAL.finditer(read)]
     assert phones(text) == sorted(found.span() for found in numbers if contacts._is_number(found[0]))

@@ -6,7 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livecast.core.moderation import WordFilter, fold, skeleton
+from livecast.core.contacts import links, phones, plainly
+from livecast.core.lookalikes import reread
+from livecast.core.moderation import WordFilter, fold
+from livecast.core.reading import Reading, skeleton
 
 FILTER = WordFilter(
     block=["fuck", "傻逼", "ass", "🖕", "kill yourself", "сука"],
@@ -128,6 +131,27 @@ def test_an_empty_filter_lets_everything_pass() -> None:
 def test_the_quick_look_misses_nothing(text: str) -> None:
     """Both ways of folding agree on the letters, so that what the quick look passes over the slow one would too."""
     assert skeleton(fold(text).letters) == skeleton(text)
+
+
+#: What most comments consist of, and what could be taken for it.
+NEAR = "aAbwWdDoOtT 09@$!|,.。点·•:/／：一两陸壹ｏ〇傻逼微徽買かがガ한，！？～…“é①Ⅷⓐսſ\u0301\u200b\n\U00020bb7"
+
+
+@given(st.text(NEAR, max_size=30))
+def test_the_short_way_leads_to_the_same(text: str) -> None:
+    """Ordinary text is undressed by a shorter way, to the same letters; calm text has nothing that its name says it has not."""
+    reading = Reading(text)
+    assert reading.look == skeleton(fold(text).letters)
+    if reading.calm:
+        assert links(plainly(text)) == phones(plainly(text)) == []
+        assert reread(text) is text
+        assert reading.again is None
+
+
+@pytest.mark.parametrize("text", ["多少钱啊，想要", "hello there, lovely", "OK 好的", "www", "dot"])
+def test_what_is_calm(text: str) -> None:
+    """Most of what people say is."""
+    assert Reading(text).calm == (text not in {"www", "dot"})
 
 
 @given(st.text(max_size=10), st.sampled_from(["傻逼", "сука", "fuck"]), st.text(max_size=10), st.data())
