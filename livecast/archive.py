@@ -11,6 +11,8 @@ from typing import Any, Final, Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
+from livecast.core.audit import HalfWay
+from livecast.core.checkpoint import Checkpoint
 from livecast.core.chronicle import CommentRow, Moment, Rows, StaffRow, Tick
 from livecast.ports import StoreError
 
@@ -146,6 +148,21 @@ class Archive(Protocol):
 
     async def retain(self, oldest: Mapping[Class, int], limit: int) -> int:
         """Delete at most `limit` rows of each class that are from before `oldest` (Unix ms); how many were."""
+
+    # --- Checkpoints of the ledger (`core.checkpoint`) ---
+    async def basis(self) -> tuple[dict[int, Checkpoint], list[HalfWay]]:
+        """The checkpoints by shard, and which halves of gifts were on their way when they were made; of one moment."""
+
+    def checkpoint_parts(self, checkpoint: Checkpoint) -> AsyncIterator[bytes]:
+        """A checkpoint's pieces in their order; of one that was replaced there are fewer, or none."""
+
+    async def put_checkpoint_parts(self, checkpoint: Checkpoint, first: int, bodies: Sequence[bytes]) -> None:
+        """Pieces of a checkpoint that does not count yet, from the number `first` (from 0) on."""
+
+    async def put_checkpoint(self, checkpoint: Checkpoint, count: int, halves: Sequence[HalfWay]) -> None:
+        """From now on it counts, in place of the one at `checkpoint.before`: its `count` pieces, and the halves of gifts that its
+        entries left open. Raises `Overtaken` if another one stands there.
+        """
 
     # --- For readers ---
     async def broadcasts(self, room: str, before: int | None, limit: int) -> list[Broadcast]:

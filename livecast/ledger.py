@@ -16,8 +16,9 @@ from typing import Final, Literal, Protocol, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from livecast.core.audit import AWAITED, Audit, Sums
+from livecast.core.audit import AWAITED, Audit, HalfWay, Sums
 from livecast.core.bookkeeping import BookEntry
+from livecast.core.checkpoint import BadCheckpoint, Checkpoint, replay_of
 from livecast.core.errors import Refusal
 from livecast.core.inventory import Difference, Found
 from livecast.core.money import (
@@ -53,7 +54,7 @@ from livecast.core.units import (
     Unit,
     UnitStep,
 )
-from livecast.ports import Unavailable
+from livecast.ports import StoreError, Unavailable
 
 
 class LedgerClosed(Unavailable):
@@ -64,11 +65,26 @@ class LedgerClosed(Unavailable):
 
 
 class ShardStatus(Struct, frozen=True):
-    """Where a shard's ledger stands: its position, and why it is closed if it is."""
+    """Where a shard's ledger stands: its position, why it is closed if it is, and (`Ledger.position` says it) up to where it has
+    forgotten entries.
+    """
 
     shard: int
     position: int
     closed: str = ""
+    begins: int = 0
+
+
+class NoCheckpoint(StoreError):  # noqa: N818 - says what is missing
+    """The ledger's first entries are forgotten, and what they led to is not at hand: nothing is known about it."""
+
+
+class Span(Struct, frozen=True):
+    """How many entries a shard has, and up to which position it has forgotten its first ones (0: none)."""
+
+    shard: int
+    entries: int
+    begins: int = 0
 
 
 class UploadedCodes(Struct, frozen=True):
@@ -78,6 +94,8 @@ class UploadedCodes(Struct, frozen=True):
     repeated: tuple[int, ...] = ()
 
 
+AUDIT_TRIES: Final = 3
+"""A shard forgets entries once in some hours at most; an audit that met it begins again."""
 ENTRIES_READ_MAX: Final = 1000
 """Entries in one read of an audit: at 500 grants each some 30 MB, at 100 bytes some 100 KB."""
 
@@ -285,6 +303,12 @@ class Ledger(Protocol):
     async def used_shards(self) -> list[int]:
         """Shards that have anything, in order."""
 
+    async def spans(self) -> list[Span]:
+        """How long all shards are, in their order."""
+
+    async def trim(self, shard: int, upto: int, now: int) -> int:
+        """Forget entries up to the position `upto`, it included, for good; how many. What they led to stays as it is."""
+
     def held(self, replay: ShardReplay) -> AsyncIterator[tuple[int, list[Found]]]:
         """What is kept of the replay's shard, in pages, each as of the position with it: all that `replay` expects, and
         whatever else is there. For audits: it goes over the whole shard. `replay` may go on between pages.
@@ -307,6 +331,16 @@ class Positions(Protocol):
         """Remember these, each unless a higher one is remembered. Raises `StoreError`."""
 
 
+class Checkpoints(Protocol):
+    """What entries led to that may be forgotten, kept elsewhere than in the ledger."""
+
+    async def basis(self) -> tuple[dict[int, Checkpoint], list[HalfWay]]:
+        """The checkpoints by shard, and which halves of gifts were on their way when they were made; of one moment."""
+
+    def checkpoint_parts(self, checkpoint: Checkpoint) -> AsyncIterator[bytes]:
+        """A checkpoint's pieces in their order (`core.checkpoint.replay_of`); of one that was replaced there are fewer, or none."""
+
+
 async def finish(ledger: Ledger, pending: Pending, now: int) -> None:
     """Bring a pending gift to its end. Harmless to repeat, also side by side. Raises `Unavailable`."""
     if pending.kind == "commit":
@@ -316,14 +350,29 @@ async def finish(ledger: Ledger, pending: Pending, now: int) -> None:
     await ledger.clear_pending(pending, now)
 
 
-async def audit(ledger: Ledger) -> Sums:
+async def audit(ledger: Ledger, checkpoints: Checkpoints | None = None) -> Sums:
     """Replay everything and compare it with what is kept, beside whatever goes on. Raises `core.inventory.Difference`.
 
-    Each page of what is kept is compared with the entries up to the very position that it was read at.
+    Each page of what is kept is compared with the entries up to the very position that it was read at. A shard that has a
+    checkpoint is replayed from there on; one that has forgotten entries and has none cannot be audited: `NoCheckpoint`.
     """
+    for tries_left in reversed(range(AUDIT_TRIES)):
+        begins_before = _begins(await ledger.spans())
+        try:
+            return await _audit(ledger, checkpoints, begins_before)
+        except (Difference, BadCheckpoint) as fault:
+            # What was replayed may have been forgotten meanwhile, behind a new checkpoint: then it is no proof of anything.
+            if not tries_left or _begins(await ledger.spans()) == begins_before:
+                raise fault if isinstance(fault, Difference) else NoCheckpoint(str(fault)) from fault
+    raise AssertionError
+
+
+async def _audit(ledger: Ledger, checkpoints: Checkpoints | None, begins: Mapping[int, int]) -> Sums:
     auditor = Audit()
+    bases, halves = ({}, []) if checkpoints is None else await checkpoints.basis()
+    auditor.rest_on(halves)
     for shard in await ledger.used_shards():
-        replay = auditor.begin(shard)
+        replay = auditor.begin(shard, *await _basis(checkpoints, bases.get(shard), begins.get(shard, 0), shard))
         await _follow(ledger, auditor, replay, None)
         followed_to = 0
         async for position, page in ledger.held(replay):
@@ -346,6 +395,24 @@ async def audit(ledger: Ledger) -> Sums:
         if not auditor.has_met(each):
             break  # one is enough to be named
     return auditor.finish()
+
+
+async def _basis(
+    checkpoints: Checkpoints | None, checkpoint: Checkpoint | None, begins: int, shard: int
+) -> tuple[()] | tuple[ShardReplay, int]:
+    """What a shard's replay begins with, and of when that is; empty: with its first entry."""
+    if checkpoint is not None and checkpoints is not None and checkpoint.position >= begins:
+        return replay_of(
+            shard, checkpoint.position, [part async for part in checkpoints.checkpoint_parts(checkpoint)]
+        ), checkpoint.at
+    if not begins:
+        return ()
+    there = "none is at hand" if checkpoint is None else f"the one at hand goes up to {checkpoint.position}"
+    raise NoCheckpoint(f"shard {shard} has forgotten its entries up to {begins}: a checkpoint has to stand for them, and {there}")
+
+
+def _begins(spans: Sequence[Span]) -> dict[int, int]:
+    return {span.shard: span.begins for span in spans if span.begins}
 
 
 async def _follow(ledger: Ledger, auditor: Audit, replay: ShardReplay, upto: int | None) -> None:

@@ -20,10 +20,12 @@ T = TypeVar("T")
 class ShardBooks:
     """One shard's ledger."""
 
-    __slots__ = ("closed", "entries", "position")
+    __slots__ = ("begins", "closed", "entries", "position")
 
     def __init__(self) -> None:
         self.position = 0
+        self.begins = 0
+        """Entries up to here are forgotten."""
         self.closed = ""
         self.entries: list[BookEntry] = []
 

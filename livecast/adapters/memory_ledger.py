@@ -11,7 +11,7 @@ from livecast.adapters.memory_books import CONFIRM_STEP, Books
 from livecast.adapters.memory_picture import MemoryPictures
 from livecast.core.bookkeeping import BookEntry, ShardConfirmed
 from livecast.core.placement import SHARDS
-from livecast.ledger import ShardStatus
+from livecast.ledger import ShardStatus, Span
 
 
 class MemoryLedger(MemoryPictures):
@@ -27,7 +27,7 @@ class MemoryLedger(MemoryPictures):
     async def position(self, shard: int) -> ShardStatus:
         """Where the shard's ledger stands."""
         books = self._books.shards[shard]
-        return ShardStatus(shard, books.position, books.closed)
+        return ShardStatus(shard, books.position, books.closed, books.begins)
 
     async def statuses(self, shards: Sequence[int] = range(SHARDS)) -> list[ShardStatus]:
         """Where these shards stand."""
@@ -42,6 +42,19 @@ class MemoryLedger(MemoryPictures):
     async def read(self, shard: int, after: int, limit: int) -> list[BookEntry]:
         """Entries above a position."""
         return [entry for entry in self._books.shards[shard].entries if entry.position > after][:limit]
+
+    async def spans(self) -> list[Span]:
+        """How long all shards are."""
+        return [Span(shard, len(self._books.shards[shard].entries), self._books.shards[shard].begins) for shard in range(SHARDS)]
+
+    async def trim(self, shard: int, upto: int, _now: int) -> int:
+        """Forget entries up to a position."""
+        books = self._books.shards[shard]
+        books.call()
+        kept = [entry for entry in books.entries if entry.position > upto]
+        gone, books.entries = len(books.entries) - len(kept), kept
+        books.begins = max(books.begins, upto if gone else 0)
+        return gone
 
     async def expect(self, shard: int, position: int) -> None:
         """The shard was seen at `position` before."""

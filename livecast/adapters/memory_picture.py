@@ -19,8 +19,8 @@ class MemoryPictures(MemoryClaims):
     """What is held, by shard."""
 
     async def used_shards(self) -> list[int]:
-        """Shards that have entries."""
-        return sorted(shard for shard, books in self._books.shards.items() if books.entries)
+        """Shards that have or had entries."""
+        return sorted(shard for shard, books in self._books.shards.items() if books.entries or books.begins)
 
     async def held(self, replay: ShardReplay) -> AsyncIterator[tuple[int, list[Found]]]:
         """All of it at once: nothing happens meanwhile."""

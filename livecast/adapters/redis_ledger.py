@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from livecast.adapters.memory_books import CONFIRM_STEP
 from livecast.adapters.redis_books import RedisBooks
@@ -29,7 +30,7 @@ class RedisLedger(RedisBooks):
     async def position(self, shard: int) -> ShardStatus:
         """Where the shard's ledger stands."""
         tag = f"{{s{shard}}}:"
-        where = (("GET", f"{tag}barrier"), ("HMGET", f"{tag}closed", "seen", "stood"))
+        where = (("GET", f"{tag}barrier"), ("HMGET", f"{tag}closed", "seen", "stood"), ("GET", f"{tag}begins"))
         return _status(shard, *await self._calls.read(shard, *where))
 
     async def statuses(self, shards: Sequence[int] = range(SHARDS)) -> list[ShardStatus]:
@@ -80,6 +81,7 @@ class RedisLedger(RedisBooks):
         await self._calls.close()
 
 
-def _status(shard: int, position: bytes | None, closed: Sequence[bytes | None]) -> ShardStatus:
+def _status(shard: int, position: bytes | None, closed: Sequence[bytes | None], begins: bytes | None = None) -> ShardStatus:
     seen, stood = closed
-    return ShardStatus(shard, int(position or 0), "" if seen is None else behind(int(seen), int(stood or 0)))
+    why = "" if seen is None else behind(int(seen), int(stood or 0))
+    return ShardStatus(shard, int(position or 0), why, int(begins or 0))

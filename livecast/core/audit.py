@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from livecast.core.bookkeeping import BookEntry, GiftCommitted, GiftDebited, GiftReversed, ShardConfirmed, WalletMoved
+from livecast.core.bookkeeping import BookEntry, GiftCommitted, GiftDebited, GiftReversed, WalletMoved
 from livecast.core.inventory import Difference, Found, check
 from livecast.core.money import Gift, PendingKind, refund_of
 from livecast.core.placement import shard_of
@@ -22,10 +22,16 @@ __all__ = ["AWAITED", "Audit", "Difference", "HalfWay", "Sums"]
 
 
 class Sums(Struct):
-    """What an audit went over: gifts and their value without those reversed; `reserved` units wait to be confirmed."""
+    """What an audit went over: gifts and their value without those reversed; `reserved` units wait to be confirmed.
+
+    `rested`: of the entries those that checkpoints stand for, in `checkpoints` shards; the oldest is of `rested_since` (Unix ms).
+    """
 
     shards: int = 0
     entries: int = 0
+    checkpoints: int = 0
+    rested: int = 0
+    rested_since: int | None = None
     wallets: int = 0
     coins: int = 0
     gifts: int = 0
@@ -75,16 +81,30 @@ class Audit:
         self._half_way: dict[tuple[Half, str], HalfWay] = {}
         self._pending: set[tuple[PendingKind, str]] = set()
 
-    def begin(self, shard: int) -> ShardReplay:
-        """A shard's turn."""
-        self.sums.shards += 1
-        return ShardReplay(shard)
+    def begin(self, shard: int, rests_on: ShardReplay | None = None, at: int = 0) -> ShardReplay:
+        """A shard's turn: from its first entry, or from a checkpoint that was made `at` (Unix ms)."""
+        sums = self.sums
+        sums.shards += 1
+        if rests_on is None:
+            return ShardReplay(shard)
+        sums.checkpoints += 1
+        sums.rested += rests_on.entries
+        sums.rested_since = at if sums.rested_since is None else min(at, sums.rested_since)
+        return rests_on
+
+    def rest_on(self, halves: Iterable[HalfWay]) -> None:
+        """What was half way when the checkpoints were made."""
+        for each in halves:
+            self._half_met(each, late=False)
+
+    def open_halves(self) -> list[HalfWay]:
+        """All halves whose other one was not seen, pending or not."""
+        return list(self._half_way.values())
 
     def follow(self, replay: ShardReplay, entries: Iterable[BookEntry]) -> None:
         """Go on over a shard's entries. Raises `Difference`."""
         for entry in entries:
             replay.apply(entry)
-            self.sums.entries += 1
             self._meet(replay.shard, entry)
 
     def check(self, replay: ShardReplay, found: Found) -> None:
@@ -97,6 +117,10 @@ class Audit:
         self._pending |= replay.pending.keys()
         sums = self.sums
         wallets, coins = replay.purses()
+        sums.entries += replay.entries
+        sums.gifts += replay.gifts
+        sums.gift_value += replay.gift_value
+        sums.confirmations += replay.confirmations
         sums.wallets += wallets
         sums.coins += coins
         sums.pending += len(replay.pending)
@@ -144,15 +168,9 @@ class Audit:
             case GiftDebited(gift=gift):
                 self._pair("debit", gift, shard, shard_of(gift.room), late=late)
             case GiftCommitted(gift=gift):
-                if not late:
-                    self.sums.gifts += 1
-                    self.sums.gift_value += gift.value
                 if gift.paid == "wallet":
                     self._pair("commit", gift, shard, shard_of(gift.user), late=late)
             case GiftReversed(gift=gift):
-                if not late:
-                    self.sums.gifts -= 1
-                    self.sums.gift_value -= gift.value
                 if gift.paid == "wallet":
                     self._pair("reversal", gift, shard, shard_of(gift.user), late=late)
             case WalletMoved(user=user, tx=tx, amount=amount, counter=counter) if tx.startswith(_REFUND) and counter.startswith(
@@ -161,21 +179,22 @@ class Audit:
                 room = counter.removeprefix("host:").partition("/")[0]
                 gift = Gift(tx.removeprefix(_REFUND), user, room, "", "", 1, amount)
                 self._pair("refund", gift, shard, shard_of(room), late=late)
-            case ShardConfirmed() if not late:
-                self.sums.confirmations += 1
             case _:
                 pass
 
     def _pair(self, half: Half, gift: Gift, shard: int, other_shard: int, *, late: bool) -> None:
+        self._half_met(HalfWay(half, gift.tx, gift.user, gift.value, shard, other_shard), late=late)
+
+    def _half_met(self, one: HalfWay, *, late: bool) -> None:
         """Forget both halves once they have met; of late ones only those count that somebody waits for."""
-        other = self._half_way.pop((OTHER[half], gift.tx), None)
+        other = self._half_way.pop((OTHER[one.half], one.tx), None)
         if other is None:
             if not late:
-                self._half_way[half, gift.tx] = HalfWay(half, gift.tx, gift.user, gift.value, shard, other_shard)
-        elif (other.user, other.value) != (gift.user, gift.value):
+                self._half_way[one.half, one.tx] = one
+        elif (other.user, other.value) != (one.user, one.value):
             raise Difference(
-                f"gift {gift.tx}: the {other.half} in shard {other.shard} says {other.value} coins of {other.user}, "
-                f"the {half} in shard {shard} says {gift.value} coins of {gift.user}"
+                f"gift {one.tx}: the {other.half} in shard {other.shard} says {other.value} coins of {other.user}, "
+                f"the {one.half} in shard {one.shard} says {one.value} coins of {one.user}"
             )
 
 

@@ -1,8 +1,9 @@
 """Entries of one shard replayed: what the books must hold, as far as they lead, and the first entry that cannot be.
 
-Pure, and fed one entry at a time: how long a ledger is does not matter, what it amounts to is all that is kept. Entries must
-agree with each other: a balance is the sum of its bookings and never below zero; serials follow each other; codes are distinct;
-nobody has more than their share; no drop gives out more than its stock; a gift is debited, booked and reversed once.
+Pure, and fed one entry at a time, from the first one or from behind a checkpoint (`checkpoint.py`): how long a ledger is does not
+matter, what it amounts to is all that is kept. Entries must agree with each other: a balance is the sum of its bookings and never
+below zero; serials follow each other; codes are distinct; nobody has more than their share; no drop gives out more than its stock;
+a gift is debited, booked and reversed once.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from livecast.core.bookkeeping import (
     OrderTaken,
     PendingCleared,
     PotEntered,
+    ShardConfirmed,
     UnitsChanged,
     UnitsGranted,
     WalletMoved,
@@ -42,10 +44,11 @@ class ShardReplay:
         self.shard = shard
         self.at = 0
         """Position of the last entry."""
-        self.granted = self.confirmed = self.reversed = 0
+        self.entries = self.granted = self.confirmed = self.reversed = self.gifts = self.gift_value = self.confirmations = 0
+        """What was counted over all entries; `confirmations`: losses that an operator confirmed."""
         self.pending: dict[tuple[PendingKind, str], Gift] = {}
         self._wallets: defaultdict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
-        self._debits: set[str] = set()
+        self._debits: dict[str, int] = {}
         self._gifts: dict[str, tuple[int, BookedGift]] = {}
         self._purses: defaultdict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
         self._boards: dict[str, list[Standing]] = {}
@@ -74,6 +77,7 @@ class ShardReplay:
         """One entry more. Raises `Difference` if it cannot follow those before it."""
         self._demand(entry.position > self.at, f"entry {entry.position} follows {self.at}")
         self.at = entry.position
+        self.entries += 1
         if not self._apply_money(entry.at, entry.fact):
             self._apply_goods(entry.at, entry.fact)
 
@@ -113,6 +117,29 @@ class ShardReplay:
     def returned(self) -> int:
         """Units that came back to stock."""
         return sum(drop.returned for drop in self._drops.values())
+
+    def known(self) -> dict[str, dict[str, Any]]:
+        """All that entries led to, under the names of its kinds: for whoever keeps it, or puts back what was kept."""
+        return {
+            "wallets": self._wallets,
+            "debits": self._debits,
+            "gifts": self._gifts,
+            "purses": self._purses,
+            "takings": self._takings,
+            "gift_counts": self._gift_counts,
+            "drops": self._drops,
+            "units": self._units,
+            "entrants": self._entrants,
+            "taken": self._taken,
+            "orders": self._orders,
+        }
+
+    def put_back(self) -> None:
+        """What follows from what was put into `known`: codes that were given out, places in pots."""
+        for name, units in self._units.items():
+            self._codes[name] = {unit.code for unit in units if unit.code}
+        for name, entrants in self._entrants.items():
+            self._entered[name] = {entrant.user: entrant.number for entrant in entrants}
 
     def expected(self, found: Found) -> Any:
         """What must be where `found` was found, in the same form."""
@@ -198,7 +225,7 @@ class ShardReplay:
                 self._book(fact.user, fact.amount, fact.balance, fact.number)
             case GiftDebited(gift=gift):
                 self._demand(gift.tx not in self._debits, f"gift {gift.tx} is taken from {gift.user}'s wallet twice")
-                self._debits.add(gift.tx)
+                self._debits[gift.tx] = at
                 self._book(gift.user, -gift.value, fact.balance, fact.number)
                 self.pending["commit", gift.tx] = gift
             case PendingCleared(kind=kind, tx=tx):
@@ -237,6 +264,8 @@ class ShardReplay:
             self._purses[place][gift.user] = (total, self.at)
         else:
             self._purses[place].pop(gift.user, None)
+        self.gifts += gifts
+        self.gift_value += value
         for where in (place, gift.room):
             self._gift_counts[where] += gifts
             self._takings[where][gift.to] += value
@@ -256,6 +285,8 @@ class ShardReplay:
                 known = order.order_id in self._orders[room]
                 self._demand(known is not first, f"order {order.order_id} of {room} is first made twice, or changed unmade")
                 self._orders[room][order.order_id] = order
+            case ShardConfirmed():
+                self.confirmations += 1
             case _:
                 pass
 

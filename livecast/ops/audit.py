@@ -6,15 +6,17 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import click
 
+from livecast.adapters.archive.store import FILE_NAME, SqlArchive, sqlite_url
 from livecast.adapters.redis_ledger import RedisLedger
 from livecast.adapters.redis_ledger_calls import LedgerServer
 from livecast.core.audit import Difference, Sums
-from livecast.ledger import ShardStatus, audit
+from livecast.ledger import Ledger, ShardStatus, audit
 from livecast.ops.check import without_password
 from livecast.ops.embedded import EmbeddedStoreError
 from livecast.ops.serve import settings_or_exit
@@ -52,6 +54,21 @@ async def _connected(url: str) -> AsyncIterator[RedisLedger]:
         await server.close()
 
 
+@asynccontextmanager
+async def checkpoints_of(settings: Settings, ledger: Ledger) -> AsyncIterator[SqlArchive | None]:
+    """The archive that holds what a ledger's forgotten entries led to; None: it has forgotten none, or there is no such archive."""
+    file = Path(settings.server.data_dir) / FILE_NAME
+    has_some = bool(settings.archive.url) or file.exists()
+    if settings.archive.url == "none" or not has_some or not any(span.begins for span in await ledger.spans()):
+        yield None
+        return
+    archive = SqlArchive(settings.archive.url or sqlite_url(settings.server.data_dir))
+    try:
+        yield archive
+    finally:
+        await archive.close()
+
+
 @click.command()
 @click.option("--config", type=click.Path(path_type=Path), envvar="LIVECAST_CONFIG", metavar="FILE", help="The node's settings.")
 @click.option("--data-dir", metavar="D", help="The node's data directory [default: .livecast].")
@@ -66,7 +83,8 @@ def command(config: Path | None, data_dir: str | None, ledger: str | None, textf
     """Replay the ledger against balances, gifts, boards, claims and stock.
 
     Works beside a running node, which it does not disturb, and on the data directory of one that is stopped or was killed.
-    Every entry is replayed; what follows from them is compared with everything that is kept: wallets and their statements,
+    Every entry is replayed, those that the ledger has forgotten by the checkpoints in the archive that stand for them (the output
+    says which part rests on these); what follows is compared with everything that is kept: wallets and their statements,
     each gift once and its reversal, boards and earnings, drops with their stock, units with serials, codes and holders, pots,
     limits per user and group, reservations, orders. Nothing is changed.
 
@@ -109,7 +127,8 @@ async def _audited(settings: Settings) -> tuple[str, Sums | None, list[ShardStat
     async with ledger_of(settings) as (ledger, where):
         closed = [status for status in await ledger.statuses() if status.closed]
         try:
-            return where, await audit(ledger), closed, ""
+            async with checkpoints_of(settings, ledger) as checkpoints:
+                return where, await audit(ledger, checkpoints), closed, ""
         except Difference as difference:
             return where, None, closed, str(difference)
 
@@ -136,7 +155,8 @@ def _tell(textfile: Path, *, agrees: bool) -> None:
 def table(sums: Sums) -> str:
     """The sums for people: what was counted, how much, and what belongs to it."""
     rows = (
-        ("entries replayed", sums.entries, f"in {_many(sums.shards, 'shard')}"),
+        ("entries replayed", sums.entries - sums.rested, f"in {_many(sums.shards, 'shard')}"),
+        *([("of checkpoints", sums.rested, _rests_on(sums))] if sums.rested_since is not None else []),
         ("wallets", sums.wallets, f"holding {_many(sums.coins, 'coin')}"),
         (
             "gifts",
@@ -151,6 +171,12 @@ def table(sums: Sums) -> str:
     )
     width = max(len(f"{count:,}") for _, count, _ in rows)
     return "\n".join(f"  {name:<18}{count:>{width},}  {note}".rstrip() for name, count, note in rows)
+
+
+def _rests_on(sums: Sums) -> str:
+    """What stands for the entries that were not replayed."""
+    since = datetime.fromtimestamp((sums.rested_since or 0) / 1000, UTC)
+    return f"entries before those: {_many(sums.checkpoints, 'shard')} rest on checkpoints, the oldest of {since:%Y-%m-%d %H:%M} UTC"
 
 
 def _many(count: int, noun: str) -> str:

@@ -267,11 +267,12 @@ class LedgerFeed:
     async def _missed(self, room: str, shard: int, heard: tuple[int, str]) -> tuple[list[LedgerEvent], int]:
         """What of gifts a room shall still hear, and the position up to which that goes."""
         now, events, (at, broadcast) = self._clock(), list[LedgerEvent](), heard
-        stands = (await self._ledger.position(shard)).position
+        status = await self._ledger.position(shard)
+        stands = status.position
         begin = at or max(0, stands - NEW_BACK_MAX)
         too_far = stands - begin > BACK_MAX
-        at = stands if too_far else begin
-        stale = too_far
+        stale = too_far or begin < status.begins  # some of it is forgotten
+        at = stands if too_far else max(begin, status.begins)
         while at < stands:
             entries = await self._ledger.read(shard, at, READ_MAX)
             of_room = [e for e in entries if isinstance(e.fact, GiftCommitted | GiftReversed) and e.fact.gift.room == room]

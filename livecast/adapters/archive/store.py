@@ -13,10 +13,12 @@ from sqlalchemy import Connection, event, exc, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from livecast.adapters.archive import persons, reading, retention, writing
+from livecast.adapters.archive import checkpoints, persons, reading, retention, writing
 from livecast.adapters.archive import tables as t
 from livecast.adapters.archive.schema import migrate
 from livecast.archive import PAGE_MAX, Broadcast, Class, Cursor, Erased, Figures, Move, Source
+from livecast.core.audit import HalfWay
+from livecast.core.checkpoint import Checkpoint
 from livecast.core.chronicle import CommentRow, Rows, StaffRow, Tick
 from livecast.ports import StoreError, Unavailable
 
@@ -28,6 +30,8 @@ OPEN_S: Final = 60.0
 FILE_TRIES: Final = 50
 FILE_AGAIN_S: Final = 0.1
 """Between two tries to make the file of a new archive: some five seconds in all, as long as SQLite waits for a lock."""
+PARTS_PAGE: Final = 50
+"""Pieces of a checkpoint read at once, some megabyte."""
 CONNECTIONS_MAX: Final = 4
 """One writes, the others read reports: each is at work for a second at most."""
 FILE_NAME: Final = "archive.db"
@@ -77,6 +81,34 @@ class SqlArchive:
         """In one transaction."""
         async with self._transaction(write=True, deadline_s=WRITE_S) as connection:
             return await retention.retain(connection, oldest, limit)
+
+    # --- Checkpoints ---------------------------------------------------------------------------------------------------------
+    async def basis(self) -> tuple[dict[int, Checkpoint], list[HalfWay]]:
+        """In one transaction."""
+        async with self._transaction() as connection:
+            return await checkpoints.basis(connection)
+
+    async def checkpoint_parts(self, checkpoint: Checkpoint) -> AsyncIterator[bytes]:
+        """Some of them per transaction."""
+        first = 0
+        while True:
+            async with self._transaction() as connection:
+                page = await checkpoints.parts(connection, checkpoint, first, PARTS_PAGE)
+            for body in page:
+                yield body
+            if len(page) < PARTS_PAGE:
+                return
+            first += PARTS_PAGE
+
+    async def put_checkpoint_parts(self, checkpoint: Checkpoint, first: int, bodies: Sequence[bytes]) -> None:
+        """In one transaction."""
+        async with self._transaction(write=True, deadline_s=WRITE_S) as connection:
+            await checkpoints.put_parts(connection, checkpoint, first, bodies)
+
+    async def put_checkpoint(self, checkpoint: Checkpoint, count: int, halves: Sequence[HalfWay]) -> None:
+        """In one transaction."""
+        async with self._transaction(write=True, deadline_s=WRITE_S) as connection:
+            await checkpoints.put(connection, checkpoint, count, halves)
 
     # --- For readers ------------------------------------------------------------------------------------------------------
     async def broadcasts(self, room: str, before: int | None, limit: int) -> list[Broadcast]:

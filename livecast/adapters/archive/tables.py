@@ -7,7 +7,21 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, PrimaryKeyConstraint, String, Table, Text, false, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    false,
+    text,
+)
 
 metadata: Final = MetaData()
 
@@ -178,4 +192,34 @@ secrets: Final = Table(
     Column("name", String(32), nullable=False),
     Column("value", Text, nullable=False),
     _key("name"),
+)  # fmt: skip
+
+checkpoints: Final = Table(
+    "checkpoints", metadata,
+    Column("shard", Integer, nullable=False, autoincrement=False),
+    Column("position", BIG, nullable=False),
+    Column("at", BIG, nullable=False),
+    Column("entries", BIG, nullable=False),
+    Column("before", BIG, nullable=False),
+    _key("shard"),
+)  # fmt: skip
+
+checkpoint_parts: Final = Table(
+    "checkpoint_parts", metadata,
+    Column("shard", Integer, nullable=False),
+    Column("position", BIG, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    _key("shard", "position", "number"),
+)  # fmt: skip
+
+checkpoint_halves: Final = Table(
+    "checkpoint_halves", metadata,
+    Column("half", String(16), nullable=False),
+    Column("tx", ID, nullable=False),
+    Column("user", ID, nullable=False),
+    Column("value", BIG, nullable=False),
+    Column("shard", Integer, nullable=False),
+    Column("other_shard", Integer, nullable=False),
+    _key("half", "tx"),
 )  # fmt: skip
