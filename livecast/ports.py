@@ -510,6 +510,8 @@ Fact: TypeAlias = (
     | Refused
     | Served
     | RoomsHeld
+    | ShardsHeld
+    | ShardsMoved
     | CommitRefused
     | StoreLookedAt
     | MoneyLookedAt

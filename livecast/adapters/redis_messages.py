@@ -30,6 +30,7 @@ from livecast.core.events import (
     Presence,
     Reply,
     Reported,
+    Rung,
     Said,
     Tapped,
     Verdict,
@@ -52,6 +53,7 @@ _EVENT_KINDS: Final[dict[type[Struct], str]] = {
     Reported: "reported",
     Presence: "presence",
     EdgeRefused: "edge_refused",
+    Rung: "rung",
     Command: "command",
     Ask: "ask",
 }

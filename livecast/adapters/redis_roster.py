@@ -36,7 +36,7 @@ class RedisRoster:
             commands.append(("EXPIRE", keys.BEATS, KEEP_S))
         flat = (await self._server.pipeline(commands))[1]
         pairs = flat.items() if isinstance(flat, dict) else zip(flat[::2], flat[1::2], strict=True)
-        return {name.decode(): beat for name, value in pairs if (beat := _read(value)) is not None}
+        return {name.decode(): seen for name, value in pairs if (seen := _read(value)) is not None}
 
     async def forget(self, node: str, beat: Beat) -> None:
         """Between the look and the deletion the node may show a new sign: then it shows another one half a second later."""

@@ -145,6 +145,10 @@ class EdgeRefused(Struct, frozen=True):
     codes: dict[str, int]
 
 
+class Rung(Struct, frozen=True):
+    """There is something new in the ledger of the room's shard: for whoever owns it, no matter of the room's."""
+
+
 class Command(Struct, frozen=True):
     """A change asked for by the control plane; answered with the whole object (`Done`) once it is committed.
 
@@ -261,7 +265,7 @@ class DropsDone(Struct, frozen=True):
 
 TradeEvent: TypeAlias = GiftShown | GiftReversed | DropChanged | StockChanged | BoardChanged
 LedgerEvent: TypeAlias = TradeEvent | Sold | DropsDone
-Event: TypeAlias = Said | Liked | Voted | Tapped | Reported | Reviewed | Presence | EdgeRefused | Command | Ask | LedgerEvent
+Event: TypeAlias = Said | Liked | Voted | Tapped | Reported | Reviewed | Presence | EdgeRefused | Rung | Command | Ask | LedgerEvent
 
 
 # --- Answers --------------------------------------------------------------------------------------------------------

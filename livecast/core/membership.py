@@ -57,13 +57,15 @@ def holder_of(token: str) -> str:
 
 
 class _Peer:
-    __slots__ = ("beat", "changed_at_s", "dead", "owns")
+    __slots__ = ("beat", "changed_at_s", "dead", "owns", "proven")
 
     def __init__(self, beat: Beat | None, now_s: float) -> None:
         self.beat = beat
         """None: it was heard of as a holder, and never seen."""
         self.changed_at_s = now_s
         self.dead = False
+        self.proven = False
+        """It has shown another sign than the first one we saw, which may be left over from a life long ago."""
         self.owns = shards_in(beat.owns) if beat is not None else frozenset()
 
 
@@ -111,7 +113,7 @@ class Membership:
         elif peer.beat != beat:
             if peer.beat is None or peer.beat.owns != beat.owns:
                 peer.owns = shards_in(beat.owns)
-            peer.beat, peer.changed_at_s, peer.dead = beat, now_s, False
+            peer.beat, peer.changed_at_s, peer.dead, peer.proven = beat, now_s, False, True
 
     # --- Ask ----------------------------------------------------------------------------------------------------------
     def present(self, *, myself: bool = True) -> list[str]:
@@ -134,9 +136,10 @@ class Membership:
         peer = self._peers.get(name)
         return peer is not None and shard in peer.owns
 
-    def claimed(self, shards: Collection[int]) -> set[int]:
-        """Those of `shards` that others who live say they own."""
-        return {shard for peer in self._peers.values() if not peer.dead for shard in peer.owns if shard in shards}
+    def claimed(self, shards: Collection[int], *, proven: bool = False) -> set[int]:
+        """Those of `shards` that others who live, or (`proven`) were seen to live, say they own."""
+        living = [peer for peer in self._peers.values() if not peer.dead and (peer.proven or not proven)]
+        return {shard for peer in living for shard in peer.owns if shard in shards}
 
     def garbage(self, beats: Mapping[str, Beat], now_s: float) -> dict[str, Beat]:
         """Signs of nodes dead for so long that they need not be kept."""

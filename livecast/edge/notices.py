@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from livecast.core.events import Notice
+from livecast.shard.ownership import CHANGED_HANDS
 
 if TYPE_CHECKING:
     from livecast.edge.node import Node
@@ -25,6 +26,9 @@ class Notices:
     def deliver(self, room: str, user: str, notice: Notice) -> None:
         """To every connection of theirs in the room; "" for all rooms."""
         node = self._node
+        if notice.kind == CHANGED_HANDS:
+            node.reports.tell_new_owners(notice.data["taken"])
+            return
         if notice.kind in TOLD_AGAIN and not self._is_new((room, user, notice.id)):
             return
         if notice.kind == "wallet" and node.money is not None:

@@ -6,10 +6,12 @@ look every half minute.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from livecast.core.events import EdgeRefused, Presence
+from livecast.core.placement import shard_of
 
 if TYPE_CHECKING:
     from livecast.edge.hub import RoomHub
@@ -33,6 +35,18 @@ class Reports:
     def note(self, hub: RoomHub) -> None:
         """Somebody came or went, or was refused: the next tick tells."""
         self._changed[hub] = None
+
+    def tell_new_owners(self, shards: Collection[int]) -> None:
+        """These shards have a new owner, who knows of nobody: tell it at once who watches, so that it wakes their rooms.
+
+        The fullest rooms come first: a dead node's rooms are woken one after the other.
+        """
+        node = self._node
+        hubs = [hub for hub in node.views.hubs() if hub.idle_since is None and shard_of(hub.room) in shards] if shards else []
+        for hub in sorted(hubs, key=lambda hub: -hub.connections):
+            hub.reported = (0, 0, 0)
+            if not self.tell(hub, node.clock()):
+                self.note(hub)
 
     def tick(self, now: int) -> None:
         """Tell the rooms where something changed. What nobody took is told again with the next tick."""

@@ -31,6 +31,8 @@ LARGEST: Final = frozenset(
         "livecast_store_clock_ahead_seconds",
         "livecast_store_memory_bytes",
         "livecast_store_memory_max_bytes",
+        "livecast_shards_ownerless",
+        "livecast_nodes",
         "livecast_money_closed",
         "livecast_webhook_oldest_seconds",
         "python_info",

@@ -28,11 +28,13 @@ from livecast.adapters.redis_log import RedisRoomLog
 from livecast.adapters.redis_positions import RedisPositions
 from livecast.adapters.redis_records import RedisRoomRecords
 from livecast.adapters.redis_revoked import RedisRevokedKeys
+from livecast.adapters.redis_roster import RedisRoster
 from livecast.adapters.redis_server import RedisServer
 from livecast.adapters.redis_webhooks import RedisWebhooks
 from livecast.adapters.review_http import HttpJudge
 from livecast.adapters.webhook_http import HttpSender
 from livecast.core.gifts import catalogue_rev
+from livecast.core.placement import SHARDS
 from livecast.edge.app import build_app
 from livecast.edge.door import BACKLOG, FrontDoor
 from livecast.edge.doorman import Doorman
@@ -64,9 +66,11 @@ from livecast.ops.source import Source
 from livecast.ops.stopping import StartFailed, later, unless
 from livecast.ops.store_probe import StoreProbe
 from livecast.ops.valkey_binary import NoValkeyError
-from livecast.ports import Observer, RoomsHeld, StoreError, Trouble
+from livecast.ports import Observer, RoomsHeld, ShardsHeld, StoreError, Trouble
 from livecast.shard.archivist import Archivist, Retention
+from livecast.shard.checkpointer import Checkpointer
 from livecast.shard.house import House
+from livecast.shard.ownership import Ownership, Tenant
 from livecast.shard.position_keeper import PositionKeeper
 from livecast.shard.reviewer import JudgeFailed, Reviewer
 from livecast.shard.shards import Shards
@@ -137,6 +141,8 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
         observer.observe(Trouble("configuration", "settings", advice))
     server = await _store(settings, stack, observer)
     archived = settings.archive.url != "none"
+    name = f"{settings.node.id}-{secrets.token_hex(6)}" if settings.node.id else secrets.token_hex(8)
+    alone = not settings.redis.url  # a store of our own: nobody else is there, and nobody has to be watched
     bus = RedisBus(server, observer)
     log = RedisRoomLog(server, record_bytes_max=settings.archive.backlog_bytes if archived else 0)
     later(stack, observer, log.close, CLOSE_STORE_S)
@@ -172,6 +178,7 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
         read=treasury.read,
     )
     treasury.tell(office.feed)
+    tenants: list[Tenant] = [treasury, office.feed]
     archive = archivist = None
     if archived:
         archive = SqlArchive(settings.archive.url or sqlite_url(settings.server.data_dir))
@@ -182,10 +189,21 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
             read=treasury.read,
         )  # fmt: skip
         observer.add(archivist)
+        tenants.append(archivist)
         treasury.listen(archivist.hear)
+        checkpointer = Checkpointer(
+            archive=archive, ledger=ledger, readers=[webhooks.cursors, archivist.read_to], clock=clock, observer=observer,
+        )  # fmt: skip
+        tenants.append(checkpointer)
+        checkpointer.start(())
+        stack.callback(checkpointer.stop)
+    ownership = Ownership(
+        me=name, shards=shards, roster=RedisRoster(server), bus=bus, clock=clock, observer=observer, rules=settings.node,
+        tenants=tenants,
+    )  # fmt: skip
     keys = KeyRing(settings.auth.api_keys)
     node = Node(
-        id=secrets.token_hex(8),
+        id=name,
         clock=clock,
         bus=bus,
         log=log,
@@ -231,20 +249,15 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
         if archivist is not None:
             # Before anybody can pay: a ledger that has lost entries is closed by what the archive knows of it.
             later(stack, observer, archivist.stop, ARCHIVE_S)
-            if not await archivist.start(within_s=START_ARCHIVE_S):
+            if not await archivist.start(range(SHARDS) if alone else (), within_s=START_ARCHIVE_S):
                 advice = "until it answers, a ledger that came back without its end would not be noticed: look at [archive] url"
                 observer.observe(Trouble("the archive does not answer", "archive", advice, "error"))
         if keeper is not None:
             await keeper.start()
             stack.callback(keeper.stop)
-        await shards.start()
+        await _own(alone, shards, ownership, treasury, office, stack, observer)
     except StoreError as error:
         raise StartFailed(f"the store does not answer as it should: {error}") from error
-    later(stack, observer, shards.drain, DRAIN_ROOMS_S)
-    await treasury.start()
-    stack.callback(treasury.stop)
-    office.start()
-    stack.callback(office.stop)
     later(stack, observer, partial(office.drain, DRAIN_WEBHOOKS_S), 2 * DRAIN_WEBHOOKS_S)
 
     revoking.start()
@@ -265,6 +278,30 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
         door = await asyncio.get_running_loop().create_server(front, sock=listener, backlog=BACKLOG)
         stack.callback(door.close)
     stack.callback(setattr, node, "draining", True)  # from the first moment of a stop `/readyz` says so
+
+
+async def _own(  # noqa: PLR0917 - those who have to do with it
+    alone: bool,
+    shards: Shards,
+    ownership: Ownership,
+    treasury: Treasury,
+    office: WebhookOffice,
+    stack: AsyncExitStack,
+    observer: Observer,
+) -> None:
+    """Own all shards, being alone with one's own store, or a share of them. Raises `StoreError`."""
+    if alone:
+        await shards.start()
+        later(stack, observer, shards.drain, DRAIN_ROOMS_S)
+        observer.observe(ShardsHeld(SHARDS, 1, 0))
+    at_once = range(SHARDS) if alone else ()
+    await treasury.start(at_once)
+    stack.callback(treasury.stop)
+    office.start(at_once)
+    stack.callback(office.stop)
+    if not alone:
+        later(stack, observer, ownership.leave, DRAIN_ROOMS_S)
+        await ownership.start()
 
 
 async def _store(settings: Settings, stack: AsyncExitStack, observer: Observer) -> RedisServer:

@@ -43,6 +43,8 @@ from livecast.ports import (
     Refused,
     RoomsHeld,
     Served,
+    ShardsHeld,
+    ShardsMoved,
     StoreLookedAt,
     Trouble,
     WebhooksCounted,
@@ -51,6 +53,7 @@ from livecast.ports import (
 
 VERDICTS: Final = frozenset({"shown", "merged", "sampled", "held", "counted", "ok", "reported", *CODES})
 CLAIM_VERDICTS: Final = frozenset({"won", "entered", "sold_out", "limit", "not_eligible", "not_open", "closed", *CODES})
+MOVES: Final = frozenset({"taken", "taken_over", "given", "lost"})
 GIFT_VERDICTS: Final = frozenset({"sent", *CODES})
 #: A batch of claims: from one click to a full call.
 BATCHES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500)
@@ -134,6 +137,11 @@ class PrometheusObserver:
         self._answered = histogram("http_answer_seconds", "Time to answer a request; an event stream counts until it ends.")
         self._late = histogram("flush_lateness_seconds", "How long after it was due a flush began.")
         self._commit = histogram("commit_seconds", "Time from a flush to the log's word that it is kept.")
+        self._shards = gauge("shards", "Shards this process owns; over all processes that share the stores they are 256.")
+        self._ownerless = gauge("shards_ownerless", "Shards that no living process says to own.")
+        self._nodes = gauge("nodes", "Processes that share the stores, as this one sees them.")
+        self._moved = of(counter("shards_moved_total", "Shards that came or went: taken, taken_over, given, lost.", "how"))
+        self._move_took = histogram("hand_over_seconds", "Time to flush and give up, or to take, one batch of shards.")
         self._commits_refused = of(counter("commits_refused_total", "Commits the log refused: fenced, out_of_order.", "why"))
         self._store_down = of(gauge("store_down", "1 while a store cannot be used: rooms, ledger.", "role"))
         self._store_ahead = of(gauge("store_clock_ahead_seconds", "How far a store's clock is before this node's.", "role"))
@@ -173,6 +181,8 @@ class PrometheusObserver:
             Refused: lambda fact: self._refused(fact.where, _bounded(fact.code, REFUSALS)).inc(fact.times),
             Served: self._served,
             RoomsHeld: self._held,
+            ShardsHeld: self._shards_held,
+            ShardsMoved: self._shards_moved,
             CommitRefused: lambda fact: self._commits_refused(fact.why).inc(),
             StoreLookedAt: self._store_looked_at,
             MoneyLookedAt: lambda fact: self._money_closed.set(fact.closed),
@@ -273,6 +283,16 @@ class PrometheusObserver:
         self._rooms("active").set(fact.active)
         self._views.set(fact.views)
         self._view_bytes.set(fact.view_bytes)
+
+    def _shards_held(self, fact: ShardsHeld) -> None:
+        self._shards.set(fact.owned)
+        self._ownerless.set(fact.ownerless)
+        self._nodes.set(fact.nodes)
+
+    def _shards_moved(self, fact: ShardsMoved) -> None:
+        self._moved(_bounded(fact.how, MOVES)).inc(fact.shards)
+        if fact.took_ms:
+            self._move_took.observe(fact.took_ms / 1000)
 
     def _store_looked_at(self, fact: StoreLookedAt) -> None:
         self._store_down(fact.role).set(bool(fact.fault))

@@ -26,6 +26,7 @@ END: Final = "<!-- end of keys -->"
 
 ABOUT: Final = {
     "server": "Where the node listens, what it lets in, and how it treats slow and silent connections.",
+    "node": "What this process is called among others that share its stores, and when one of them is taken for dead.",
     "auth": "Who is who: viewers by token, callers of the control plane by API key or staff token.",
     "redis": "The store of the rooms: frame log, ownership, messages between nodes.",
     "ledger": "The store of the money: wallets, gifts, drops and what was granted of them; and how fast people may claim.",

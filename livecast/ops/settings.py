@@ -26,6 +26,7 @@ from livecast.edge.receipts import BadReceiptKey, Receipts
 from livecast.edge.rules import EdgeRules
 from livecast.ops.groups import DEV_KEY, DEV_SECRET, SECRET_BYTES_MIN, Archive, Auth, Gifts, Ledger, Log, Redis, Server
 from livecast.ops.layers import Given, Layer, Path2, Problem, SettingsError, decoded, from_environment, from_toml, nearest
+from livecast.shard.ownership import NodeRules
 from livecast.shard.reviewer import ReviewRules
 
 Group = TypeVar("Group", bound=Struct)
@@ -37,6 +38,7 @@ class Settings(Struct, frozen=True):
     dev: bool
     server: Server
     edge: EdgeRules
+    node: NodeRules
     auth: Auth
     redis: Redis
     ledger: Ledger
@@ -60,6 +62,7 @@ class Settings(Struct, frozen=True):
 #: Section -> the groups its keys belong to, in the order in which they are listed.
 SECTIONS: Final[dict[str, tuple[type[Struct], ...]]] = {
     "server": (Server, EdgeRules),
+    "node": (NodeRules,),
     "auth": (Auth,),
     "redis": (Redis,),
     "ledger": (Ledger,),
@@ -106,6 +109,7 @@ def load(
         dev=dev,
         server=_group(Server, values, "server"),
         edge=_group(EdgeRules, values, "server"),
+        node=_group(NodeRules, values, "node"),
         auth=_group(Auth, values, "auth"),
         redis=_group(Redis, values, "redis"),
         ledger=_group(Ledger, values, "ledger"),
@@ -309,6 +313,10 @@ def _wrong_rules(settings: Settings) -> list[tuple[Path2, str]]:
         wrong.append(
             (("room", "snapshot_frames"), f"is above log_frames_max ({room.log_frames_max}): a new owner would miss frames")
         )
+    node = settings.node
+    if node.dead_after_ms < 4 * node.heartbeat_ms:
+        what = f"is below four heartbeats (heartbeat_ms is {node.heartbeat_ms}): one that comes late would be a death"
+        wrong.append((("node", "dead_after_ms"), what))
     hooks = settings.webhooks
     if hooks.disable_after_h < hooks.keep_trying_h:
         what = f"is below keep_trying_h ({hooks.keep_trying_h}): a webhook would be disabled before its first dead letter"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -91,7 +91,9 @@ class Archivist:
         self._observer = observer
         self._retention = retention or Retention()
         self._gather_s = gather_s
-        self._shards: list[int] = []
+        self._shards: dict[int, None] = {}
+        self._outdated = False
+        """Cursors of shards that came to us are to be read anew."""
         self._cursors: dict[Source, dict[int, Cursor]] = {}
         self._due: dict[Source, set[int]] = {"rooms": set(), "ledger": set()}
         self._next_poll = 0
@@ -105,8 +107,8 @@ class Archivist:
     # --- Feed -----------------------------------------------------------------------------------------------------------
     def observe(self, fact: Fact) -> None:
         """A room has committed something: there is a record of it."""
-        if type(fact) is Flushed:
-            self._due["rooms"].add(shard_of(fact.room))
+        if type(fact) is Flushed and (shard := shard_of(fact.room)) in self._shards:
+            self._due["rooms"].add(shard)
             self._ring.set()
 
     def hear(self, shard: int, _entries: Sequence[BookEntry]) -> None:
@@ -114,12 +116,30 @@ class Archivist:
         self._due["ledger"].add(shard)
         self._ring.set()
 
+    def own(self, shards: Collection[int]) -> None:
+        """These are ours, too: another process has moved their cursors."""
+        self._shards |= dict.fromkeys(shards)
+        self._outdated = True
+        self._next_poll = 0
+        self._ring.set()
+
+    def disown(self, shards: Collection[int]) -> None:
+        """Another one writes for these. (If we were just about to, one of the two finds the cursor moved.)"""
+        for shard in shards:
+            self._shards.pop(shard, None)
+        for due in self._due.values():
+            due.difference_update(shards)
+
+    async def read_to(self) -> dict[int, int]:
+        """Up to where each shard's ledger is in the archive. Raises `StoreError`."""
+        return {shard: int(cursor.position) for shard, cursor in (await self._archive.cursors("ledger")).items()}
+
     async def start(self, shards: Iterable[int] = range(SHARDS), *, within_s: float) -> bool:
         """Begin. Waits until the ledger was told where it was last seen to stand, but no longer than `within_s`; whether it was.
 
         That closes money where a ledger has lost entries, so it is to be done before anybody can pay.
         """
-        self._shards = list(shards)
+        self._shards = dict.fromkeys(shards)
         self._task = asyncio.get_running_loop().create_task(self._run(), name="archive")
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
@@ -167,10 +187,8 @@ class Archivist:
         await self._archive.open()
         await self._read_cursors()
         if not self._ready.is_set():
-            own = set(self._shards)
-            await asyncio.gather(
-                *(self._ledger.expect(shard, int(at.position)) for shard, at in self._cursors["ledger"].items() if shard in own)
-            )
+            # Of all shards, whoever owns them: a viewer of this process pays in any.
+            await asyncio.gather(*(self._ledger.expect(shard, int(at.position)) for shard, at in self._cursors["ledger"].items()))
             self._ready.set()
         self._next_poll = 0
 
@@ -194,6 +212,9 @@ class Archivist:
 
     async def _catch_up(self) -> None:
         """Read and write until nothing is left of what is known to be there."""
+        if self._outdated:
+            self._outdated = False
+            await self._read_cursors()
         if self._clock() >= self._next_poll:
             self._next_poll = self._clock() + POLL_MS
             self._due["rooms"].update(self._shards)

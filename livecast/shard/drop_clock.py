@@ -11,7 +11,7 @@ import asyncio
 import heapq
 import traceback
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
@@ -96,7 +96,8 @@ class DropClock:
         """Something new may be due before what was waited for."""
         self._recalled: set[int] = set()
         """Shards whose reservations from before the start are known."""
-        self._heard_from = 0
+        self._shards: dict[int, int] = {}
+        """Shards that are ours -> from when on people there can be told what happened before."""
         self._reserving: set[int] = set()
         self._under_way: dict[tuple[str, str], bool] = {}
         """Drops that are being drawn and settled -> whether they are to be looked at once more."""
@@ -106,11 +107,26 @@ class DropClock:
     # --- Feed ---------------------------------------------------------------------------------------------------------
     def start(self, shards: Iterable[int] = range(SHARDS)) -> None:
         """Begin, with what is due by now."""
-        shards = list(shards)
-        self._heard_from = self._clock() + RETURN_MS
+        self.own(list(shards))
         self._spawn(self._tick())
-        self._spawn(self._look(shards))
+        self._spawn(self._look())
         self._spawn(self._give_back())
+
+    def own(self, shards: Collection[int]) -> None:
+        """These are ours, too, with what is due in them by now."""
+        self._shards |= dict.fromkeys(shards, self._clock() + RETURN_MS)
+        if shards:
+            self._spawn(self._first_look(list(shards)))
+
+    def disown(self, shards: Collection[int]) -> None:
+        """What is due in these is another one's. (What is under way comes to its end: steps are one-way, and done once.)"""
+        for shard in shards:
+            self._shards.pop(shard, None)
+            self._recalled.discard(shard)
+            self._reserving.discard(shard)
+        self._at = {key: at for key, at in self._at.items() if shard_of(key[1]) in self._shards}
+        self._reminders = [each for each in self._reminders if shard_of(each[1]) in self._shards]
+        heapq.heapify(self._reminders)
 
     def stop(self) -> None:
         """No more."""
@@ -160,7 +176,7 @@ class DropClock:
     # --- Times --------------------------------------------------------------------------------------------------------
     def _schedule(self, due: Due) -> None:
         key = (due.what, due.room, due.drop)
-        if self._at.get(key) != due.at:
+        if self._at.get(key) != due.at and shard_of(due.room) in self._shards:
             self._at[key] = due.at
             heapq.heappush(self._heap, (due.at, key))
             self._news.set()
@@ -189,18 +205,20 @@ class DropClock:
         self._news.clear()
         await asyncio.sleep(TICK_S)
 
-    async def _look(self, shards: list[int]) -> None:
-        """Ask the ledger what is due: all shards at the start, as often as it takes; then one after the other for good."""
-        waiting = shards
-        while True:
-            waiting = [shard for shard in waiting if not await self._look_at(shard)]
-            if not waiting:
-                break
+    async def _first_look(self, shards: list[int]) -> None:
+        """Ask the ledger what is due in shards that are new to us, as often as it takes."""
+        while waiting := [shard for shard in shards if shard in self._shards and not await self._look_at(shard)]:
+            shards = waiting
             await asyncio.sleep(RETRY_MS / 1000)
+
+    async def _look(self) -> None:
+        """Ask again, one shard after the other, for good."""
         while True:
-            for shard in shards:
-                await asyncio.sleep(LOOK_S / len(shards))
-                await self._look_at(shard)
+            for shard in list(self._shards):
+                await asyncio.sleep(LOOK_S / max(1, len(self._shards)))
+                if shard in self._recalled:
+                    await self._look_at(shard)
+            await asyncio.sleep(REST_S)
 
     async def _look_at(self, shard: int) -> bool:
         """Ask what is due in a shard; False: it does not say. (That the ledger does not answer, others report.)"""
@@ -242,6 +260,8 @@ class DropClock:
 
     def _put_off(self, what: str, room: str, id_: str, wait_ms: int) -> None:
         key = (what, room, id_)
+        if shard_of(room) not in self._shards:
+            return
         at = self._at[key] = self._clock() + max(wait_ms, 1)
         heapq.heappush(self._heap, (at, key))
 
@@ -336,7 +356,7 @@ class DropClock:
         """Tell who won, then that they were told. Who dies in between leaves it to the next owner, and it is told again: nodes
         know a notice by its id. Raises `StoreError`.
         """
-        if (wait_ms := self._heard_from - self._clock()) > 0:
+        if (wait_ms := self._shards.get(shard_of(room), 0) - self._clock()) > 0:
             self._put_off("tell", room, id_, wait_ms)
             return
         drop = await self._ledger.drop(room, id_)
@@ -359,7 +379,7 @@ class DropClock:
                 if unit.expires_at is not None:
                     by_time.setdefault(_remind_at(unit.at, unit.expires_at), []).append(unit.serial)
             for at, serials in by_time.items():
-                reminder = (max(at, self._heard_from), lapsing.room, lapsing.drop, tuple(serials))
+                reminder = (max(at, self._shards.get(shard, 0)), lapsing.room, lapsing.drop, tuple(serials))
                 heapq.heappush(self._reminders, reminder)
                 self._news.set()
         self._recalled.add(shard)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final
 
 from livecast.core.bookkeeping import BookEntry, GiftDebited, GiftReversed, PendingCleared
@@ -35,11 +35,27 @@ class GiftSweeper:
         self._counted = 0
         self._since: dict[tuple[str, str], tuple[int, int]] = {}
         """(Kind, tx) -> its shard, and since when. In order of time, but for the order of shards."""
+        self._shards: list[int] = []
+        """Those that were looked at longest ago come first."""
+        self._waiting: dict[int, None] = {}
+        """Those that are looked at next."""
         self._task: asyncio.Task[None] | None = None
 
     def start(self, shards: Iterable[int] = range(SHARDS)) -> None:
         """Begin, with what a former owner left."""
-        self._task = asyncio.get_running_loop().create_task(self._run(list(shards)), name="finish gifts")
+        self.own(list(shards))
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="finish gifts")
+
+    def own(self, shards: Collection[int]) -> None:
+        """These are ours, too: what is half done in them is found at once."""
+        self._shards += [shard for shard in shards if shard not in self._shards]
+        self._waiting.update(dict.fromkeys(shards))
+
+    def disown(self, shards: Collection[int]) -> None:
+        """What is half done in these is another one's."""
+        self._shards = [shard for shard in self._shards if shard not in shards]
+        self._waiting = {shard: None for shard in self._waiting if shard not in shards}
+        self._since = {id_: (shard, at) for id_, (shard, at) in self._since.items() if shard not in shards}
 
     def stop(self) -> None:
         """No more."""
@@ -59,20 +75,20 @@ class GiftSweeper:
             elif isinstance(fact, GiftReversed) and fact.gift.paid == "wallet":
                 since["refund", fact.gift.tx] = (shard, entry.at)
 
-    async def _run(self, shards: list[int]) -> None:
-        waiting = dict.fromkeys(shards)
+    async def _run(self) -> None:
         while True:
             now = self._clock()
-            waiting.update(dict.fromkeys(shard for shard, since in self._since.values() if now - since > AGE_MS))
-            for shard in list(waiting):
-                del waiting[shard]
-                if not await self._sweep(shard):
-                    waiting[shard] = None  # behind the others: it may be the only one that is not answered
+            self._waiting.update(dict.fromkeys(shard for shard, since in self._since.values() if now - since > AGE_MS))
+            for shard in list(self._waiting):
+                self._waiting.pop(shard, None)
+                if shard in self._shards and not await self._sweep(shard):
+                    self._waiting[shard] = None  # behind the others: it may be the only one that is not answered
                     break
             await asyncio.sleep(TICK_S)
+            shards = self._shards
             share = max(1, int(len(shards) * TICK_S / LOOK_S))
-            waiting.update(dict.fromkeys(shards[:share]))
-            shards = shards[share:] + shards[:share]
+            self._waiting.update(dict.fromkeys(shards[:share]))
+            self._shards = shards[share:] + shards[:share]
             self._report()
 
     async def _sweep(self, shard: int) -> bool:
@@ -80,6 +96,8 @@ class GiftSweeper:
         try:
             now = self._clock()
             found = await self._ledger.pending(shard, now + 1, PENDING_MAX)
+            if shard not in self._shards:
+                return True
             self._compare(shard, found, now)
             for pending in found:
                 if pending.since > now - AGE_MS:

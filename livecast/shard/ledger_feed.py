@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
@@ -125,6 +125,20 @@ class LedgerFeed:
                 await asyncio.gather(*(self._read(shard) for shard in self._next_poll))
         self._spawn(self._run())
 
+    def own(self, shards: Collection[int]) -> None:
+        """Follow these as well, each from where it stands: what there was before, rooms catch up with when they wake."""
+        for shard in shards:
+            self._next_poll[shard] = 0
+        self._ring.set()
+
+    def disown(self, shards: Collection[int]) -> None:
+        """Follow these no more."""
+        for shard in shards:
+            for known in (self._next_poll, self._active_until, self._cursors):
+                known.pop(shard, None)
+            self._rung.discard(shard)
+            self.tail.forget(shard)
+
     def stop(self) -> None:
         """No more."""
         for task in tuple(self._tasks):
@@ -169,7 +183,7 @@ class LedgerFeed:
             now = self._clock()
             self.tail.tidy(now)
             due = {shard for shard, at in self._next_poll.items() if at <= now} | self._rung
-            self._rung -= due
+            self._rung.clear()
             for shard in due - self._reading:
                 active = self._active_until.get(shard, 0) > now
                 self._next_poll[shard] = now + (ACTIVE_POLL_MS if active else IDLE_POLL_MS)
@@ -189,11 +203,16 @@ class LedgerFeed:
         self._reading.add(shard)
         try:
             if shard not in self._cursors:
-                self._cursors[shard] = (await self._ledger.position(shard)).position
+                position = (await self._ledger.position(shard)).position
+                if shard not in self._next_poll:
+                    return  # it has another owner meanwhile
+                self._cursors[shard] = position
                 for room in [room for room in self._awake if shard_of(room) == shard]:
                     self.awake(room)  # it caught up before anybody read on from there
             while True:
                 entries = await self._ledger.read(shard, self._cursors[shard], READ_MAX)
+                if shard not in self._cursors:
+                    return  # likewise
                 if entries:
                     self._take(shard, entries)
                 if len(entries) < READ_MAX:

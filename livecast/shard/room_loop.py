@@ -500,6 +500,13 @@ class RoomLoop:
         self._around.observer.observe(Trouble(what, self.name, f"please report this:\n{where}", "error"))
         return Refusal("unavailable", retry_after_ms=1000)
 
+    def make_way(self) -> None:
+        """The shard was lost, and with it this room: stop at once."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+        self._end(Refusal("unavailable", retry_after_ms=1000), stepped_down=False)
+
     def _vanish(self) -> None:
         """There is no such room."""
         self._end(Refusal("unknown_room"), stepped_down=False)

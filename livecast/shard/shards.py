@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
-from livecast.core.events import Event, LedgerEvent, Presence
+from livecast.core.events import Event, LedgerEvent, Presence, Rung
+from livecast.core.membership import holder_of, token_of
 from livecast.core.placement import SHARDS, shard_of
 from livecast.core.rules import RoomRules
 from livecast.house import Rule
@@ -46,6 +47,14 @@ class Shards:
         self._regaining: dict[int, asyncio.Lock] = {}
         self._rooms: dict[str, RoomLoop] = {}
         self._sweeper: asyncio.Task[None] | None = None
+        self._leaving: set[asyncio.Task[None]] = set()
+        self.on_ring: Callable[[str], None] | None = None
+        """Told that there is something new in the ledger of a room's or a user's shard."""
+        self.on_lost: Callable[[int], None] | None = None
+        """Told of a shard that another process has taken."""
+        self.trusted: Callable[[], bool] = lambda: True
+        """Whether this process may take its shards for its own. One that slept may not: what it says at once, before any commit
+        could be refused, would be a second voice."""
 
     def watch(self, watch: RoomWatch, catalogue_rev: int) -> None:
         """From the first room on tell `watch` of their lives, and rooms of the gifts there are."""
@@ -74,8 +83,12 @@ class Shards:
                 if rule.scope in loop.scopes:
                     loop.reload_rules()
 
+    # --- Come and go --------------------------------------------------------------------------------------------------
     async def start(self, shards: Sequence[int] = range(SHARDS)) -> None:
-        """Take ownership of `shards` and receive what is sent to their rooms. Raises `Unavailable` if the log does not answer."""
+        """Take ownership of `shards`, being alone, and receive what is sent to their rooms. (No shards: only begin; `own` follows.)
+
+        Raises `Unavailable` if the log does not answer.
+        """
         await asyncio.gather(*(self._take(shard) for shard in shards))
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep(), name="sweep idle rooms")
 
@@ -85,8 +98,61 @@ class Shards:
         self._tokens[shard] = token
         await self._around.bus.serve(shard, self.receive)
 
+    async def own(self, tokens: Mapping[int, str]) -> list[int]:
+        """Receive for these shards, whose fences have these tokens now. Gives those for which that could not be begun: nothing is
+        kept of them.
+        """
+        self._tokens.update(tokens)
+        served = await asyncio.gather(*(self._around.bus.serve(shard, self.receive) for shard in tokens), return_exceptions=True)
+        failed = [shard for shard, fault in zip(tokens, served, strict=True) if fault is not None]
+        for shard in failed:
+            self._abandon(shard)
+        return failed
+
+    async def give(self, shards: Collection[int]) -> dict[int, str]:
+        """Let go of shards in order: hear what is on its way, flush it, commit it. Gives the tokens that stand in their fences.
+
+        Whoever follows their rooms in this process hears them from their next owner without a gap, and from now on.
+        """
+        given = {shard: self._tokens[shard] for shard in shards if shard in self._tokens}
+        await asyncio.gather(*(self._around.bus.unserve(shard) for shard in given))
+        for shard in given:
+            self._tokens.pop(shard, None)
+        rooms = [loop for loop in self._rooms.values() if shard_of(loop.name) in given]
+        await asyncio.gather(*(loop.drain() for loop in rooms))
+        for loop in rooms:
+            self._ended(loop.name, stepped_down=False)
+        return given
+
+    def lose(self, shard: int) -> None:
+        """Another process has the shard: forget its rooms at once. Nothing that they still say would be kept."""
+        if self._tokens.get(shard) is not None:
+            self._abandon(shard)
+            if self.on_lost is not None:
+                self.on_lost(shard)
+
+    def _abandon(self, shard: int) -> None:
+        self._tokens.pop(shard, None)
+        for loop in [loop for loop in self._rooms.values() if shard_of(loop.name) == shard]:
+            loop.make_way()
+        task = asyncio.get_running_loop().create_task(self._around.bus.unserve(shard), name=f"leave shard {shard}")
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
+    def forget_node(self, node: str) -> None:
+        """A node is gone: whoever watched through it does so no more."""
+        for loop in list(self._rooms.values()):
+            loop.offer([Presence(node, 0, 0)])
+
+    # --- Feed ---------------------------------------------------------------------------------------------------------
     def receive(self, room: str, events: Sequence[Event]) -> None:
         """Hand events to a room, waking it if it sleeps."""
+        if not self.trusted():
+            return
+        if Rung in map(type, events):
+            if self.on_ring is not None:
+                self.on_ring(room)
+            events = [e for e in events if type(e) is not Rung]
         loop = self._rooms.get(room)
         if loop is None:
             events = [e for e in events if not isinstance(e, Presence) or e.connections]
@@ -117,15 +183,14 @@ class Shards:
         if self._around.watch is not None:
             self._around.watch.asleep(room)
         if stepped_down:
-            # Another process holds the whole shard: its other rooms find out the same way, with their next commit.
-            self._tokens.pop(shard_of(room), None)
+            self.lose(shard_of(room))  # another process holds all of it
 
     async def _regain(self, room: str, former: str) -> str | None:
         """A new token for the shard of `room`, once for all its rooms; None if somebody else owns it."""
         shard = shard_of(room)
         async with self._regaining.setdefault(shard, asyncio.Lock()):
             if self._tokens.get(shard) == former:
-                token = secrets.token_hex(16)
+                token = token_of(holder_of(former), secrets.token_hex(16))
                 if not await self._around.log.regain(shard, former, token):
                     return None
                 self._tokens[shard] = token
@@ -155,8 +220,13 @@ class Shards:
             self._sweeper.cancel()
         # Rooms first: while the shard is served here, followers in this process hear replies and frames in their order.
         await asyncio.gather(*(loop.drain() for loop in list(self._rooms.values())))
-        await asyncio.gather(*(self._around.bus.unserve(shard) for shard in self._tokens))
+        await asyncio.gather(*(self._around.bus.unserve(shard) for shard in self._tokens), *self._leaving)
         self._rooms.clear()
+
+    @property
+    def tokens(self) -> Mapping[int, str]:
+        """Shards that are owned here, and what stands in their fences."""
+        return self._tokens
 
     @property
     def owned(self) -> int:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Collection, Sequence
 from typing import Final
 
-from livecast.core.events import Happened
+from livecast.core.events import Happened, Rung
+from livecast.core.placement import SHARDS, shard_of
 from livecast.ledger import Ledger
 from livecast.ports import Bus, Clock, Observer
 from livecast.shard.drop_clock import DropClock
 from livecast.shard.gift_sweeper import GiftSweeper
-from livecast.shard.ledger_feed import LedgerFeed, Listener
+from livecast.shard.ledger_feed import RING_GAP_S, LedgerFeed, Listener
 from livecast.shard.ledger_tail import Read
 from livecast.shard.shards import Shards
 from livecast.shard.webhook_feed import WebhookFeed
@@ -42,7 +44,12 @@ class Treasury:
         self._feed.listeners += [self._clock.hear, self._sweeper.hear]
         self._feed.on_drop.append(self._clock.look_at)
         self._webhooks: WebhookFeed | None = None
+        self._shards = shards
+        self._bus = bus
+        self._to_ring: dict[int, str] = {}
+        """Shards of others in which there is something new -> a place in each."""
         shards.watch(self, catalogue_rev)
+        shards.on_ring = self._feed.ring
 
     def tell(self, webhooks: WebhookFeed) -> None:
         """Have events for webhooks made of what the ledger and the rooms say."""
@@ -58,11 +65,21 @@ class Treasury:
         """Reads a shard's ledger on, as `Ledger.read` does, without asking the store again for what was just read of it."""
         return self._feed.tail.read
 
-    async def start(self) -> None:
+    async def start(self, shards: Sequence[int] = range(SHARDS)) -> None:
         """Begin, before anybody can reach the rooms. A ledger that does not answer is waited for in the background."""
-        await self._feed.start(within_s=START_S)
-        self._clock.start()
-        self._sweeper.start()
+        await self._feed.start(shards, within_s=START_S)
+        self._clock.start(shards)
+        self._sweeper.start(shards)
+
+    def own(self, shards: Collection[int]) -> None:
+        """These are ours, too."""
+        for part in (self._feed, self._clock, self._sweeper):
+            part.own(shards)
+
+    def disown(self, shards: Collection[int]) -> None:
+        """These are not ours any more."""
+        for part in (self._feed, self._clock, self._sweeper):
+            part.disown(shards)
 
     def stop(self) -> None:
         """No more."""
@@ -71,8 +88,18 @@ class Treasury:
         self._feed.stop()
 
     def ring(self, place: str) -> None:
-        """There is something new in the ledger of a room's or a user's shard."""
-        self._feed.ring(place)
+        """There is something new in the ledger of a room's or a user's shard: its owner reads on, here or elsewhere."""
+        if shard_of(place) in self._shards.tokens:
+            self._feed.ring(place)
+            return
+        if not self._to_ring:
+            asyncio.get_running_loop().call_later(RING_GAP_S, self._ring_elsewhere)
+        self._to_ring[shard_of(place)] = place
+
+    def _ring_elsewhere(self) -> None:
+        to_ring, self._to_ring = self._to_ring, {}
+        for place in to_ring.values():
+            self._bus.post(place, Rung())
 
     def awake(self, room: str) -> None:
         """A room was loaded."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from typing import Any, Final
 
 from livecast.core.bookkeeping import BookEntry
@@ -84,7 +84,9 @@ class WebhookFeed:
         self._clock = clock
         self._observer = observer
         self._kick = kick
-        self._shards: tuple[int, ...] = ()
+        self._shards: dict[int, None] = {}
+        self._new: set[int] = set()
+        """Shards that came to us: where they stand, and what their rooms say, is not known yet."""
         self._cursors: dict[int, int] = {}
         self._dirty: set[int] = set()
         self._said: list[tuple[dict[str, Any], dict[str, Any] | None, int]] = []
@@ -101,11 +103,24 @@ class WebhookFeed:
     # --- Feed ---------------------------------------------------------------------------------------------------------
     def start(self, shards: Iterable[int] = range(SHARDS)) -> None:
         """Begin, with what was not told before this process came."""
-        self._shards = tuple(shards)
-        self._dirty.update(self._shards)
-        self._ring.set()
+        self.own(list(shards))
         self._spawn(self._run())
         self._spawn(self._look())
+
+    def own(self, shards: Collection[int]) -> None:
+        """These are ours, too, with what was not told of them yet."""
+        self._shards |= dict.fromkeys(shards)
+        self._dirty.update(shards)
+        self._new.update(shards)
+        self._ring.set()
+
+    def disown(self, shards: Collection[int]) -> None:
+        """Another one tells of these. (If we were just about to, one of the two finds the cursor moved.)"""
+        for shard in shards:
+            self._shards.pop(shard, None)
+            self._cursors.pop(shard, None)
+        self._dirty.difference_update(shards)
+        self._new.difference_update(shards)
 
     def stop(self) -> None:
         """No more. What is not kept yet is found again by whoever comes next."""
@@ -142,10 +157,10 @@ class WebhookFeed:
 
     # --- The loop -----------------------------------------------------------------------------------------------------
     async def _run(self) -> None:
-        await self._begin()
-        await self._look_at_rooms()
         while True:
             await self._ring.wait()
+            if self._new:
+                await self._meet_new_shards()
             await asyncio.sleep(GATHER_S)
             self._ring.clear()
             dirty, self._dirty = self._dirty, set()
@@ -172,22 +187,26 @@ class WebhookFeed:
             self._fault("telling events by webhook failed", about, fault)
         return True
 
-    async def _begin(self) -> None:
-        """Go on where it was left."""
+    async def _meet_new_shards(self) -> None:
+        """Go on in them where it was left."""
         while True:
             try:
-                self._cursors = await self._webhooks.cursors()
+                cursors = await self._webhooks.cursors()
+                break
             except StoreError:
                 await asyncio.sleep(RETRY_S)
-            else:
-                return
+        new, self._new = self._new, set()
+        self._cursors |= {shard: at for shard, at in cursors.items() if shard in new}
+        await self._look_at_rooms(new)
 
     async def _look(self) -> None:
         while True:
-            for shard in self._shards:
-                await asyncio.sleep(LOOK_S / len(self._shards))
-                self._dirty.add(shard)
-                self._ring.set()
+            for shard in list(self._shards):
+                await asyncio.sleep(LOOK_S / max(1, len(self._shards)))
+                if shard in self._shards:
+                    self._dirty.add(shard)
+                    self._ring.set()
+            await asyncio.sleep(RETRY_S)
 
     # --- Ledgers ------------------------------------------------------------------------------------------------------
     async def _read(self, shard: int) -> None:
@@ -268,7 +287,7 @@ class WebhookFeed:
         if self._overheard:
             self._said.clear()
             self._overheard = False
-            await self._look_at_rooms()
+            await self._look_at_rooms(self._shards.keys())
         while self._said:
             said = self._said[:ROOMS_PAGE]
             drafts: list[Draft] = []
@@ -296,8 +315,8 @@ class WebhookFeed:
             self._kick()
             del self._happened[: len(told)]
 
-    async def _look_at_rooms(self) -> None:
-        """After a start: a broadcast may have begun or ended and nobody was told."""
+    async def _look_at_rooms(self, shards: Collection[int]) -> None:
+        """Of shards that are new to us: a broadcast may have begun or ended and nobody was told."""
         after, now = "", self._clock()
         while True:
             try:
@@ -307,7 +326,7 @@ class WebhookFeed:
                 continue
             for room, summary in page:
                 says = {**records.decode_summary(summary), "room": room}
-                if shard_of(room) in self._shards and now - says.get("started_at", 0) < RECENT_MS:
+                if shard_of(room) in shards and now - says.get("started_at", 0) < RECENT_MS:
                     self._said.append((says, None, now))
                     self._known.setdefault(room, says)
             if len(page) < ROOMS_PAGE:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from livecast.core.placement import SHARDS
 from livecast.core.webhooks import WebhookRules
 from livecast.ledger import Ledger
 from livecast.ports import Clock, Observer, RoomLog
@@ -35,9 +36,9 @@ class WebhookOffice:
             webhooks=webhooks, ledger=ledger, log=log, clock=clock, observer=observer, kick=self.dispatcher.kick, read=read
         )
 
-    def start(self) -> None:
+    def start(self, shards: Sequence[int] = range(SHARDS)) -> None:
         """Begin, with what a former process left."""
-        self.feed.start()
+        self.feed.start(shards)
         self.dispatcher.start()
 
     async def drain(self, within_s: float) -> None:
