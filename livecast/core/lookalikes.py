@@ -17,6 +17,29 @@ _LATIN: Final = (
     "ɑa ᴀa ʙb ᴄc ɔc ᴅd ᴇe ɛe ꜰf ƒf ɡg ɢg ʜh ɪi ıi ᴊj ᴋk ʟl ᴍm ɴn ᴏo ᴘp ʀr ꜱs ᴛt ᴜu ʋv ᴠv ᴡw ʏy ᴢz "
     "ħh łl øo đd ðd þp ŧt æa œo ɐa ǝe ʇt ʎy ʍw ɯm ɹr ɥh"
 )
+# What else may be taken for a Latin letter: letters of living and dead scripts that stand in such words for nothing else. Derived
+# from Unicode's confusables.txt (https://www.unicode.org/Public/security/; its data may be copied under the Unicode License v3,
+# (c) Unicode, Inc.). Left out are scripts of which only a digit looks like an o, and Cyrillic letters that look alike in some fonts
+# only; the last line is what makers of fancy text use besides.
+_CONFUSABLE: Final = (
+    "\u0185b \u018dg \u01bds \u01c0l \u0263y \u0269i \u029dj \u03f3j \u03fbm \u0461w \u04bde \u0561w \u0563q \u0566q \u0570h "
+    "\u0578n \u057cn \u057du \u057fs \u0581g \u0584f \u0585o \u13a0d \u13a1r \u13a2t \u13a5i \u13a9y \u13aaa \u13abj \u13ace "
+    "\u13b1r \u13b3w \u13b7m \u13bbh \u13bdy \u13c0g \u13c2h \u13c3z \u13cfb \u13d2r \u13d4w \u13d5s \u13d9v \u13das \u13del "
+    "\u13dfc \u13e2p \u13e6k \u13e7d \u13f3g \u13f4b \u142fv \u144cu \u146dp \u146fd \u1472b \u148dj \u14aal \u1541x \u157ch "
+    "\u157dx \u1587r \u15afb \u15b4f \u15c5a \u15ded \u15ead \u15f0m \u15f7b \u16b7x \u16c1l \u16d5k \u16d6m \u1d11o \u1d26r "
+    "\u1d83g \u1d8cy \u1e9df \u1effy \u2c85r \u2c8fh \u2c93l \u2c95k \u2c99m \u2c9bn \u2c9fo \u2ca3p \u2ca5c \u2ca7t \u2ca9y "
+    "\u2cadx \u2cd1l \u2d38v \u2d39e \u2d4fl \u2d54o \u2d55q \u2d5dx \ua4d0b \ua4d1p \ua4d2d \ua4d3d \ua4d4t \ua4d6g \ua4d7k "
+    "\ua4d9j \ua4dac \ua4dcz \ua4ddf \ua4dfm \ua4e0n \ua4e1l \ua4e2s \ua4e3r \ua4e6v \ua4e7h \ua4eaw \ua4ebx \ua4ecy \ua4eea "
+    "\ua4f0e \ua4f2l \ua4f3o \ua4f4u \ua647i \ua799f \ua79fu \ua7b5b \uab32e \uab35f \uab3do \uab47r \uab48r \uab4eu \uab52u "
+    "\uab53x \uab5ay \U00010282b \U00010286e \U00010287f \U0001028al \U00010290x \U00010292o \U00010295p \U00010296s "
+    "\U00010297t \U000102a0a \U000102a1b \U000102a2c \U000102a5f \U000102abo \U000102b0m \U000102b1t \U000102b2y \U000102b4x "
+    "\U000102cfh \U000102f5z \U00010301b \U00010302c \U00010309l \U00010311m \U00010315t \U00010317x \U00010320l \U00010322x "
+    "\U0001042co \U0001043dc \U00010443l \U00010448s \U00010513n \U00010516o \U00010518k \U0001051cc \U0001051dv \U00010525f "
+    "\U00010526l \U00010527x \U000118c0v \U000118c1s \U000118c2f \U000118c3i \U000118c4y \U000118c6e \U000118c8o \U000118c9z "
+    "\U000118cee \U000118d2l \U000118d5o \U000118d7o \U000118d8u \U000118dcy \U000118e0o \U000118e5z \U000118e6w \U000118e9c "
+    "\U000118ecx \U000118efw \U000118f2c "
+    "\u028au \u0268i \u15e9a \u1455c \u15f4e \u144en \u146bq \u1515s \u15efw \u1614z"
+)
 # Traditional -> simplified, the characters that lists of words in practice consist of. (The meaning is the same.)
 _SIMPLIFIED: Final = (
     "買买賣卖錢钱賭赌單单貨货槍枪藥药發发髮发點点網网號号電电話话聯联係系繫系騙骗們们個个這这無无國国實实價价優优紅红現现場场"
@@ -29,7 +52,7 @@ _SIMPLIFIED: Final = (
 )
 
 SAME: Final[dict[int, str]] = {
-    **{ord(pair[0]): pair[1] for pair in _LATIN.split()},
+    **{ord(pair[0]): pair[1] for pair in (*_CONFUSABLE.split(), *_LATIN.split())},
     **{ord(a): b for a, b in zip(_SIMPLIFIED[::2], _SIMPLIFIED[1::2], strict=True) if a != b},
     # Letters in boxes and circles of which NFKD says nothing, and the halves of flags.
     **{first + n: chr(0x61 + n) for first in (0x1F150, 0x1F170, 0x1F1E6) for n in range(26)},
@@ -46,9 +69,25 @@ _LEET_IN_WORD: Final = re.compile(
 )
 # Only those with such a sign in them.
 _TOKEN: Final = re.compile(r"(?<![A-Za-z0-9@$])(?=[A-Za-z2689]*[013457@$!|])[A-Za-z0-9@$](?:[A-Za-z0-9@$]|[!|](?=[A-Za-z0-9]))*")
-# Ideographs that are written for a common one because they look like it, except in words of their own.
-_IDEOGRAPHS: Final = re.compile(r"(?<![安国國校党黨警军軍帽会會院队隊门門])徽|(?<![蔷薔采紫])薇(?![娅婭娜尔爾])|[溦嶶伩]")
-FOR: Final = {"徽": "微", "薇": "微", "溦": "微", "嶶": "微", "伩": "信"}
+# What is written for another character because it looks like it, where it stands as if it were that: ideographs, except in words of
+# their own; signs and letters in the middle of Latin ones.
+_STANDS_FOR: Final = re.compile(
+    r"(?<![安国國校党黨警军軍帽会會院队隊门門])徽|(?<![蔷薔采紫])薇(?![娅婭娜尔爾])|[溦嶶伩]"
+    r"|(?<=[A-Za-z])[μµц¡©¢₵€](?=[A-Za-z])"
+)
+_FOR: Final = {
+    "徽": "微", "薇": "微", "溦": "微", "嶶": "微", "伩": "信",
+    "μ": "u", "µ": "u", "ц": "u", "¡": "i", "©": "c", "¢": "c", "₵": "c", "€": "e",
+}  # fmt: skip
+# Numbers in rings and brackets between ideographs, where nobody counts anything.
+_RINGED: Final = "①②③④⑤⑥⑦⑧⑨⑩⓪❶❷❸❹❺❻❼❽❾❿➀➁➂➃➄➅➆➇➈➉➊➋➌➍➎➏➐➑➒➓㈠㈡㈢㈣㈤㈥㈦㈧㈨㈩㊀㊁㊂㊃㊄㊅㊆㊇㊈㊉⑴⑵⑶⑷⑸⑹⑺⑻⑼⒈⒉⒊⒋⒌⒍⒎⒏⒐⓵⓶⓷⓸⓹⓺⓻⓼⓽"
+_BETWEEN: Final = re.compile(rf"(?<=[\u4e00-\u9fff])[{_RINGED}]+(?=[\u4e00-\u9fff])")
+# WeChat, as people write it whose word for it is listed.
+_WECHAT: Final = re.compile(r"(?<![A-Za-z0-9])(?:[vVwW][xX](?![A-Za-z0-9])|[vVwW](?=信)|(?<=加)[vV](?![A-Za-z0-9]))")
+_SPELLED: Final = "微信"
+REREAD: Final = frozenset(_FOR) | frozenset(_RINGED)
+"""Beyond ASCII every character of which a second reading is made."""
+_MARKED: Final = re.compile(f"[{''.join(sorted(REREAD))}]")
 
 
 def reread(text: str) -> str:
@@ -57,11 +96,15 @@ def reread(text: str) -> str:
     Character by character: what is found in it stands at the same place in `text`.
     """
     read = text
-    # A quick look first: most text has nothing of either kind.
+    # A quick look first: most text has nothing of any kind.
     if _LEET_IN_WORD.search(text) is not None:
         read = _TOKEN.sub(lambda token: _unleet(token[0]), read)
-    if not text.isascii() and any(map(text.__contains__, FOR)):
-        read = _IDEOGRAPHS.sub(lambda found: FOR.get(found[0], found[0]), read)
+    if not text.isascii():
+        if _MARKED.search(text) is not None:
+            read = _STANDS_FOR.sub(lambda found: _FOR.get(found[0], found[0]), read)
+            read = _BETWEEN.sub(lambda found: " " * len(found[0]), read)
+        if ("v" in text or "V" in text or "w" in text or "W" in text) and _WECHAT.search(text) is not None:
+            read = _WECHAT.sub(lambda found: _SPELLED[: len(found[0])], read)
     return text if read == text else read
 
 

@@ -12,7 +12,7 @@ from typing import Final
 from unicodedata import category, is_normalized, normalize
 
 from livecast.core.contacts import DOTS, NUMERALS
-from livecast.core.lookalikes import FOR, SAME, reread
+from livecast.core.lookalikes import REREAD, SAME, reread
 
 # Marks of no script of their own: accents, and what piles up on letters to hide them.
 ACCENTS: Final = re.compile(
@@ -56,13 +56,16 @@ def _set(characters: set[int]) -> str:
 # Beyond ASCII the characters that fold to themselves, or to nothing, and stand for no other. (No unified ideograph decomposes; of
 # kana those with a voicing mark do.)
 _IDEOGRAPHS_AND_KANA: Final = {*range(0x4E00, 0xA000), *(c for c in _KANA if letters_of(chr(c)) == chr(c))}
-_READY_BEYOND: Final = (_IDEOGRAPHS_AND_KANA - SAME.keys() - set(map(ord, FOR))) | {
+_READY_BEYOND: Final = (_IDEOGRAPHS_AND_KANA - SAME.keys() - set(map(ord, REREAD))) | {
     ord(c) for c in _PUNCTUATION if not letters_of(c)
 }
 _READY: Final = re.compile(f"[ -~{_set(_READY_BEYOND)}]*+")
 _READY_LETTERS: Final = re.compile(r"[0-9A-Za-z\u3041-\u9fff]+")
-# Of those the ones that no address, no number and no second reading is made of, but for the words `www` and `dot`.
+# Of those the ones that no address, no number and no second reading is made of, but for some words.
 _CALM: Final = re.compile(f"[A-Za-z {re.escape(_CALM_SIGNS)}{_set(_READY_BEYOND - set(map(ord, DOTS)) - NUMERALS.keys())}]*+")
+
+
+_NOT_CALM: Final = tuple(word.encode() for word in ("www", "dot", "vx", "wx", "v信", "w信", "加v"))
 
 
 def _undressed(text: str) -> str:
@@ -100,7 +103,7 @@ class Reading:
             else:
                 letters = _undressed(text)
                 typed = letters.encode("utf-8", "surrogatepass")
-            self.calm = calm and b"www" not in typed and b"dot" not in typed
+            self.calm = calm and not ((b"v" in typed or b"w" in typed or b"d" in typed) and any(map(typed.__contains__, _NOT_CALM)))
             self.look = typed if _TWICE.search(letters) is None else _AGAIN.sub("", letters).encode("utf-8", "surrogatepass")
         other = text if self.calm else reread(text)
         self.again: Reading | None = None if other is text else Reading(other)

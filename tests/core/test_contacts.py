@@ -38,6 +38,11 @@ def phones(text: str) -> list[contacts.Span]:
         "t。me／cheap",
         "shop.cheap.top/deal",
         "https：／／a.cn",
+        "cheap․com",
+        "cheap‧com",
+        "cheap⋅com",
+        "cheap∙cn",
+        "cheap・com",
     ],
 )
 def test_links_are_found(text: str) -> None:

@@ -162,7 +162,7 @@ def test_noise_between_the_letters_does_not_help(before: str, word: str, after: 
     assert FILTER.check(f"{before} {dressed} {after}") == "block"
 
 
-LOOKS = WordFilter(block=["fuck", "微信", "买号", "sex", "shit", "ass", "сука"])
+LOOKS = WordFilter(block=["fuck", "微信", "加微", "买号", "sex", "shit", "ass", "сука"])
 
 
 @pytest.mark.parametrize(
@@ -188,6 +188,22 @@ LOOKS = WordFilter(block=["fuck", "微信", "买号", "sex", "shit", "ass", "с�
         "出售買号",
         "СУКА",
         "cyka",
+        "fսck",
+        "ꮪhit",
+        "ꓢhit",
+        "FUᑕK",
+        "ᖴᑌᑕK",
+        "fʊck",
+        "fμck",
+        "fµck",
+        "fu©k",
+        "sh¡t",
+        "微①信",
+        "微㈠⑵信",
+        "加vx",
+        "加VX聊",
+        "v信",
+        "加V",
     ],
 )
 def test_look_alikes_are_found(text: str) -> None:
@@ -219,6 +235,13 @@ def test_look_alikes_are_found(text: str) -> None:
         "2333333",
         "主播好美，这个多少钱",
         "Scunthorpe United",
+        "vx100 手机",
+        "MVX 好用",
+        "my vx is broken",
+        "方案①信得过",
+        "5 μm",
+        "Հայերեն լեզու",
+        "Ꮳꮃꭹ ꭶꮼꮒꭿꮝꮧ",
     ],
 )
 def test_ordinary_text_is_left_alone(text: str) -> None:
