@@ -77,8 +77,9 @@ class ClusterWay:
         found = self._nodes.get(name)
         if found is None:
             host, _, port = name.rpartition(":")
-            pool = blocking_pool(self._address, self._habits.connections_max, host=host, port=int(port))
-            found = self._nodes[name] = Node(name, pool, self._habits)
+            where = {"host": host, "port": int(port)}
+            pool = blocking_pool(self._address, self._habits.connections_max, **where)
+            found = self._nodes[name] = Node(name, pool, self._habits, blocking_pool(self._address, 1, **where))
         return found
 
     async def primaries(self) -> list[Node]:
@@ -222,11 +223,9 @@ class ClusterWay:
     async def _ask_for_map(self, name: str) -> Slots:
         try:
             async with asyncio.timeout(ASK_S):
-                (answer,) = await self.node(name).exchange([("CLUSTER", "SLOTS")], safe=False)
+                answer = await self.node(name).ask("CLUSTER", "SLOTS")
         except TimeoutError:
             raise Unavailable(f"{name} does not answer") from None
-        if isinstance(answer, Exception):
-            raise answer if isinstance(answer, StoreError) else Unavailable(str(answer))
         if not answer:
             raise Unavailable(f"{name} knows of no slots")
         asked_host = name.rpartition(":")[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
 from livecast.adapters import redis_keys as keys
@@ -36,6 +36,23 @@ class RedisRoomLog:
         self._server = server
         self._record_bytes_max = record_bytes_max
         self._commits = Lane(self._run_commits, gap_ms=BATCH_MS, deadline_s=server.deadline_s, place_of=self._place_of)
+
+    def on_reborn(self, tell: Callable[[Collection[int]], None]) -> None:
+        """Say so when shards are served by another process than before."""
+        places = [self._server.route(keys.owner(shard)) for shard in range(SHARDS)]
+
+        def started_again(place: str) -> None:
+            tell([shard for shard in range(SHARDS) if self._server.route(keys.owner(shard)) == place])
+
+        def moved() -> None:
+            before = places[:]
+            places[:] = [self._server.route(keys.owner(shard)) for shard in range(SHARDS)]
+            elsewhere = [shard for shard in range(SHARDS) if before[shard] not in {"", places[shard]}]
+            if elsewhere:
+                tell(elsewhere)
+
+        self._server.reborn.append(started_again)
+        self._server.moved.append(moved)
 
     async def take(self, shard: int, token: str) -> None:
         """Make `token` the owner of `shard`."""

@@ -96,14 +96,24 @@ class Habits(Struct, frozen=True):
 class Node:
     """One server. `name` is unique among the nodes of its store."""
 
-    def __init__(self, name: str, pool: BlockingConnectionPool, habits: Habits) -> None:
+    def __init__(
+        self, name: str, pool: BlockingConnectionPool, habits: Habits, questions: BlockingConnectionPool | None = None
+    ) -> None:
         self.name = name
         self.life = ""
         """The run id of the server that was met last."""
         self._pool = pool
+        self._questions = questions
         self._habits = habits
         self._closed = False
         pool.connection_kwargs["redis_connect_func"] = self._greet
+
+    async def ask(self, *command: Argument) -> Any:
+        """One command that anybody can answer, also who is not fit to keep anything. As `exchange`; a failure is raised."""
+        (answer,) = await self._exchange(self._questions or self._pool, [command], safe=False)
+        if isinstance(answer, Exception):
+            raise answer if isinstance(answer, StoreError) else Unavailable(str(answer))
+        return answer
 
     async def exchange(self, commands: Sequence[Command], *, safe: bool = True) -> list[Any]:
         """Send commands on one connection and read their answers. A command that failed has its exception for an answer.
@@ -111,10 +121,13 @@ class Node:
         The deadline is the caller's. Raises `Unavailable` if the connection fails: then each may or may not have happened. With
         `safe` false nothing is waited for but the answers: for questions.
         """
+        return await self._exchange(self._pool, commands, safe=safe)
+
+    async def _exchange(self, pool: BlockingConnectionPool, commands: Sequence[Command], *, safe: bool) -> list[Any]:
         if self._closed:
             raise Unavailable("the connection to the store is closed")
         try:
-            connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]  # its decorator hides the types
+            connection = await pool.get_connection()  # type: ignore[no-untyped-call]  # its decorator hides the types
             try:
                 await connection.send_packed_command(pack(commands))
                 answers = [await _answer(connection) for _ in commands]
@@ -123,7 +136,7 @@ class Node:
                 return answers
             finally:
                 # Shielded: a connection lost between two lists of the pool would be missing from it for good.
-                await asyncio.shield(self._pool.release(connection))
+                await asyncio.shield(pool.release(connection))
         except (redis_errors.RedisError, OSError) as error:
             raise in_our_terms(error) from error
 
@@ -136,11 +149,15 @@ class Node:
         """Idle connections are closed, others when they come back: what they talk to is not what it was."""
         await self._pool.update_active_connections_for_reconnect()  # type: ignore[no-untyped-call]  # it has none
         await self._pool.disconnect(inuse_connections=False)
+        if self._questions is not None:
+            await self._questions.disconnect(inuse_connections=True)
 
     async def close(self) -> None:
         """Let all connections go. Calls under way raise `Unavailable`."""
         self._closed = True
         await self._pool.disconnect(inuse_connections=True)
+        if self._questions is not None:
+            await self._questions.disconnect(inuse_connections=True)
 
     async def _greet(self, connection: AbstractConnection) -> None:
         await connection.on_connect()
@@ -148,7 +165,6 @@ class Node:
         said = [await connection.read_response(), await connection.read_response()]
         met = _met(b"\n".join(said).decode("utf-8", "replace"))
         await self._habits.meet(self, connection, met)
-        self.life = met.life
 
 
 class OneWay:

@@ -49,6 +49,7 @@ class Sentinels(Sentinel):
             "retry": Retry(NoBackoff(), 0),
             "client_name": "livecast",
         }
+        self._asked: set[asyncio.Task[Any]] = set()
         super().__init__(address.places, sentinel_kwargs=options)  # type: ignore[no-untyped-call]  # it has none
 
     async def discover_master(self, service_name: str) -> Place:
@@ -57,20 +58,17 @@ class Sentinels(Sentinel):
         Raises `MasterNotFoundError` if none answers or a fail-over is under way, `NotFit` if they do not know the name.
         """
         asked = [asyncio.create_task(self._ask(each, service_name)) for each in self.sentinels]
+        self._asked.update(asked)  # those that are not waited for end by their own deadline: cut off, they would leave sockets open
         states: list[dict[str, Any]] = []
         faults: list[Exception] = []
-        try:
-            for answer in asyncio.as_completed(asked):
-                try:
-                    states.append(await answer)
-                except (redis_errors.RedisError, OSError) as error:
-                    faults.append(error)
-                if 2 * len(states) > len(asked):
-                    break
-        finally:
-            for each in asked:
-                each.cancel()
-            await asyncio.gather(*asked, return_exceptions=True)
+        for answer in asyncio.as_completed(asked):
+            found = await answer
+            if isinstance(found, Exception):
+                faults.append(found)
+            else:
+                states.append(found)
+            if 2 * len(states) > len(asked):
+                break
         if not states:
             unknown = next((fault for fault in faults if isinstance(fault, redis_errors.ResponseError)), None)
             if unknown is not None:
@@ -81,10 +79,21 @@ class Sentinels(Sentinel):
             raise MasterNotFoundError(f"the Sentinels say that {newest['ip']}:{newest['port']} is down, and have no other yet")
         return newest["ip"], int(newest["port"])
 
-    @staticmethod
-    async def _ask(sentinel: Any, service_name: str) -> dict[str, Any]:
-        state: dict[str, Any] = await sentinel.sentinel_master(service_name)
-        return state
+    async def aclose(self) -> None:
+        """Let all connections go."""
+        await asyncio.gather(*self._asked)
+        await super().aclose()
+
+    async def _ask(self, sentinel: Any, service_name: str) -> dict[str, Any] | Exception:
+        try:
+            state: dict[str, Any] = await sentinel.sentinel_master(service_name)
+        except (redis_errors.RedisError, OSError) as error:
+            return error
+        else:
+            return state
+        finally:
+            if (task := asyncio.current_task()) is not None:
+                self._asked.discard(task)
 
 
 class SentinelPool(SentinelConnectionPool, BlockingConnectionPool):

@@ -77,8 +77,9 @@ class RedisServer:
     def __init__(self, url: str, *, connections_max: int = CONNECTIONS_MAX, deadline_s: float = DEADLINE_S) -> None:
         self.deadline_s = deadline_s
         self.address = parse(url)
-        self.reborn: list[Callable[[], None]] = []
-        """Called when some key is served by another process than before: a server was started again, or another one took over."""
+        self.reborn: list[Callable[[str], None]] = []
+        """Called with the name of a place where another process serves than before: a server was started again, or one behind
+        Sentinels took over. (In a cluster the successor is another place: `moved`.)"""
         self._way = _way_to(self.address, Habits(connections_max, self._meet, self._make_safe if self._vouches else None))
 
     async def check(self) -> str:
@@ -176,10 +177,6 @@ class RedisServer:
         """A name for the server that has a key: "" where there is but one, or while it is not known."""
         return self._way.route(key)
 
-    def life(self, key: str) -> str:
-        """The run id of the process that served a key last, as far as that is known ("")."""
-        return self._way.node(name).life if (name := self._way.route(key)) or self.address.form != "cluster" else ""
-
     def listener(self, name: str = "") -> AbstractConnection:
         """A connection to the server of that name, outside the pool and not yet connected, for pub/sub."""
         self._way.watch()
@@ -218,12 +215,10 @@ class RedisServer:
             raise NotFit("it is a node of a cluster: write redis+cluster://host,host,host")
         elif not met.primary:
             raise NotFit("it is a replica: give the address of its primary, or of the Sentinels that know it")
-        if node.life not in {"", met.life}:
-            asyncio.get_running_loop().call_soon(self._tell_reborn)
-
-    def _tell_reborn(self) -> None:
-        for tell in self.reborn:
-            tell()
+        was, node.life = node.life, met.life
+        if was not in {"", met.life}:
+            for tell in self.reborn:
+                asyncio.get_running_loop().call_soon(tell, node.name)
 
 
 def _way_to(address: Address, habits: Habits) -> Way:

@@ -204,6 +204,12 @@ class Guarded:
             for each in others
         )
 
+    def rejoin(self, former: Server) -> None:
+        """Have a former primary follow at once, as Sentinels would have it in ten seconds."""
+        primary = self.primary
+        if former is not primary:
+            until(lambda: b"OK" in former.command("REPLICAOF", primary.host, str(primary.port)), "answer of the former primary")
+
     def stop(self) -> None:
         for each in (*self.sentinels, *self.servers):
             each.stop()
@@ -264,8 +270,8 @@ class Clustered:
             (said := each.info("replication")).get("role") == "master" or said.get("master_link_status") == "up" for each in living
         ) and all(each.info("persistence").get("aof_rewrite_in_progress") == "0" for each in living)  # fmt: skip
 
-    def owner(self, slot: int) -> Server:
-        """Who has a slot, as the others say."""
+    def owner(self, slot: int) -> Server | None:
+        """Who has a slot, as the first of the others says who answers; None: nobody."""
         for each in self.servers:
             if each.lives:
                 for line in each.command("CLUSTER", "NODES").decode().splitlines():
@@ -276,7 +282,7 @@ class Clustered:
                             if first.isdigit() and int(first) <= slot <= int(last or first):
                                 port = int(words[1].split("@")[0].rsplit(":", 1)[1])
                                 return next(server for server in self.servers if server.port == port)
-        raise AssertionError(f"nobody has slot {slot}")
+        return None
 
     def flush(self) -> None:
         """Empty, and without scripts."""
