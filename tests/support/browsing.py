@@ -79,9 +79,9 @@ class Stage:
         """Ask the control plane about this room."""
         return self._ask(method, path, body, {**DEV_KEY, "Idempotency-Key": f"{self.room}-{next(self._numbers)}"})
 
-    def say(self, sub: str, message: dict[str, Any]) -> dict[str, Any]:
+    def say(self, sub: str, message: dict[str, Any], *, name: str = "") -> dict[str, Any]:
         """A client message of somebody without a browser."""
-        said: dict[str, Any] = self._ask("POST", "/messages", message, {"Authorization": f"Bearer {token(sub, name=sub)}"})
+        said: dict[str, Any] = self._ask("POST", "/messages", message, {"Authorization": f"Bearer {token(sub, name=name or sub)}"})
         return said
 
     def _ask(self, method: str, path: str, body: object, headers: dict[str, str]) -> Any:
@@ -95,7 +95,7 @@ class Stage:
                     return json.load(answer)
             except urllib.error.HTTPError as refused:
                 if refused.code != 503 or attempt == 5:
-                    raise
+                    raise AssertionError(f"{method} {path}: {refused.code} {refused.read().decode()}") from None
         raise AssertionError
 
     async def watch(
@@ -107,8 +107,26 @@ class Stage:
         size: tuple[int, int] = (1200, 760),
         dark: bool = False,
         base: str = "",
+        query: str = "",
+        ttl_s: float = 3600,
     ) -> Page:
         """Somebody opens the room's page, signed in as `sub` or as a guest; over another way to the node if `base` says so."""
+        page = await self.page(lang=lang, size=size, dark=dark)
+        signed = f"#token={token(sub, ttl_s=ttl_s, name=name or sub)}" if sub else ""
+        await page.goto(f"{base or self.node.base}/r/{self.room}{query}{signed}")
+        await page.locator(".status.live").wait_for()
+        return page
+
+    async def run(self, sub: str = "lin", *, role: str = "host", name: str = "", **how: Any) -> Page:
+        """Somebody of the staff opens the room's console; `how` as for `page`."""
+        page = await self.page(**{"size": (1440, 900), **how})
+        signed = token(sub, name=name or sub.title(), role=role, rooms=[self.room])
+        await page.goto(f"{self.node.base}/host/{self.room}#token={signed}")
+        await page.locator(".console").wait_for()
+        return page
+
+    async def page(self, *, lang: str = "en", size: tuple[int, int] = (1200, 760), dark: bool = False) -> Page:
+        """An empty page of somebody's own, whose faults are written down."""
         width, height = size
         context = await self._browser.new_context(
             viewport={"width": width, "height": height}, locale=lang, color_scheme="dark" if dark else "light"
@@ -118,9 +136,6 @@ class Stage:
         await page.add_init_script(WATCH_POLICY)
         page.on("console", self._heard)
         page.on("pageerror", lambda error: self.faults.append(str(error)))
-        signed = f"#token={token(sub, name=name or sub)}" if sub else ""
-        await page.goto(f"{base or self.node.base}/r/{self.room}{signed}")
-        await page.locator(".status.live").wait_for()
         return page
 
     def _heard(self, message: ConsoleMessage) -> None:

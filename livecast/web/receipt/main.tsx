@@ -10,7 +10,8 @@ import { CheckIcon, CrossIcon } from '../shared/icons';
 import { language, switchLanguage } from '../shared/language';
 import { t, tOr } from './words';
 
-const ofAddress = () => decodeURIComponent(location.hash.slice(1));
+/** What stands behind the #. A receipt has no letter that an address would escape. */
+const ofAddress = () => location.hash.slice(1);
 
 function Page() {
   const [, draw] = useReducer((n: number) => n + 1, 0);

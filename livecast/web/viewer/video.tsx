@@ -35,7 +35,9 @@ export function Video({ src, onFail }: { src: string; onFail: () => void }) {
       (made) => (over ? made.close() : (player = made)),
       () => over || onFail(),
     );
-    const timer = setInterval(() => player && room.inStep && follow(player.shows()), MEASURE_MS);
+    // A picture that stands still says nothing of how far it is behind when it moves.
+    const moves = () => !video.paused && !video.ended && video.readyState > HTMLMediaElement.HAVE_CURRENT_DATA;
+    const timer = setInterval(() => player && room.inStep && moves() && follow(player.shows()), MEASURE_MS);
     return () => {
       over = true;
       clearInterval(timer);
