@@ -142,6 +142,11 @@ class RoomLog(Protocol):
         there is. The former token itself is never written again, so a commit that was still on its way stays refused.
         """
 
+    def on_reborn(self, tell: Callable[[Collection[int]], None]) -> None:
+        """Have `tell` called with shards that are served by another process of the store than before: it was started again, or a
+        replica took over. What was committed last may be gone. Must not block or raise.
+        """
+
     async def load(self, room: str) -> Stored | None:
         """The room for its owner, or None if it was never committed. Reflects every acknowledged commit."""
 

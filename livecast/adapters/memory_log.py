@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from livecast.adapters.bounds import REMEMBERED_BYTES_MAX, ROOM_ACTS_MAX
 from livecast.adapters.memory_records import MemoryRoomRecords
@@ -61,6 +61,9 @@ class MemoryRoomLog:
     async def take(self, shard: int, token: str) -> None:
         """Make `token` the owner of `shard`."""
         self.fences[shard] = token
+
+    def on_reborn(self, tell: Callable[[Collection[int]], None]) -> None:
+        """What is in memory is never another process's."""
 
     async def regain(self, shard: int, former: str, token: str) -> bool:
         """Make `token` the owner of `shard` if `former` is, or nobody."""

@@ -133,6 +133,7 @@ class RoomLoop:
         "_receiving",
         "_regain",
         "_reloading",
+        "_renewal_due",
         "_room",
         "_stretch",
         "_task",
@@ -163,6 +164,7 @@ class RoomLoop:
         self._timer: asyncio.TimerHandle | None = None
         self._stretch: Stretch | None = None
         self._reloading: set[asyncio.Task[None]] = set()
+        self._renewal_due = False
         self._task: asyncio.Task[None] | None = asyncio.get_running_loop().create_task(self._wake(), name=f"wake {name}")
 
     # --- Feed ---------------------------------------------------------------------------------------------------------
@@ -286,7 +288,7 @@ class RoomLoop:
             if around.watch is not None and room.ending:
                 around.watch.ending(self.name)
             around.observer.observe(Flushed(self.name, late_ms, took_ms, len(frame or b""), _verdicts(flush), len(self._inbox)))
-            if flush.renew:
+            if flush.renew or self._renewal_due:
                 await self._begin_epoch(room)
         except (Fenced, OutOfOrder) as e:
             around.observer.observe(CommitRefused(self.name, "fenced" if isinstance(e, Fenced) else "out_of_order"))
@@ -298,12 +300,42 @@ class RoomLoop:
             return
         finally:
             self._task = None
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """With what has come meanwhile, now that nothing is under way."""
         if self._inbox and not self._receiving:
             self._receiving = True
             asyncio.get_running_loop().call_soon(self._receive)
         self._arm(self._around.clock())
 
-    async def _regained(self, room: Room, flush: Flush, why: Exception) -> bool:
+    def renew(self) -> None:
+        """The store is served by another process than before: begin a new epoch, once nothing is under way.
+
+        It may have lost the last of what was committed, and would show it to whoever joins. With the next commit that would be
+        noticed by its number; a room in which nothing happens would stay behind what its viewers saw.
+        """
+        if self._room is None or self._over:
+            return  # it begins one anyway when it is loaded
+        self._renewal_due = True
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._renew(self._room), name=f"renew {self.name}")
+
+    async def _renew(self, room: Room) -> None:
+        try:
+            await self._begin_epoch(room)
+        except (Fenced, OutOfOrder) as e:
+            if not await self._regained(room, None, e):
+                self._step_down(e)
+                return
+        except Exception as e:  # noqa: BLE001 - as above
+            self._give_up(self._fault("a new epoch could not be begun", e))
+            return
+        finally:
+            self._task = None
+        self._go_on()
+
+    async def _regained(self, room: Room, flush: Flush | None, why: Exception) -> bool:
         """Whether the room goes on although its log refused a commit: the store lost the end of it, and nobody else has taken over.
 
         A store that died without having written everything, or lost its disk, comes back with an older log or none. What this
@@ -327,6 +359,7 @@ class RoomLoop:
         `owed` is a flush that could not be committed by itself: the room's state has it, its answers go out with this.
         """
         around = self._around
+        self._renewal_due = False
         commit = self._journal.begin(room, epoch or around.new_epoch(), owed, around.clock())
         await self._journal.write(room, commit, around.clock, around.observer)
         if owed is not None:

@@ -48,6 +48,7 @@ class Shards:
         self._rooms: dict[str, RoomLoop] = {}
         self._sweeper: asyncio.Task[None] | None = None
         self._leaving: set[asyncio.Task[None]] = set()
+        log.on_reborn(self._reborn)
         self.on_ring: Callable[[str], None] | None = None
         """Told that there is something new in the ledger of a room's or a user's shard."""
         self.on_lost: Callable[[int], None] | None = None
@@ -143,6 +144,11 @@ class Shards:
         """A node is gone: whoever watched through it does so no more."""
         for loop in list(self._rooms.values()):
             loop.offer([Presence(node, 0, 0)])
+
+    def _reborn(self, shards: Collection[int]) -> None:
+        """The log is served by another process for these: what it says may have lost its end."""
+        for loop in [loop for loop in self._rooms.values() if shard_of(loop.name) in shards]:
+            loop.renew()
 
     # --- Feed ---------------------------------------------------------------------------------------------------------
     def receive(self, room: str, events: Sequence[Event]) -> None:

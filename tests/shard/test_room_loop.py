@@ -13,7 +13,7 @@ from livecast.adapters.memory_log import MemoryRoomLog
 from livecast.core.commands import End, Ensure, PutRoom, SetPolicy, Start
 from livecast.core.errors import Refusal
 from livecast.core.events import Ask, Command, Done, Event, Liked, Notice, Origin, Person, Presence, Reply, Said, Verdict
-from livecast.core.placement import shard_of
+from livecast.core.placement import SHARDS, shard_of
 from livecast.core.room import Room
 from livecast.core.rules import RoomRules
 from livecast.ports import Commit, CommitRefused, Committed, Fact, Flushed, Published, Trouble, Unavailable
@@ -191,6 +191,57 @@ def test_a_log_that_lost_its_end_is_written_anew(lost: str):
         second = await Stage(loop, log).begin()
         again = Said(second.origin(), Person("bob", "Bob"), "c2", "two")
         assert await second.ask("r", again) == stage.replies("c2")[0]
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_another_life_of_the_store_is_another_epoch(busy: bool):
+    """When another process serves the log, rooms begin a new epoch by themselves, also one in which nothing happens: the store may
+    have lost what viewers saw last. Nothing of what is under way is lost over it, and it happens once.
+    """
+
+    async def main(loop: VirtualLoop) -> None:
+        stage = await Stage(loop).begin("r")
+        stage.comment("r", "one", "c1")
+        await stage.until(stage.published)
+        await asyncio.sleep(1)
+        if busy:
+            stage.comment("r", "two", "c2", Person("bob", "Bob"))
+        stage.shards._reborn([shard_of("r")])
+        stage.shards._reborn([(shard_of("r") + 1) % SHARDS])
+        await asyncio.sleep(1)
+        begun = [p for p in stage.published() if p.snapshot]
+        assert len(begun) == 1
+        assert begun[0].epoch != stage.published()[0].epoch
+        stored = await stage.log.read("r")
+        assert stored is not None
+        assert stored.epoch == begun[0].epoch
+        if busy:
+            assert stage.replies("c2")
+        stage.comment("r", "three", "c3", Person("cyn", "Cyn"))
+        await stage.until(lambda: stage.replies("c3"))
+        assert stage.published()[-1].epoch == begun[0].epoch
+
+    run_virtual(main)
+
+
+def test_a_room_whose_store_came_back_empty_is_written_anew_at_once():
+    """Without waiting for anybody to say something: whoever joins meanwhile would find no room."""
+
+    async def main(loop: VirtualLoop) -> None:
+        log = ShakyLog()
+        stage = await Stage(loop, log).begin("r")
+        stage.comment("r", "one", "c1")
+        await stage.until(stage.published)
+        log._rooms.clear()
+        log.fences.clear()
+        stage.shards._reborn([shard_of("r")])
+        await stage.until(lambda: [p for p in stage.published() if p.snapshot])
+        stored = await log.read("r")
+        assert stored is not None
+        assert [c.text for c in records.decode_snapshot(stored.snapshot).recent] == ["one"]
+        assert stage.shards.owned == 1
 
     run_virtual(main)
 
