@@ -346,7 +346,8 @@ async def finish(ledger: Ledger, pending: Pending, now: int) -> None:
     if pending.kind == "commit":
         await ledger.commit_gift(pending.gift, now)
     else:
-        await ledger.move(refund_of(pending.gift), now)
+        booked = await ledger.find_gift(pending.gift.tx, pending.gift.room)
+        await ledger.move(refund_of(pending.gift, 0 if booked is None else booked.at), now)
     await ledger.clear_pending(pending, now)
 
 

@@ -19,6 +19,7 @@ from livecast.core.units import (
     FACTS_KEEP_MS,
     REFUSALS_KEEP_MS,
     REFUSALS_KEPT_MAX,
+    REVOKED_FOR_GOOD,
     SELLING,
     UNIT_STEPS,
     Claim,
@@ -153,8 +154,8 @@ class MemoryClaims(MemoryDrops, MemoryMoney):
         unit = kept.units[serial - 1]
         sources, target = UNIT_STEPS[type(step)]
         if unit.state == target:
-            same = not isinstance(step, Confirm) or step.order_id == unit.order_id
-            return unit if same else Refusal("conflict", "It was confirmed with another order.")
+            objection = _objection_to_repeat(step, unit, came_back=serial in kept.came_back)
+            return Refusal("conflict", objection) if objection else unit
         if unit.state not in sources:
             return Refusal("conflict", f"The unit is {unit.state}.")
         returned = isinstance(step, Release) or (isinstance(step, Revoke) and step.return_stock)
@@ -343,6 +344,13 @@ def _is_over(unit: Unit, now: int) -> bool:
     return unit.state == "reserved" and unit.expires_at is not None and unit.expires_at <= now
 
 
+def _objection_to_repeat(step: UnitStep, unit: Unit, *, came_back: bool) -> str:
+    """What is wrong with asking again for what became of a unit already."""
+    if isinstance(step, Confirm) and step.order_id != unit.order_id:
+        return "It was confirmed with another order."
+    return REVOKED_FOR_GOOD if isinstance(step, Revoke) and step.return_stock and not came_back else ""
+
+
 def _become(
     shard: ShardBooks,
     kept: KeptDrop,
@@ -374,6 +382,8 @@ def _become(
         )
         if freed:
             kept.taken[unit.user] -= 1
+        if returned:
+            kept.came_back.add(serial)
     kept.change(reserved=drop.reserved - reserved, returned=drop.returned + (len(serials) if returned else 0))
     units = tuple(Grant(s, kept.units[s - 1].user, kept.units[s - 1].cid, kept.units[s - 1].code) for s in serials)
     left, now_state = kept.picture.left, kept.picture.state

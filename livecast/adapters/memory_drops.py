@@ -44,6 +44,8 @@ class KeptDrop:
         self.secret = new.secret
         self.picture = Drop(new.room, new.id, new.terms, new.about, "draft", new.terms.stock, 0, 0, 0, now, 0)
         self.units: list[Unit] = []
+        self.came_back: set[int] = set()
+        """Serials of units that are back in stock."""
         self.answers: dict[tuple[str, str], Won | Entered] = {}
         self.taken = taken
         """Units that count against `per_user`, by user; shared by the drops of a limit group."""
@@ -130,7 +132,7 @@ class MemoryDrops:
     def _changed(self, shard: ShardBooks, kept: KeptDrop, change: DropChange, now: int, *, early: bool) -> DropAnswer:
         was, room = kept.picture, kept.picture.room
         terms = was.terms if change.terms is None else change.terms
-        closes_at = terms.closes_at if change.closes_at is None else change.closes_at
+        closes_at = terms.closes_at if change.closes_at is None else change.closes_at or None
         terms = msgspec.structs.replace(terms, stock=terms.stock + change.stock_delta, closes_at=closes_at)
         if not max(1, was.granted - was.returned) <= terms.stock <= STOCK_MAX:
             return Refusal("invalid", field="stock_delta")

@@ -51,6 +51,13 @@ class KeptWallet:
         self.bookings.append(booking)
         return booking
 
+    def give_back(self, amount: int, spent_at: int) -> None:
+        """So much that was spent then counts no more, if its day or month is still on."""
+        if self.day == day_of(spent_at):
+            self.spent_day = max(0, self.spent_day - amount)
+        if self.month == month_of(spent_at):
+            self.spent_month = max(0, self.spent_month - amount)
+
     def turn_to(self, day: int, month: int) -> None:
         """A new day or month begins for the limits; a clock that goes back does not begin an old one again."""
         if day > self.day:
@@ -112,6 +119,8 @@ class MemoryMoney:
             return Refusal("insufficient_funds")
         if movement.amount == 0 or wallet.balance + movement.amount > AMOUNT_MAX:
             return Refusal("invalid", field="amount")
+        if movement.spent_at:
+            wallet.give_back(movement.amount, movement.spent_at)
         booking = wallet.book(now, movement.amount, movement.counter, movement.tx, movement.memo)
         moved = Moved(movement.tx, booking.balance, booking.number, now)
         self._moved.put((movement, moved), movement.user, movement.tx)

@@ -17,6 +17,7 @@ from livecast.core.units import (
     FACTS_KEEP_MS,
     REFUSALS_KEEP_MS,
     REFUSALS_KEPT_MAX,
+    REVOKED_FOR_GOOD,
     Claim,
     ClaimAnswer,
     Confirm,
@@ -45,8 +46,8 @@ FACTS: Final = LedgerScript("facts_put")
 
 Record = tuple[int, str, str, str, int, int, int]
 """A unit as it was granted: serial, user, cid, code, at, of, expires_at (0: none)."""
-Fate = tuple[UnitState, int, str, str, str, str]
-"""What became of it: state, changed_at, order_id, amount ("": none), currency, reason."""
+Fate = list[Any]
+"""What became of it: state, changed_at, order_id, amount ("": none), currency, reason; and what only the scripts ask for."""
 
 _decode_answers = msgspec.msgpack.Decoder(list[list[Any]]).decode
 decode_record = msgspec.msgpack.Decoder(Record).decode
@@ -97,11 +98,11 @@ class RedisClaims(RedisDrops, RedisMoney):
         """Confirm, release or revoke a unit."""
         if isinstance(step, Confirm):
             amount = b"" if step.amount is None else step.amount
-            details: tuple[Argument, ...] = ("confirm", step.order_id, amount, step.currency, b"", b"")
+            details: tuple[Argument, ...] = ("confirm", step.order_id, amount, step.currency, b"", b"", b"")
         elif isinstance(step, Release):
-            details = ("release", b"", b"", b"", b"", b"")
+            details = ("release", b"", b"", b"", b"", b"", b"")
         else:
-            details = ("revoke", b"", b"", b"", step.reason, b"1" if step.return_stock else b"")
+            details = ("revoke", b"", b"", b"", step.reason, b"1" if step.return_stock else b"", REVOKED_FOR_GOOD)
         answer = await self._calls.operate(UNIT_STEP, place(room)[0], now, room, drop, serial, *details)
         return refusal(answer) if answer[0] == b"REFUSED" else unit_of(answer[1], answer[2])
 
@@ -230,7 +231,7 @@ def unit_of(record: bytes, fate: bytes | None) -> Unit:
     unit = Unit(serial, user, cid, at, of, state, code, expires_at or None)
     if fate is None:
         return unit
-    state, changed_at, order_id, amount, currency, reason = _decode_fate(fate)
+    state, changed_at, order_id, amount, currency, reason, *_ = _decode_fate(fate)
     return msgspec.structs.replace(
         unit,
         state=state,

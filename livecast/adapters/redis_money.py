@@ -74,6 +74,8 @@ class RedisMoney:
             self._opening,
             TX_KEEP_MS,
             AMOUNT_MAX,
+            day_of(movement.spent_at) if movement.spent_at else b"",
+            month_of(movement.spent_at) if movement.spent_at else b"",
         )
         return _moved(movement.tx, answer)
 

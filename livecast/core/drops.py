@@ -16,7 +16,7 @@ from livecast.core.errors import InvalidChange, Refusal
 from livecast.core.forms import check_size
 from livecast.core.patch import INT_MAX, merge
 from livecast.core.text import clean, merge_key
-from livecast.core.units import BEFORE_OPENING, Codes, Drop, DropChange, Kind, State, Terms
+from livecast.core.units import BEFORE_OPENING, OPEN_END, Codes, Drop, DropChange, Kind, State, Terms
 
 META_BYTES_MAX: Final = 1024
 """`meta` of a drop, as JSON. Every viewer downloads it on joining, for each drop on show."""
@@ -161,7 +161,7 @@ class DropConfig(Struct, frozen=True, forbid_unknown_fields=True):
 class DropPatch(Struct, frozen=True, forbid_unknown_fields=True):
     """A change of a drop. Before it opens, any member of its configuration; null takes one back to its default.
 
-    After that only `stock_delta` (never below what is granted) and `closes_at`, which then cannot be taken away.
+    After that only `stock_delta` (never below what is granted) and `closes_at`; null: until somebody closes it.
     """
 
     title: Title | UnsetType = UNSET
@@ -190,6 +190,8 @@ class About(Struct, frozen=True, omit_defaults=True):
     sku: str = ""
     meta: dict[str, Any] | None = None
     commitment: str = ""
+    merchant: str | None = None
+    """Whose drop it is: the audience of its receipts. None: from before that was kept."""
 
 
 _encode_about = msgspec.msgpack.Encoder().encode
@@ -262,9 +264,9 @@ def terms_of(config: DropConfig) -> Terms:
     )
 
 
-def about_of(config: DropConfig, commitment: str = "") -> bytes:
+def about_of(config: DropConfig, commitment: str = "", merchant: str | None = None) -> bytes:
     """The rest of it, as the ledger hands it on."""
-    return _encode_about(About(config.title, config.eligibility or ANYBODY, config.sku or "", config.meta, commitment))
+    return _encode_about(About(config.title, config.eligibility or ANYBODY, config.sku or "", config.meta, commitment, merchant))
 
 
 def read_about(drop: Drop) -> About:
@@ -301,14 +303,17 @@ def change_of(drop: Drop, patch: DropPatch, tx: str, now: int) -> DropChange:
     delta = asked.pop("stock_delta", 0)
     if drop.state in BEFORE_OPENING:
         config = _patched(config_of(drop), asked, delta, now)
-        about = about_of(config, read_about(drop).commitment)
+        kept = read_about(drop)
+        about = about_of(config, kept.commitment, kept.merchant)
         return DropChange(tx, terms_of(config), about)
     late = sorted(asked.keys() - {"closes_at"})
     if late or drop.state in ENDED:
         raise InvalidChange(Refusal("conflict", f"The drop is {drop.state}.", field=late[0] if late else None))
     closes_at = asked.get("closes_at")
-    if "closes_at" in asked and (closes_at is None or closes_at <= now):
+    if closes_at is not None and closes_at <= now:
         raise _invalid("It closes at some time to come.", "closes_at")
+    if "closes_at" in asked and closes_at is None:
+        closes_at = OPEN_END
     return DropChange(tx, stock_delta=delta, closes_at=closes_at)
 
 

@@ -26,7 +26,7 @@ CODES: Final[dict[str, tuple[int, bool, str]]] = {
     "unknown_gift": (404, False, "There is no such gift."),
     "unknown_drop": (404, True, "There is no such drop."),
     "unknown_poll": (404, True, "There is no such poll."),
-    "conflict": (409, False, "This id was used for something else."),
+    "conflict": (409, False, "This does not fit what is there already."),
     "already_voted": (409, False, "You voted already."),
     "room_not_live": (409, True, "The broadcast is not live."),
     "price_changed": (409, True, "The price changed meanwhile."),

@@ -35,7 +35,8 @@ def service_tx(key: str, tx: str) -> str:
 class Movement(Struct, frozen=True):
     """Coins into (`amount` > 0) or out of a wallet. `counter` names the other side of the booking, say `key:shop`.
 
-    `tx` is unique within the user's movements.
+    `tx` is unique within the user's movements. `spent_at` (Unix ms) says of a refund when its coins were spent: they count against
+    the spending limits of that day and month no more.
     """
 
     user: str
@@ -43,6 +44,7 @@ class Movement(Struct, frozen=True):
     amount: int
     counter: str
     memo: str = ""
+    spent_at: int = 0
 
 
 class Moved(Struct, frozen=True):
@@ -143,9 +145,9 @@ class Takings(Struct, frozen=True):
     hosts: dict[str, int] = {}
 
 
-def refund_of(gift: Gift) -> Movement:
+def refund_of(gift: Gift, spent_at: int = 0) -> Movement:
     """The movement that gives a reversed gift's coins back."""
-    return Movement(gift.user, f"refund:{gift.tx}", gift.value, account_of(gift), "gift reversed")
+    return Movement(gift.user, f"refund:{gift.tx}", gift.value, account_of(gift), "gift reversed", spent_at)
 
 
 def account_of(gift: Gift) -> str:

@@ -110,10 +110,14 @@ class Drop(Struct, frozen=True):
     result: bytes = b""
 
 
+OPEN_END: Final = 0
+"""As `DropChange.closes_at`: no time is set any more."""
+
+
 class DropChange(Struct, frozen=True):
     """A change of a drop. Before it opens: whole new `terms` and `about`, a new upload of codes. Later: `stock_delta` (the
-    stock never falls below what is granted) and `closes_at`. None: as it is. `tx` makes a repeat harmless. With `if_changed`
-    only the drop of that `changed` is changed, any other is `precondition_failed`.
+    stock never falls below what is granted) and `closes_at` (or `OPEN_END`). None: as it is. `tx` makes a repeat harmless. With
+    `if_changed` only the drop of that `changed` is changed, any other is `precondition_failed`.
     """
 
     tx: str
@@ -224,11 +228,15 @@ class Release(Struct, frozen=True):
 
 
 class Revoke(Struct, frozen=True):
-    """The unit is taken away. Its user may not claim again in its place. `return_stock`: somebody else may have one."""
+    """The unit is taken away. Its user may not claim again in its place. `return_stock`: somebody else may have one, which is
+    decided once: to ask for it when the unit was revoked without is a `conflict`.
+    """
 
     reason: str = ""
     return_stock: bool = False
 
+
+REVOKED_FOR_GOOD: Final = "It was revoked without coming back to stock: raise the stock with `stock_delta` instead."
 
 UnitStep: TypeAlias = Confirm | Release | Revoke
 

@@ -25,6 +25,8 @@ class Card(Struct, frozen=True):
     eligibility: Eligibility
     sku: str
     code_key: bytes
+    merchant: str | None = None
+    """Whose drop it is; None: the room has to be asked."""
 
     @property
     def asks_the_room(self) -> bool:
@@ -60,7 +62,7 @@ class Cards:
             return None
         key = card.code_key if card is not None else code_key(await self._ledger.secret(room, drop) or b"")
         about = read_about(kept)
-        card = self._kept[room, drop] = Card(kept, about.eligibility, about.sku, key)
+        card = self._kept[room, drop] = Card(kept, about.eligibility, about.sku, key, about.merchant)
         if len(self._kept) > CARDS_MAX:
             del self._kept[next(iter(self._kept))]
         return card

@@ -96,13 +96,17 @@ class Claims:
         """Nobody waits there any more."""
         self._queues.pop((queue.hub.room, queue.drop), None)
 
-    async def merchant(self, hub: RoomHub) -> str:
-        """Whose room it is: the audience of its receipts. It is asked for once a broadcast."""
+    async def merchant(self, card: Card, hub: RoomHub) -> str | None:
+        """Whose drop it is: the audience of its receipts. The drop says so; of an old one its room is asked, once a broadcast.
+        None: that does not answer.
+        """
+        if card.merchant is not None:
+            return card.merchant
         key = f"{hub.room}/{hub.view.state['broadcast']}"
         if key not in self._merchants:
             answer = await self.node.ask(hub.room, lambda origin: Ask(origin, NODE, "room"), ASK_S)
             if not isinstance(answer, Done):
-                return ""
+                return None
             if len(self._merchants) > 10_000:  # rooms whose drops were claimed here; forgetting costs a question
                 self._merchants.clear()
             self._merchants[key] = str(answer.value.get("merchant", ""))
@@ -196,13 +200,15 @@ class Queue:
         claims.node.observer.observe(ClaimsDecided(len(batch), claims.node.clock() - began, verdicts))
         if any(isinstance(answer, GRANTED) and not answer.again for answer in decided):
             claims.ring(hub.room)
-        merchant = ""
+        merchant: str | None = ""
         if verdicts["won"]:
-            merchant = await claims.merchant(hub)
+            merchant = await claims.merchant(card, hub)
             # Who asks again in a later broadcast gets the same receipt.
             broadcast = await claims.cards.broadcast(hub.room, self.drop) or broadcast
+        if merchant is None:  # who won is told once they ask again: a receipt says whom it is for
+            decided = [Refusal("unavailable") if isinstance(answer, Won) else answer for answer in decided]
         return [
-            claims.won(card, one, answer, broadcast, merchant)
+            claims.won(card, one, answer, broadcast, merchant or "")
             if isinstance(answer, Won)
             else _told(one, answer, lacking[one.who.person.id] or [])
             for one, answer in zip(batch, decided, strict=True)

@@ -1,8 +1,8 @@
 """`Idempotency-Key`: a POST that is sent again gets its first answer again, for 24 hours.
 
 A key counts per caller and path. 429 and 5xx are not kept, because they ask to be tried again. While the first request
-is under way a second one is a `conflict`; the same key with another body is `invalid`. A replayed answer says so with
-`Idempotency-Replayed: true`.
+is under way a second one is a `conflict`; the same key with a body that says something else is `invalid`. A replayed answer
+says so with `Idempotency-Replayed: true`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ async def once(
     store: IdempotencyStore, observer: Observer, key: str, body: bytes, answer: Callable[[], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
     """What `answer()` says, or what it said the first time. `answer` must turn its problems into responses."""
-    digest = hashlib.sha256(body).digest()
+    digest = hashlib.sha256(_meaning(body)).digest()
     try:
         kept = await store.begin(key, digest, LEASE_MS)
     except InFlight:
@@ -71,6 +71,14 @@ async def once(
         raise
     await asyncio.shield(_finish(store, observer, key, digest, _kept(response)))
     return response
+
+
+def _meaning(body: bytes) -> bytes:
+    """What a body says, however it was written: a client's library may order and space a repeat's members otherwise."""
+    try:
+        return msgspec.json.encode(msgspec.json.decode(body), order="sorted")
+    except msgspec.MsgspecError:
+        return body
 
 
 def _kept(response: web.StreamResponse) -> bytes | None:

@@ -190,11 +190,13 @@ class Money:
         }
         return {name: value for name, value in told.items() if value is not None}
 
-    async def _receipt(self, card: Card, unit: Unit, code: str) -> str:
+    async def _receipt(self, card: Card, unit: Unit, code: str) -> str | None:
         """What the winner was told, also where they won by a draw. Once it is confirmed the unit does not lapse any more."""
         drop = card.drop
         hub = await self._node.views.get(drop.room)
-        merchant = "" if hub is None else await self._claims.merchant(hub)
+        merchant = card.merchant if hub is None else await self._claims.merchant(card, hub)
+        if merchant is None:
+            return None  # not now: a receipt says whom it is for
         if unit.state == "confirmed":
             unit = msgspec.structs.replace(unit, expires_at=None)
         return self._claims.receipt(card, unit, code, await self._cards.broadcast(drop.room, drop.id), merchant)

@@ -14,6 +14,7 @@ from livecast.core.placement import shard_of
 from livecast.core.units import (
     CLAIMS_MAX,
     REFUSALS_KEPT_MAX,
+    REVOKED_FOR_GOOD,
     Claim,
     Confirm,
     DropChange,
@@ -326,7 +327,9 @@ async def test_a_revoked_unit_is_lost_to_its_user(ledger: Ledger, return_stock: 
     await click(ledger, "ann")
     revoked = await ledger.step_unit(ROOM, "d1", 1, Revoke("fraud", return_stock), NOW + 5)
     assert revoked == Unit(1, "ann", "c1", NOW, 1, "revoked", changed_at=NOW + 5, reason="fraud")
-    assert await ledger.step_unit(ROOM, "d1", 1, Revoke("again", not return_stock), NOW + 6) == revoked
+    assert await ledger.step_unit(ROOM, "d1", 1, Revoke("again"), NOW + 6) == revoked
+    again = await ledger.step_unit(ROOM, "d1", 1, Revoke("and its stock", return_stock=True), NOW + 6)
+    assert again == (revoked if return_stock else Refusal("conflict", REVOKED_FOR_GOOD))
     assert short(await click(ledger, "ann", "c2")) == "limit"
     assert short(await click(ledger, "bob")) == (2 if return_stock else "sold_out")
     for step_ in (Confirm("o1"), Release()):

@@ -10,7 +10,7 @@ import pytest
 from livecast.core.bookkeeping import DropChanged
 from livecast.core.errors import Refusal
 from livecast.core.placement import shard_of
-from livecast.core.units import BEFORE_OPENING, STEPS, STOCK_MAX, Drop, DropChange, Due, NewDrop, Release, Terms
+from livecast.core.units import BEFORE_OPENING, OPEN_END, STEPS, STOCK_MAX, Drop, DropChange, Due, NewDrop, Release, Terms
 from livecast.ledger import Ledger, UploadedCodes
 from support.drops import NOW, ROOM, click, make, opened, short, step
 
@@ -248,6 +248,10 @@ async def test_what_is_due(ledger: Ledger) -> None:
     assert await ledger.due(shard, NOW + 99, 10) == [selling, other, window, closing]
     await ledger.change_drop(ROOM, "d1", DropChange("t", closes_at=NOW + 4), NOW)
     assert await ledger.due(shard, NOW + 99, 10) == [selling, other, Due("close", ROOM, "d1", NOW + 4), window]
+    opened = await ledger.change_drop(ROOM, "d1", DropChange("never", closes_at=OPEN_END), NOW)
+    assert isinstance(opened, Drop)
+    assert opened.terms.closes_at is None
+    assert await ledger.due(shard, NOW + 99, 10) == [selling, other, window]
     await step(ledger, "close")
     await step(ledger, "cancel", "d2")
     settling = Due("settle", ROOM, "d1", NOW)

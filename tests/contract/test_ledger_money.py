@@ -215,6 +215,32 @@ async def test_spending_limits(ledger: Ledger) -> None:
     assert await ledger.wallet("ann") == Wallet("ann", 850, 5)
 
 
+async def test_a_reversed_gift_gives_the_limits_back_of_the_day_and_month_it_was_given_on(ledger: Ledger) -> None:
+    """Whoever was paid back may give as much again; what was given on another day counts against neither."""
+    await ledger.move(credit(amount=1000), NOW)
+    limits = SpendLimits(per_day=50, per_month=70)
+    tomorrow = NOW + DAY_MS
+
+    async def may_give(cid: str, value: int, at: int) -> bool:
+        return isinstance(await ledger.debit_gift(gift(cid, value=value), limits, at), Moved)
+
+    async def take_back(cid: str, value: int, at: int) -> None:
+        await ledger.commit_gift(gift(cid, value=value), at)
+        assert isinstance(await ledger.reverse_gift("demo", gift(cid).tx, "", NOW + 9), GiftRecord)
+        for _ in range(2):
+            await finish(ledger, Pending("refund", shard_of("demo"), gift(cid, value=value), NOW + 9), NOW + 9)
+
+    assert await may_give("c1", 50, NOW)
+    assert not await may_give("c2", 1, NOW)
+    await take_back("c1", 50, NOW)
+    assert await may_give("c3", 40, NOW + 10)
+    assert await may_give("c4", 30, tomorrow)
+    assert not await may_give("c5", 1, tomorrow)
+    await take_back("c3", 40, NOW + 10)
+    assert not await may_give("c6", 21, tomorrow)
+    assert await may_give("c7", 20, tomorrow)
+
+
 async def test_ties_on_the_board_go_to_who_got_there_first(ledger: Ledger) -> None:
     """Whatever the names are; who gives more later stands behind those who had as much before."""
     for n, (user, value) in enumerate([("zoe", 20), ("ann", 10), ("bob", 20), ("cat", 15), ("ann", 10), ("cat", 10)]):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from livecast.core import drops
 from livecast.core.drops import AtLeast, DropConfig, DropPatch, Eligibility, Facts, Missing, missing
 from livecast.core.errors import InvalidChange, Refusal
-from livecast.core.units import STEPS, Drop, DropChange, State
+from livecast.core.units import OPEN_END, STEPS, Drop, DropChange, State
 
 NOW = 1_000_000
 LEAST: dict[str, Any] = {"title": "T", "kind": "coupon", "stock": 5}
@@ -179,7 +179,8 @@ def test_once_open_only_stock_and_the_end_may_change(state: State) -> None:
     drop = kept(state)
     assert changed(drop, stock_delta=3) == DropChange("tx", stock_delta=3)
     assert changed(drop, closes_at=NOW + 1) == DropChange("tx", closes_at=NOW + 1)
-    assert changed(drop, closes_at=None) == Refusal("invalid", "It closes at some time to come.", field="closes_at")
+    assert changed(drop, closes_at=None) == DropChange("tx", closes_at=OPEN_END)
+    assert changed(drop, closes_at=NOW) == Refusal("invalid", "It closes at some time to come.", field="closes_at")
     assert changed(drop, title="x", per_user=2) == Refusal("conflict", f"The drop is {state}.", field="per_user")
 
 

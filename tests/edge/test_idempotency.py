@@ -45,6 +45,17 @@ async def test_refusals_are_replayed_too(house: House) -> None:
     assert (await house.call("POST", "/v1/rooms/r1/resume")).status == 200
 
 
+async def test_the_same_said_otherwise_is_the_same(house: House) -> None:
+    """Another order of members and other spaces are no other body; another value is."""
+    await house.live_room("r1")
+    headers = {**KEY, "Content-Type": "application/json"}
+    first = await house.call("POST", COMMENT, data=b'{"text": "hi", "style": {"color": 1, "mode": "top"}}', headers=headers)
+    again = await house.call("POST", COMMENT, data=b'{"style":{"mode":"top","color":1},"text":"hi"}', headers=headers)
+    assert (first.status, again.body) == (201, first.body)
+    other = await house.call("POST", COMMENT, data=b'{"text": "hi", "style": {"color": 2, "mode": "top"}}', headers=headers)
+    assert (other.status, other.code) == (422, "invalid")
+
+
 async def test_a_key_counts_per_caller_and_path(house: House) -> None:
     """Two callers, or two calls, may use the same key."""
     for room in ("r1", "r2"):

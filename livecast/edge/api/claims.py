@@ -21,6 +21,10 @@ from livecast.edge.money import CodeOf
 from livecast.edge.problems import ProblemError
 from livecast.ledger import Ledger
 
+FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+"""What spreadsheets take a cell that begins like this for. What other people chose gets an apostrophe before it, which spreadsheets
+do not show (OWASP, CSV injection)."""
+CHOSEN: Final = frozenset({"user", "order_id", "reason"})
 UNITS_AT_ONCE: Final = 1_000
 """Units read at once, some 100 KB of a CSV."""
 SCANNED_MAX: Final = 10_000
@@ -231,7 +235,7 @@ async def _csv(ledger: Ledger, drop: Drop, columns: Sequence[str], line_of: Line
     async for units in _pages(ledger, drop, wanted, 0, UNITS_AT_ONCE):
         lines = [line_of(unit) for unit in units if wanted.state in {None, unit.state}]
         if lines:
-            yield _lines([[_cell(getattr(line, column)) for column in columns] for line in lines])
+            yield _lines([[_cell(column, getattr(line, column)) for column in columns] for line in lines])
 
 
 def _lines(rows: Sequence[Sequence[str]]) -> bytes:
@@ -240,7 +244,9 @@ def _lines(rows: Sequence[Sequence[str]]) -> bytes:
     return text.getvalue().encode()
 
 
-def _cell(value: object) -> str:
+def _cell(column: str, value: object) -> str:
+    if isinstance(value, str):
+        return f"'{value}" if column in CHOSEN and value.startswith(FORMULA) else value
     return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 

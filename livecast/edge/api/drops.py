@@ -84,13 +84,14 @@ async def post_drop(call: Call) -> Outcome:
     """201 with the drop, a draft. With an `Idempotency-Key` its id follows from that: a repeat never makes a second one."""
     money, now = call.money, call.node.clock()
     config = _checked(call.body, now)
-    if await room_now(call.node, call.caller, call.room) is None:
+    room = await room_now(call.node, call.caller, call.room)
+    if room is None:
         raise ProblemError("unknown_room")
     key = key_of(call.request, call.caller.account)
     id_ = (key or money.new_secret().hex())[:ID_CHARS]
     secret = (key and await money.ledger.secret(call.room, id_)) or money.new_secret()
     terms = terms_of_config(config)
-    about = about_of(config, commitment_of(seed_of(secret)) if needs_seed(terms) else "")
+    about = about_of(config, commitment_of(seed_of(secret)) if needs_seed(terms) else "", room["merchant"])
     answer = await money.ledger.put_drop(NewDrop(call.room, id_, terms, about, secret), now)
     return msgspec.structs.replace(_changed(call, answer), status=201)
 
@@ -218,10 +219,11 @@ async def _with_commitment(money: Money, drop: Drop, change: DropChange) -> Drop
     if change.terms is None or change.about is None or not needs_seed(change.terms):
         return change
     wanted = msgspec.structs.replace(drop, terms=change.terms, about=change.about)
-    if read_about(wanted).commitment:
+    about = read_about(wanted)
+    if about.commitment:
         return change
     secret = await money.ledger.secret(drop.room, drop.id) or b""
-    return msgspec.structs.replace(change, about=about_of(config_of(wanted), commitment_of(seed_of(secret))))
+    return msgspec.structs.replace(change, about=about_of(config_of(wanted), commitment_of(seed_of(secret)), about.merchant))
 
 
 def _changed(call: Call, answer: Drop | Refusal) -> Outcome:

@@ -117,6 +117,15 @@ async def test_the_csv_has_every_claim(shop: Shop, monkeypatch: pytest.MonkeyPat
     assert (await shop.call("HEAD", f"{DROPS}/{drop}/claims.csv")).body == b""
 
 
+@pytest.mark.parametrize("user", ["=cmd|calc", "+1", "-1", "@sum"])
+async def test_no_cell_of_a_csv_is_a_formula(shop: Shop, user: str) -> None:
+    """A spreadsheet must not carry out what somebody chose as their id; numbers stay numbers."""
+    drop = await opened(shop)
+    await won(shop, drop, user)
+    [row] = csv.DictReader(io.StringIO((await shop.call("GET", f"{DROPS}/{drop}/claims.csv")).body.decode()))
+    assert (row["user"], row["serial"]) == (f"'{user}", "1")
+
+
 async def test_a_csv_that_breaks_off_is_not_taken_for_whole(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the ledger goes away half way, the connection does too: the client sees an error, not a shorter list."""
     drop = await opened(shop)

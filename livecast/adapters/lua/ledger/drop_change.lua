@@ -2,7 +2,7 @@
 --
 --   change:<room>/<id>/<tx> (string)   the digest of a change that was made, kept for keep_ms
 --
--- ARGV  4 name  5 tx  6 digest  7 keep_ms  8 stock_max  9 stock_delta  10 closes_at ("" as it is)
+-- ARGV  4 name  5 tx  6 digest  7 keep_ms  8 stock_max  9 stock_delta  10 closes_at ("" as it is, 0 none any more)
 --      11 "1" with about  12 about  13 if_changed ("" whatever it is)  14 field  15 value … of whole new terms
 -- Answer  {position, "OK", drop}        changed now or before
 --         {position, "REFUSED", code, field or sentence}
@@ -31,7 +31,11 @@ if (whole and not early) or (not early and not selling) then
 end
 set_terms(drop, 14)
 drop.stock = drop.stock + tonumber(ARGV[9])
-drop.closes_at = tonumber(ARGV[10]) or drop.closes_at
+if ARGV[10] == '0' then
+  drop.closes_at = nil
+else
+  drop.closes_at = tonumber(ARGV[10]) or drop.closes_at
+end
 if drop.stock < math.max(1, drop.granted - drop.returned) or drop.stock > tonumber(ARGV[8]) then
   return {position, 'REFUSED', 'invalid', 'stock_delta'}
 elseif not early and is_short_of_codes(drop) then

@@ -1,4 +1,5 @@
--- What becomes of units. fates:<room>/<id>: serial -> state, changed_at, order_id, amount ("" for none), currency, reason
+-- What becomes of units. fates:<room>/<id>: serial -> state, changed_at, order_id, amount ("" for none), currency, reason,
+--                     "1" if it came back to stock
 
 local function load_unit(drop, serial)
   local record = redis.call('HGET', key('units', drop.name), serial)
@@ -25,6 +26,7 @@ local function become(drop, room, id, units, state, change)
       change.amount ~= '' and change.amount or unit.fate[4],
       change.currency ~= '' and change.currency or unit.fate[5],
       change.reason,
+      change.returned and '1' or '',
     }
   end
   drop.returned = drop.returned + (change.returned and #units or 0)

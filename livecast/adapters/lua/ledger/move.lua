@@ -3,6 +3,7 @@
 --   tx:<user>/<tx> (string)   the answer, kept for keep_ms: amount, counter, balance, number, at, memo
 --
 -- ARGV  4 user  5 tx  6 amount  7 counter  8 memo  9 opening  10 keep_ms  11 amount_max
+--      12 day  13 month on which coins that come back were spent ("": they do not)
 -- Answer  {position, "OK", balance, number, at}      done now or before
 --         {position, "REFUSED", code, field}
 -- Idempotent by (user, tx).
@@ -24,6 +25,12 @@ if wallet.balance + amount < 0 then
   return {position, 'REFUSED', 'insufficient_funds', ''}
 elseif amount == 0 or wallet.balance + amount > tonumber(ARGV[11]) then
   return {position, 'REFUSED', 'invalid', 'amount'}
+end
+if wallet.day == tonumber(ARGV[12]) then
+  wallet.spent_day = math.max(0, wallet.spent_day - amount)
+end
+if wallet.month == tonumber(ARGV[13]) then
+  wallet.spent_month = math.max(0, wallet.spent_month - amount)
 end
 append_booking(wallet, amount, counter, tx, memo)
 save_wallet(wallet)
