@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench import archive, claims, fanout, gifts, idle_rooms, ingest, join, latency, memory, words
+from bench import archive, claims, fanout, gifts, idle_rooms, ingest, join, latency, memory, readers, words
 from bench.report import run
 
 if __name__ == "__main__":
@@ -17,6 +17,7 @@ if __name__ == "__main__":
             ("claims", claims.measure),
             ("gifts", gifts.measure),
             ("archive", archive.measure),
+            ("readers", readers.measure),
             ("words", words.measure),
         ]
     )

@@ -130,6 +130,11 @@ class Service:
         found = {}
         for each in Path("/proc").iterdir():
             try:
+    def text(self, path: str) -> str:
+        """A page as it is."""
+        with urllib.request.urlopen(f"{self.base}{path}", timeout=20) as answer:
+            return str(answer.read(), "utf-8")
+
                 if each.name.isdigit() and each.name != str(self.pid):
                     directory = (each / "cwd").readlink()
                     if directory.is_relative_to(self._directory):

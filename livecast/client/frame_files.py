@@ -3,15 +3,19 @@
     async with FrameFiles(url, room) as files:
         async for message in files: ...     # Welcome (a snapshot), then Frames
 
-One request per frame: the server holds a request for the next frame until there is one. With `bundles` one request per ten
-frames, which come later by as much.
+One request per frame: the server holds a request for the next frame until there is one. With `bundles` about one request a second,
+whatever happens, and frames come up to two seconds later: ten at a time where the room is busy, one by one where it is not.
+
+Whoever reads a room reads the same files, so behind a cache (nginx, a CDN) a room costs its node a few requests a second,
+however many read.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Iterator
 from typing import Final, Self
 from urllib.parse import quote
 
@@ -26,6 +30,7 @@ from livecast.core.events import Frame
 HELD_S: Final = 10.0  # so long the server holds a request for a frame that is not made yet
 AGAIN_S: Final = 1.0  # "not yet" may come from a cache for so long: asking earlier would not tell more
 BUNDLE: Final = 10  # frames in a bundle, which is named by its first one's number without the last digit
+LOOK_MAX_S: Final = 2.0  # with bundles: the longest pause between two looks at where the room stands
 ATTEMPTS_MAX: Final = 6  # failures in a row, about a minute with their pauses, before giving up
 
 
@@ -59,8 +64,8 @@ class FrameFiles:
         self._suffix = codec
         self._bundles = bundles
         kind = msgspec.msgpack if codec == "msgpack" else msgspec.json
-        self._frame = kind.Decoder(Frame).decode
-        self._bundle = kind.Decoder(list[Frame]).decode
+        self._one = kind.Decoder(Frame).decode
+        self._many = kind.Decoder(list[Frame]).decode
         self._snapshot = msgspec.json.Decoder(Welcome).decode
         self._head = msgspec.json.Decoder(Head).decode
         self._rng = rng or random.Random()  # noqa: S311 - spreads retries, protects nothing
@@ -79,23 +84,63 @@ class FrameFiles:
 
     async def __aiter__(self) -> AsyncIterator[Welcome | Frame]:
         """A snapshot, every frame after it, and a new snapshot wherever the frames do not go on."""
+        follow = self._by_bundles if self._bundles else self._by_frames
         while True:
             yield await self._begin()
-            while True:
-                status, body = await self._get(self._next())
-                if status == 200:
-                    for frame in self._bundle(body) if self._bundles else (self._frame(body),):
-                        if frame.seq == self.seq + 1:
-                            self.seq = frame.seq
-                            yield frame
-                elif not await self._goes_on(status):
-                    break
+            async for frame in follow():
+                yield frame
 
-    def _next(self) -> str:
-        """Where the next frame is, or will be."""
-        seq = self.seq + 1
-        path = f"/bundles/{self.epoch}/{seq // BUNDLE}" if self._bundles else f"/frames/{self.epoch}/{seq}"
-        return f"{path}.{self._suffix}"
+    async def _by_frames(self) -> AsyncIterator[Frame]:
+        """Each by itself, as soon as it is there; ends where a new snapshot is needed."""
+        while True:
+            status, frames = await self._file(f"/frames/{self.epoch}/{self.seq + 1}")
+            if status == 410 or (status == 404 and (await self.head()).epoch != self.epoch):
+                return
+            for frame in self._next_of(frames):
+                yield frame
+            if status == 404:
+                await asyncio.sleep(AGAIN_S)
+
+    async def _by_bundles(self) -> AsyncIterator[Frame]:
+        """Whole bundles where the room fills them in time, single frames where it does not; ends as above."""
+        before, looked_at = self.seq, time.monotonic()
+        while True:
+            head = await self.head()
+            if head.epoch != self.epoch:
+                return
+            # Half of what a room of this tick can say: if it goes on so, the bundle will soon be there.
+            now, tick_s = time.monotonic(), head.tick_ms / 1000
+            is_busy = (head.seq - before) * tick_s >= (now - looked_at) / 2
+            before, looked_at = head.seq, now
+            while (last := self._end_of_bundle()) <= head.seq or (self.seq < head.seq and not is_busy):
+                whole = last <= head.seq
+                path = f"/bundles/{self.epoch}/{last // BUNDLE}" if whole else f"/frames/{self.epoch}/{self.seq + 1}"
+                status, frames = await self._file(path)
+                if status == 410:
+                    return
+                if status == 404:
+                    break  # a cache may say so for a second more
+                for frame in self._next_of(frames):
+                    yield frame
+            await asyncio.sleep(min(LOOK_MAX_S, max(AGAIN_S, (self._end_of_bundle() - head.seq) * tick_s)))
+
+    def _end_of_bundle(self) -> int:
+        """The last frame of the bundle that the next one is in."""
+        return (self.seq + 1) // BUNDLE * BUNDLE + BUNDLE - 1
+
+    async def _file(self, path: str) -> tuple[int, list[Frame]]:
+        """A file's status (200, 404 or 410) and its frames."""
+        status, body = await self._get(f"{path}.{self._suffix}")
+        if status != 200:
+            return status, []
+        return status, self._many(body) if path.startswith("/bundles") else [self._one(body)]
+
+    def _next_of(self, frames: list[Frame]) -> Iterator[Frame]:
+        """Of these the ones that go on where the last one was."""
+        for frame in frames:
+            if frame.seq == self.seq + 1:
+                self.seq = frame.seq
+                yield frame
 
     async def head(self) -> Head:
         """The room's last frame."""
@@ -112,15 +157,6 @@ class FrameFiles:
         self.epoch, self.seq = welcome.epoch, welcome.seq
         self.snapshots += 1
         return welcome
-
-    async def _goes_on(self, status: int) -> bool:
-        """After a frame was not there: False if a new snapshot is needed."""
-        if status == 410:
-            return False
-        if (await self.head()).epoch != self.epoch:
-            return False
-        await asyncio.sleep(AGAIN_S)
-        return True
 
     async def _get(self, path: str) -> tuple[int, bytes]:
         """Status and body; tries again where that is worth it. Raises `Unreachable`, or `Refused` where it is not."""

@@ -84,6 +84,39 @@ async def test_bundles_bring_ten_at_a_time(codec: Literal["json", "msgpack"]) ->
     assert shelf.asked == [f"/bundles/epochAAA/{k}.{codec}" for k in (0, 1)]
 
 
+async def test_what_is_left_of_a_bundle_comes_one_by_one_where_nothing_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader by bundles waits for the tenth frame as long as the room speaks, and no longer; then goes on in whole bundles."""
+    monkeypatch.setattr(frame_files, "AGAIN_S", 0.01)
+    monkeypatch.setattr(frame_files, "LOOK_MAX_S", 0.05)
+    shelf = Shelf(last=12)
+    async with shelf.server, FrameFiles(shelf.url, "r", bundles=True, rng=Prompt()) as files:
+        reader = aiter(files)
+        assert [(await anext(reader)).seq for _ in range(13)] == [0, *range(1, 13)]
+        shelf.last = 29
+        assert [(await anext(reader)).seq for _ in range(17)] == [*range(13, 30)]
+    epoch = shelf.epoch
+    assert shelf.asked == [
+        f"/bundles/{epoch}/0.json",
+        *(f"/frames/{epoch}/{seq}.json" for seq in (10, 11, 12)),
+        *(f"/bundles/{epoch}/{k}.json" for k in (1, 2)),
+    ]
+
+
+async def test_a_bundle_reader_notices_a_new_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two looks the room may have begun anew, or gone on so far that its bundles are no longer kept."""
+    monkeypatch.setattr(frame_files, "AGAIN_S", 0.01)
+    monkeypatch.setattr(frame_files, "LOOK_MAX_S", 0.05)
+    shelf = Shelf(last=9)
+    async with shelf.server, FrameFiles(shelf.url, "r", bundles=True, rng=Prompt()) as files:
+        reader = aiter(files)
+        assert [(await anext(reader)).seq for _ in range(10)] == [0, *range(1, 10)]
+        shelf.epoch, shelf.last = "epochBBB", 0
+        assert (await anext(reader)).epoch == "epochBBB"
+        shelf.first, shelf.last = 30, 39
+        assert [(await anext(reader)).seq for _ in range(11)] == [29, *range(30, 40)]
+        assert files.snapshots == 3
+
+
 async def test_a_new_epoch_and_an_aged_frame_begin_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the frames do not go on there is a snapshot again."""
     monkeypatch.setattr(frame_files, "AGAIN_S", 0.0)
