@@ -11,11 +11,13 @@ from msgspec import Struct
 
 from livecast.core.events import StaffAct
 
-Kind: TypeAlias = Literal["filter", "mute", "ban"]
+Kind: TypeAlias = Literal["filter", "mute", "ban", "forgotten"]
 
 
 class Rule(Struct, frozen=True):
-    """One thing that holds: a filter (of a scope; `user` is empty), or a mute or ban of a user there."""
+    """One thing that holds: a filter (of a scope; `user` is empty), a mute or ban of a user there, or that somebody asked to be
+    forgotten (then `user` is a keyed hash, so that nothing here says who).
+    """
 
     kind: Kind
     scope: str
@@ -38,7 +40,7 @@ class HouseRules(Protocol):
         """One rule's content, if it holds."""
 
     async def sanctions(self) -> tuple[int, dict[Rule, bytes]]:
-        """The revision, and all mutes and bans."""
+        """The revision, and all rules but filters."""
 
     async def revision(self) -> int:
         """How many changes there were."""

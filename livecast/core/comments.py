@@ -172,7 +172,7 @@ class Chat:
         for p, action in ready:
             if (muted := self.screening.muted(p.user, now)) is not None:  # since it was asked about
                 self._silence(p, muted, now, replies)
-            elif action == "deny":
+            elif action == "deny" or (action == "edit" and not self.screening.reads(p)):
                 self._deny(p, now, replies)
             else:
                 p.held = p.held or action == "hold"

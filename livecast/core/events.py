@@ -169,7 +169,7 @@ class Ask(Struct, frozen=True):
     """A question about the room that changes nothing; answered at once with `Done`.
 
     `what` names it: `room`, `me`, `mutes`, `bans`, `facts` (args `users`: ids; what eligibility asks of them), `held`,
-    `reports`, `comments`, `moderators`, `polls`, `products`.
+    `reports`, `comments`, `moderators`, `polls`, `products`, `staff` (args `user`: is this one of them).
     """
 
     origin: Origin

@@ -7,15 +7,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
+
 from livecast.core.attendance import Attendance
 from livecast.core.backstage import Backstage
 from livecast.core.commands import Redactions
 from livecast.core.comments import Chat
 from livecast.core.control import Control
+from livecast.core.crew import ROLES, Crew
 from livecast.core.deeds import Deeds
 from livecast.core.desk import Desk
 from livecast.core.errors import Refusal
-from livecast.core.events import Command, Comment, Flush, Happened, Json, Presence, Remembered, Sold, TradeEvent, Viewers
+from livecast.core.events import (
+    BoardChanged,
+    Command,
+    Comment,
+    Flush,
+    Happened,
+    Json,
+    Person,
+    Presence,
+    Remembered,
+    Sold,
+    TradeEvent,
+    Viewers,
+)
 from livecast.core.likes import Hearts
 from livecast.core.moderation import Words
 from livecast.core.polls import Polls
@@ -43,6 +59,7 @@ class Parts:
         "audience",
         "backstage",
         "chat",
+        "crew",
         "deeds",
         "desk",
         "happened",
@@ -70,6 +87,7 @@ class Parts:
         self.desk: Desk | None = None
         self.trade: Trade | None = None
         self.attendance: Attendance | None = None
+        self.crew: Crew | None = None
         self.deeds: Deeds | None = None
         self.backstage: Backstage | None = None
         self.polls: Polls | None = None
@@ -163,6 +181,8 @@ class Parts:
         if private.get("reports") or private.get("violations") or private.get("bought") or any(a.kind == "report" for a in answers):
             self.the_backstage().restore(private.get("violations", {}), private.get("bought", {}))
             self.the_backstage().reports.restore(private.get("reports", {}), answers, now)
+        if private.get("crew"):
+            self.crew = Crew(private["crew"])
         if private.get("polls"):
             self.the_polls().restore(private["polls"], private.get("votes", {}))
         if private.get("taps"):
@@ -195,13 +215,26 @@ class Parts:
     def report(self, presence: Presence, now: int) -> None:
         """A node says who watches there."""
         self.the_audience().report(presence, now)
+        for person in presence.joined:
+            self.note_crew(person, now)
         if presence.staff or (self.backstage is not None and self.backstage.watched):
             self._note_staff(presence)
         if self.attendance is not None or presence.joined or presence.present:
             self.the_attendance().report(presence, now)
 
+    def note_crew(self, person: Person, now: int) -> None:
+        """Somebody came, or did something."""
+        if self.crew is None:
+            if person.role not in ROLES:
+                return
+            self.crew = Crew()
+        self.crew.note(person, now)
+
     def hear(self, event: TradeEvent | Sold, now: int) -> bool:
         """The ledger says something; whether it is to be told with the next tick."""
+        if isinstance(event, BoardChanged) and self.wide is not None:
+            ranks = tuple(rank for rank in event.ranks if not self.wide.forgot(rank.person.id))
+            event = msgspec.structs.replace(event, ranks=ranks)
         if isinstance(event, Sold):
             self.the_audience().sold(event.sku, now)
             if event.user:
@@ -250,6 +283,7 @@ class Parts:
     def follow(self, command: Command, now: int) -> None:
         """A command was carried out: whoever it concerns takes note."""
         policy, args = self._control.policy, command.args
+        self.note_crew(command.by, now)
         if isinstance(args, Redactions):
             self.the_backstage().redact(set(args.comments), set(args.users))
         if self.polls is not None:
@@ -325,6 +359,8 @@ class Parts:
             self.backstage.forget_user(user)
         if self.attendance is not None:
             self.attendance.forget_user(user)
+        if self.crew is not None:
+            self.crew.drop(user)
 
     def due_at(self) -> int | None:
         """When one of them has something to do by itself, whatever the tick (what `trade` has is told with a tick)."""
@@ -345,7 +381,7 @@ class Parts:
             private["slow"] = slow
         if self.chat is not None and (held := self.chat.held.kept.told):
             private["held"] = dict(held)
-        for part in (self.trade, self.attendance, self.deeds, self.backstage, self.polls, self.shelf):
+        for part in (self.trade, self.attendance, self.deeds, self.backstage, self.polls, self.shelf, self.crew):
             if part is not None:
                 private |= part.private()
         return private
@@ -367,7 +403,7 @@ class Parts:
             flush.new_users = self.audience.drain_users()
         if self.backstage is not None:
             self._drain_backstage(self.backstage, flush, now)
-        for part in (self.trade, self.polls, self.shelf):
+        for part in (self.trade, self.polls, self.shelf, self.crew):
             if part is not None:
                 flush.private |= part.drain_private()
         if self.deeds is not None:

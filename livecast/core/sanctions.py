@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
 from msgspec import Struct
@@ -36,15 +36,20 @@ class Sanction(Struct, frozen=True, array_like=True):
 Book: TypeAlias = dict[str, Sanction]
 
 
+def _nobody(_user: str) -> bool:
+    return False
+
+
 class Wide:
     """Sanctions that hold beyond one room, as one room sees them: books of the platform and of its merchant, shared and kept up
-    to date by their owner.
+    to date by their owner. `forgot` says whether a user asked to be forgotten.
     """
 
-    __slots__ = ("_books",)
+    __slots__ = ("_books", "forgot")
 
-    def __init__(self, books: Sequence[Book]) -> None:
+    def __init__(self, books: Sequence[Book], forgot: Callable[[str], bool] = _nobody) -> None:
         self._books = books
+        self.forgot = forgot
 
     def refusal(self, user: str, now: int) -> Refusal | None:
         """As `Sanctions.refusal`."""

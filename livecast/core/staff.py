@@ -41,6 +41,8 @@ def act_of(command: Command, now: int) -> StaffAct | None:
         return None
     args = msgspec.to_builtins(command.args)
     reason = str(args.pop("reason", "") or "")
+    if isinstance(command.args, c.ForgetUser):
+        args = {}  # that somebody was forgotten is kept, and not who
     if len(msgspec.json.encode(args)) > ACT_BYTES_MAX:
         args = {"given": sorted(args)}
     by = command.by
@@ -63,7 +65,7 @@ def carry_out(parts: Parts, control: Control, command: Command, epoch: str, now:
     if name in DEEDS:
         return DEEDS[name](parts, control, args, epoch, now), False
     if name in {"mute", "ban"}:
-        _check_above(control, command)
+        _check_above(parts, control, command, now)
     told = parts.the_desk().carry_out(command, epoch, now)
     if name in {"mute", "ban"}:
         parts.the_backstage().violated(args.user)  # type: ignore[attr-defined] # as its name says
@@ -72,12 +74,17 @@ def carry_out(parts: Parts, control: Control, command: Command, epoch: str, now:
     return told, False
 
 
-def _check_above(control: Control, command: Command) -> None:
+def _check_above(parts: Parts, control: Control, command: Command, now: int) -> None:
     """Moderators keep viewers civil; whom the room has as host or moderator, only those above them silence or put out."""
     user = command.args.user  # type: ignore[attr-defined] # a mute or a ban
-    staff = (*control.overlay.get("hosts", ()), *_moderators(control))
-    if command.by.role not in ABOVE_MODERATORS and any(one["id"] == user for one in staff):
+    if command.by.role not in ABOVE_MODERATORS and _is_staff(parts, control, user, now):
         raise InvalidChange(Refusal("forbidden", "Moderators neither mute nor ban hosts and moderators of the room."))
+
+
+def _is_staff(parts: Parts, control: Control, user: str, now: int) -> bool:
+    """Whether the room lists this user as host or moderator, or has seen them with a staff token lately."""
+    listed = (*control.overlay.get("hosts", ()), *_moderators(control))
+    return any(one["id"] == user for one in listed) or (parts.crew is not None and parts.crew.has(user, now))
 
 
 def _judge_held(parts: Parts, control: Control, args: c.JudgeHeld, epoch: str, now: int) -> Json:
@@ -121,12 +128,14 @@ def _appoint(_parts: Parts, control: Control, args: c.Appoint, _epoch: str, _now
     return moderator
 
 
-def _dismiss(_parts: Parts, control: Control, args: c.Dismiss, _epoch: str, _now: int) -> Json:
+def _dismiss(parts: Parts, control: Control, args: c.Dismiss, _epoch: str, _now: int) -> Json:
     known = _moderators(control)
     [gone, *_] = [m for m in known if m["id"] == args.user] or [None]
     if gone is None:
         raise InvalidChange(Refusal("not_found", "This user is no moderator of the room."))
     rest = [m for m in known if m is not gone]
+    if parts.crew is not None:
+        parts.crew.drop(args.user)
     control.show("moderators", rest or None)
     return gone
 
@@ -220,6 +229,7 @@ def _held(parts: Parts, _control: Control, now: int) -> list[Json]:
 QUESTIONS: Final[dict[str, Callable[[Parts, Control, Ask, int], Answer]]] = {
     "room": lambda _parts, control, _ask, _now: Done(control.tell()),
     "facts": _facts,
+    "staff": lambda parts, control, ask, now: Done(_is_staff(parts, control, str(ask.args.get("user")), now)),
     "comments": _comments,
     "poll": _poll,
     "user": _user,

@@ -10,6 +10,7 @@ Rules for whoever edits this file:
 from __future__ import annotations
 
 import asyncio
+import hmac
 import secrets
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final
@@ -37,6 +38,7 @@ _lists = msgspec.msgpack.Decoder(FilterLists)
 _sanction = msgspec.msgpack.Decoder(Sanction)
 _encode = msgspec.msgpack.Encoder().encode
 
+FORGOTTEN: Final[tuple[Kind, str]] = ("forgotten", "platform")
 SENTENCES: Final[tuple[Kind, ...]] = ("mute", "ban")
 
 Listener = Callable[[Rule], None]
@@ -122,7 +124,7 @@ class House:
         scopes = scopes_of(room, merchant)
         filters = [found for scope in scopes if (found := self._filters.get(scope)) is not None]
         books = [self._book(kind, scope) for kind in SENTENCES for scope in scopes[:-1]]
-        return layered(filters), Wide(books)
+        return layered(filters), Wide(books, self.forgot)
 
     async def lists(self, scope: str) -> FilterLists | None:
         """A filter as it was written. Raises `StoreError`."""
@@ -133,9 +135,27 @@ class House:
         """What staff did beyond single rooms. Raises `StoreError`."""
         return await self._rules.acts(before, limit)
 
+    def forgot(self, user: str) -> bool:
+        """Whether this user asked to be forgotten."""
+        return bool(self.pseudonym(user))
+
+    def pseudonym(self, user: str) -> str:
+        """Under which name somebody who asked to be forgotten is told of; "" of all others."""
+        book = self._books.get(FORGOTTEN)
+        found = book.get(self._digest(user)) if book else None
+        return "" if found is None else found.reason
+
+    def without_forgotten(self, act: StaffAct) -> StaffAct:
+        """A line of a log as it is told: it does not name those who asked to be forgotten."""
+        if not self._books.get(FORGOTTEN):
+            return act
+        args = {name: self._forgetful(value) for name, value in act.args.items()}
+        gone = self.pseudonym(act.by)
+        return msgspec.structs.replace(act, by=gone or act.by, name="" if gone else act.name, args=args)
+
     # --- Change -------------------------------------------------------------------------------------------------------
-    async def put_lists(self, scope: str, lists: FilterLists | None, by: Person) -> None:
-        """A filter from now on (None: none), in every process. Raises `StoreError`."""
+    async def put_lists(self, scope: str, lists: FilterLists | None, by: Person) -> StaffAct:
+        """A filter from now on (None: none), in every process; how that is logged. Raises `StoreError`."""
         size = {} if lists is None else {"block": len(lists.block), "mask": len(lists.mask), "hold": len(lists.hold)}
         rules = {} if lists is None else {"links": lists.links, "phones": lists.phones}
         act = self._act(by, "filter" if lists is not None else "filter_removed", {"scope": scope, **size, **rules}, "")
@@ -145,6 +165,7 @@ class House:
         await self._fetch(scope)
         self._told(rule)
         self._ring(rule, None)
+        return act
 
     async def impose(self, kind: Kind, scope: str, user: str, until: int, reason: str, by: Person) -> Sanction:  # noqa: PLR0917 - all that a sentence is
         """Mute or ban a user there until then (Unix ms; 0: until taken back). Raises `StoreError`; `OverflowError` when full."""
@@ -180,6 +201,18 @@ class House:
         """Log what staff did that leaves no rule. Raises `StoreError`."""
         await self._rules.note(self._act(by, action, args, reason))
 
+    async def forget(self, user: str, pseudonym: str, rooms: int, by: Person) -> str:
+        """From now on tell of this user under a pseudonym (`""`: one is made). It. Raises `StoreError`."""
+        digest = self._digest(user)
+        named = pseudonym or self.pseudonym(user) or f"erased:{digest[:16]}"
+        sanction = Sanction(self._clock(), 0, by.id, named)
+        rule = Rule("forgotten", "platform", digest)
+        await self._rules.put(rule, _encode(sanction), self._act(by, "forget_user", {"user": named, "rooms": rooms}, ""))
+        self._book("forgotten", "platform")[digest] = sanction
+        self._heard += 1
+        self._ring(rule, sanction)
+        return named
+
     async def put_out(self, user: str, scopes: Sequence[str], reason: str, until: int, by: Person) -> None:
         """Close every connection of a user in these scopes, on every node, and until then (0: not at all) keep them out.
 
@@ -195,6 +228,14 @@ class House:
         await self.note("disconnect", {"user": user, "scopes": list(scopes), "until": until or None}, reason, by)
 
     # --- Private ------------------------------------------------------------------------------------------------------
+    def _digest(self, user: str) -> str:
+        return hmac.digest(self.alias_key, b"forgotten\0" + user.encode(), "sha256")[:16].hex()
+
+    def _forgetful(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self.pseudonym(value) or value
+        return [self._forgetful(one) for one in value] if isinstance(value, list | tuple) else value
+
     def _put_out(self, user: str, scopes: Sequence[str], reason: str, until: int | None) -> None:
         for listener in self.on_put_out:
             listener(user, scopes, reason, until)

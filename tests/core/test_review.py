@@ -60,6 +60,22 @@ def test_what_an_answer_does(answer: dict[str, Any], shown: list[str], fate: str
     assert (len(again.room.snapshot().private.get("held", {})), room.feed(5000)) == (held, [])
 
 
+@pytest.mark.parametrize(
+    ("edit", "shown", "fate"),
+    [("damn you", [], "blocked"), ("a scam", [], "held"), ("you dolt", ["you ****"], "shown"), ("fine", ["fine"], "shown")],
+)
+def test_what_was_edited_passes_the_word_filter_again(edit: str, shown: list[str], fate: str) -> None:
+    """Whoever judges outside may not say what nobody may."""
+    room = reviewed()
+    room.room.load_words(WordFilter(block=["damn"], hold=["scam"], mask=["dolt"]))
+    room.feed(1000, said("ann", "hello", "c1"))
+    [ask] = asked(room)
+    room.feed(1100, Reviewed(ask.ticket, "edit", edit))
+    room.run(3000)
+    assert (texts(room), room.fate("c1")) == (shown, fate)
+    assert room.tally() == {"in": 1, fate: 1}
+
+
 @pytest.mark.parametrize(("review", "fate"), [("allow", "shown"), ("deny", "blocked"), ("hold", "held")])
 def test_silence_is_decided_by_the_policy(review: str, fate: str) -> None:
     """At the deadline, not before; an answer that comes later changes nothing."""

@@ -319,6 +319,31 @@ def test_moderators_do_not_silence_those_above_them() -> None:
     assert ([b["user"] for b in ask(room, "bans")["data"]], len(ask(room, "mutes")["data"])) == (["ann", "eve"], 1)
 
 
+def test_hosts_by_token_alone_are_not_silenced_either() -> None:
+    """Whom the room has seen with a staff token, with whoever owns it; not who was dismissed, or came back as a viewer."""
+    room = Driven()
+    host, helper = Person("hana", "Hana", role="host"), Person("hal", "Hal", role="moderator")
+    room.feed(1000, Presence("n1", 2, 2, (host, person("eve")), 15_000), told("custom", by=helper, patch={"a": 1}))
+    assert ask(room, "staff", user="hana") is ask(room, "staff", user="hal") is True
+    assert ask(room, "staff", user="eve") is False
+    again = room.restart(2000)
+    for owner, at in ((room, 3000), (again, 3000)):
+        for user in ("hana", "hal"):
+            [refusal] = owner.feed(at, told("ban", by=MOD, user=user))
+            assert isinstance(refusal, Refusal)
+            assert refusal.code == "forbidden"
+        assert owner.feed(at, told("ban", by=MOD, user="eve")) == [None]
+        assert owner.feed(at, told("ban", by=host, user="hal")) == [None], "hosts do"
+    again.feed(4000, Presence("n1", 1, 1, (person("hana"),), 15_000))
+    assert again.feed(5000, told("mute", by=MOD, user="hana")) == [None], "with a viewer's token one is a viewer"
+    again.feed(6000, told("appoint", user="ann"), Presence("n1", 1, 1, (Person("ann", "Ann", role="moderator"),), 15_000))
+    again.feed(7000, told("dismiss", user="ann"))
+    assert again.feed(8000, told("ban", by=MOD, user="ann")) == [None]
+    [refusal] = room.feed(3000 + 23 * 3_600_000, told("ban", by=MOD, user="hana"))
+    assert isinstance(refusal, Refusal)
+    assert room.feed(3000 + 25 * 3_600_000, told("ban", by=MOD, user="hana")) == [None], "a day later a token has ended"
+
+
 # --- The log ----------------------------------------------------------------------------------------------------------
 def test_every_deed_is_logged_with_its_commit() -> None:
     """Who, what, when, why; nothing for what was refused, nor for a platform's events."""

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from livecast.core.board import RANKED_MAX
 from livecast.core.events import BoardChanged, Event, Person, Ranked, StockChanged
+from livecast.core.sanctions import Wide
 from livecast.core.showcase import SHOWN_MAX, STAYS_MS, Showcase
 from livecast.core.trade import TIPPED_MAX, Trade
 from support.driven import Driven, gave, offered, person, said, taken_back, told
@@ -63,6 +64,15 @@ def test_who_is_forgotten_is_on_the_board_no_more() -> None:
     assert board(again) == [("ann", 5)]
     again.feed(5000, said("bob", "hi"))
     assert again.comments[-1].lane == 3
+
+
+def test_who_is_forgotten_does_not_come_back_with_a_board_from_the_ledger() -> None:
+    """The ledger's books keep the id; the board is made without it, and the others move up."""
+    room = Driven(policy={"board": "values"})
+    room.room.load_rules(None, Wide([], {"bob"}.__contains__))
+    room.feed(1000, gave(1, "ann", total=5))
+    room.feed(2000, BoardChanged(10, "b1", (Ranked(Person("bob", ""), 9), Ranked(Person("ann", ""), 5))))
+    assert board(room) == [("ann", 5)]
 
 
 def test_a_board_read_from_the_ledger_replaces_what_the_room_put_together() -> None:

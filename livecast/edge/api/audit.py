@@ -47,7 +47,7 @@ async def get_audit(call: Call) -> Outcome:
     commits = await call.node.log.acts(call.room, cursors.read(call.query.cursor), limit)
     told: list[Act] = []
     for position, data in commits:
-        told += [_told(act) for act in reversed(decode_acts(data))]
+        told += [_told(call, act) for act in reversed(decode_acts(data))]
         if len(told) >= limit:
             return Outcome(ActPage(told, cursors.make(position)))
     return Outcome(ActPage(told, None))
@@ -59,10 +59,13 @@ async def get_platform_audit(call: Call) -> Outcome:
         raise ProblemError("forbidden", "This needs an API key of the platform, for all rooms.")
     limit = call.query.limit
     acts = await the_house(call).acts(cursors.read(call.query.cursor), limit)
-    return Outcome(ActPage([_told(act) for _, act in acts], cursors.make(acts[-1][0]) if len(acts) == limit else None))
+    return Outcome(ActPage([_told(call, act) for _, act in acts], cursors.make(acts[-1][0]) if len(acts) == limit else None))
 
 
-def _told(act: StaffAct) -> Act:
+def _told(call: Call, act: StaffAct) -> Act:
+    """As it was done, but for the names of people who asked to be forgotten since."""
+    if call.node.house is not None:
+        act = call.node.house.without_forgotten(act)
     return Act(act.at, act.by, act.name, act.role, act.action, act.args, act.reason)
 
 

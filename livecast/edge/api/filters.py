@@ -8,9 +8,11 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from livecast.core.commands import NoteAct
+from livecast.core.events import Command
 from livecast.core.filters import FilterLists, Rule
 from livecast.edge.callers import check_room, room_now
-from livecast.edge.calls import Call, Outcome, Route
+from livecast.edge.calls import Call, Outcome, Route, done
 from livecast.edge.jurisdiction import over_all, the_house
 from livecast.edge.problems import ProblemError
 from livecast.edge.word_list import read_words
@@ -41,7 +43,7 @@ class FilterSizes(Struct):
 async def put_filter(call: Call) -> Outcome:
     """The filter as it is now."""
     scope, lists = await _scope(call), call.body
-    await the_house(call).put_lists(scope, lists, call.caller.person)
+    await _put(call, scope, lists)
     return _told(scope, lists)
 
 
@@ -57,7 +59,7 @@ async def delete_filter(call: Call) -> Outcome:
     before = await house.lists(scope)
     if before is None:
         raise ProblemError("not_found", "There is no filter of this scope.")
-    await house.put_lists(scope, None, call.caller.person)
+    await _put(call, scope, None)
     return _told(scope, before)
 
 
@@ -70,8 +72,17 @@ async def put_words(call: Call) -> Outcome:
     words = await read_words(call.request)
     async with house.writing:
         lists = msgspec.structs.replace(await house.lists(scope) or FilterLists(), **{action: words})
-        await house.put_lists(scope, lists, call.caller.person)
+        await _put(call, scope, lists)
     return Outcome(FilterSizes(scope, len(lists.block), len(lists.mask), len(lists.hold)))
+
+
+async def _put(call: Call, scope: str, lists: FilterLists | None) -> None:
+    """Let it hold from now on. What is changed for a room is in the room's own log, too."""
+    act = await the_house(call).put_lists(scope, lists, call.caller.person)
+    kind, _, room = scope.partition(":")
+    if kind == "room":
+        note = NoteAct(act.action, {name: value for name, value in act.args.items() if name != "scope"})
+        done(await call.node.ask(room, lambda at: Command(at, call.caller.person, "note_act", note)))
 
 
 async def _scope(call: Call) -> str:

@@ -143,7 +143,10 @@ async def get_leaderboard(call: Call) -> Outcome:
     wanted: AskLeaderboard = call.query
     broadcast = wanted.broadcast if wanted.broadcast is not None else await _broadcast(call)
     ranks = await call.money.ledger.board(call.room, broadcast, wanted.limit)
-    return Outcome(Leaderboard(broadcast, [RankLine(place, rank.user, rank.value) for place, rank in enumerate(ranks, 1)]))
+    house = call.node.house
+    named = [rank.user if house is None else house.pseudonym(rank.user) or rank.user for rank in ranks]
+    lines = [RankLine(place, user, rank.value) for place, (user, rank) in enumerate(zip(named, ranks, strict=True), 1)]
+    return Outcome(Leaderboard(broadcast, lines))
 
 
 async def get_earnings(call: Call) -> Outcome:

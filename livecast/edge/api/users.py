@@ -9,10 +9,10 @@ from typing import Annotated, Final
 from msgspec import Meta, Struct
 
 from livecast.core.commands import ForgetUser, Reason, TimeMs
-from livecast.core.events import Command, Done
+from livecast.core.errors import Refusal
+from livecast.core.events import Ask, Command, Done
 from livecast.core.sanctions import SANCTIONS_MAX
 from livecast.core.staff import ABOVE_MODERATORS
-from livecast.edge.callers import room_now
 from livecast.edge.calls import Call, Outcome, Route
 from livecast.edge.jurisdiction import over_all, reach_of, the_house
 from livecast.edge.problems import Fault, ProblemError
@@ -87,11 +87,13 @@ async def _check_above(call: Call, user: str) -> None:
     caller = call.caller
     if caller.identity is None or caller.person.role in ABOVE_MODERATORS:
         return
-    named = [room for room in caller.identity.rooms if ROOM_ID.fullmatch(room)]
-    told = [await room_now(call.node, caller, room) for room in named[:NAMED_MAX]]
-    states = [hub.view.state for hub in call.node.views.hubs() if caller.covers(hub.room)]
-    for room in (*(known for known in told if known is not None), *states):
-        if any(one["id"] == user for one in (*room.get("hosts", ()), *(room.get("moderators") or ()))):
+    named = [room for room in caller.identity.rooms if ROOM_ID.fullmatch(room)][:NAMED_MAX]
+    watched = [hub.room for hub in call.node.views.hubs() if caller.covers(hub.room)][:NAMED_MAX]
+    for room in dict.fromkeys((*named, *watched)):
+        answer = await call.node.ask(room, lambda at: Ask(at, caller.person, "staff", {"user": user}))
+        if isinstance(answer, Refusal) and answer.code != "unknown_room":
+            raise ProblemError.of(answer)
+        if isinstance(answer, Done) and answer.value:
             raise ProblemError("forbidden", "Moderators put out neither hosts nor moderators of the room.")
 
 
@@ -125,7 +127,7 @@ async def forget_user(call: Call) -> Outcome:
     if call.node.archive is not None:
         erased = await call.node.archive.erase(user, call.node.clock())
         archived = ForgottenRows(erased.pseudonym, erased.comments, erased.money, erased.staff)
-    await the_house(call).note("forget_user", {"user": user, "rooms": len(known)}, "", call.caller.person)
+    await the_house(call).forget(user, archived.pseudonym if archived else "", len(known), call.caller.person)
     return Outcome(Forgotten(user, sorted(known), sorted(failed), archived))
 
 

@@ -141,6 +141,30 @@ async def test_a_viewers_gift_is_taken_back(shop: Shop) -> None:
     assert (await shop.call("GET", "/v1/wallets/ada")).json["balance"] == 50
 
 
+async def test_who_is_forgotten_is_told_of_under_a_pseudonym(shop: Shop) -> None:
+    """In the leaderboard, and in the logs of what staff did to them, the house's and the room's; figures stay."""
+    await live(shop)
+    for user in ("ada-lovelace", "bob"):
+        await rich(shop, user, 50)
+        assert (await give(shop, user, "c1", "heart", 2 if user == "bob" else 3)).status == 200
+    await until(lambda: len(shop.ledger._gifts.items()) == 2, "bookings")
+    mute = {"user": "ada-lovelace", "for_s": 60, "reason": "loud"}
+    assert (await shop.call("POST", "/v1/rooms/r1/mutes", json=mute)).status == 201
+    assert (await shop.call("POST", "/v1/rooms/r1/redactions", json={"users": ["ada-lovelace", "bob"]})).status == 201
+    assert (await shop.call("POST", "/v1/users/ada-lovelace/disconnect", json={"for_s": 60})).status == 200
+    assert await board(shop) == [(1, "ada-lovelace", 30), (2, "bob", 20)]
+    assert (await shop.call("DELETE", "/v1/users/ada-lovelace")).status == 200
+    [(_, pseudonym, value), second] = await board(shop)
+    assert (pseudonym.startswith("erased:"), value, second) == (True, 30, (2, "bob", 20))
+    for path in ("/v1/rooms/r1/audit", "/v1/audit"):
+        log = await shop.call("GET", path)
+        assert b"ada-lovelace" not in log.body
+        assert pseudonym.encode() in log.body
+    assert [a["args"] for a in (await shop.call("GET", "/v1/rooms/r1/audit")).json["data"] if a["action"] == "redact"] == [
+        {"comments": [], "users": [pseudonym, "bob"]}
+    ]
+
+
 @pytest.mark.parametrize(("bound", "first", "second"), [("per_gift", 5, 6), ("per_day", 5, 4), ("per_month", 5, 4)])
 async def test_who_spends_too_much_is_told_when_to_come_back(shop: Shop, bound: str, first: int, second: int) -> None:
     """429 with the limit's name; nothing was taken. Gifts paid elsewhere are not the limit's business."""

@@ -328,6 +328,25 @@ async def test_everything_staff_did_can_be_read(house: House) -> None:
     assert (await house.call("GET", "/v1/rooms/nope/audit")).status == 404
 
 
+async def test_what_is_changed_in_a_rooms_filter_is_in_its_log(house: House) -> None:
+    """Beside the house's: a host reads there what a moderator did. How many words, not which."""
+    await house.live_room("r1")
+    moderator = house.token("mo", role="moderator", rooms=["r1"])
+    assert (await house.call("PUT", "/v1/filters/room:r1", auth=moderator, json={"block": ["damn"], "links": "hold"})).status == 200
+    words = await house.call(
+        "PUT", "/v1/filters/r1/mask", auth=moderator, data=b"heck\ndarn\n", headers={"Content-Type": "text/plain"}
+    )
+    assert words.status == 200, words
+    assert (await house.call("DELETE", "/v1/filters/room:r1", auth=moderator)).status == 200
+    assert (await house.call("PUT", "/v1/filters/platform", json={"block": ["x"]})).status == 200
+    acts = [a for a in (await house.call("GET", "/v1/rooms/r1/audit")).json["data"] if "filter" in a["action"]]
+    assert [(a["by"], a["action"], a["args"].get("block"), a["args"].get("mask")) for a in acts] == [
+        ("mo", "filter_removed", None, None),
+        ("mo", "filter", 1, 2),
+        ("mo", "filter", 1, 0),
+    ]
+
+
 # --- Forgetting -------------------------------------------------------------------------------------------------------
 async def test_a_user_is_forgotten_in_all_rooms(house: House) -> None:
     """Wherever something was known; whoever is unknown leaves no trace of being asked about."""
