@@ -89,10 +89,21 @@ class Valkey:
             return False
 
 
-def _fresh_valkey(fsync: str = "no") -> Iterator[Valkey]:
+def _users(directory: Path) -> tuple[str, str]:
+    """The users of `deploy/stores/users.acl`, as an option; but whoever comes without a name may do everything: the tests."""
+    users = Path(__file__).parent.parent.joinpath("deploy", "stores", "users.acl").read_text().splitlines()
+    kept = [line for line in users if not line.startswith("user default ")]
+    file = directory / "users.acl"
+    file.write_text("\n".join(["user default on nopass ~* &* +@all", *kept, ""]))
+    return "--aclfile", str(file)
+
+
+def _fresh_valkey(fsync: str = "no", user: str = "") -> Iterator[Valkey]:
     # Not pytest's tmp_path: a socket's path may have 108 bytes at most, and a test's name may be longer.
     directory = Path(tempfile.mkdtemp(prefix="livecast-test-"))  # mkdtemp makes it 0700
-    server = Valkey(directory, fsync)
+    server = Valkey(directory, fsync, *(_users(directory) if user else ()))
+    if user:
+        server.url = f"unix://{user}:change-me-{user}@{server.socket}"
     try:
         server.start()
         yield server
@@ -103,8 +114,8 @@ def _fresh_valkey(fsync: str = "no") -> Iterator[Valkey]:
 
 @pytest.fixture(scope="session")
 def valkey_server() -> Iterator[Valkey]:
-    """One Valkey for the whole session. Leave it running; use `valkey`."""
-    yield from _fresh_valkey()
+    """One Valkey for the whole session, where we may do no more than an operator has to allow. Leave it running; use `valkey`."""
+    yield from _fresh_valkey(user="rooms")
 
 
 @pytest.fixture
@@ -115,6 +126,12 @@ def valkey(valkey_server: Valkey) -> str:
     return valkey_server.url
 
 
+@pytest.fixture(scope="module")
+def valkey_of_module() -> Iterator[Valkey]:
+    """A Valkey for one module of tests, where processes live as long as it."""
+    yield from _fresh_valkey()
+
+
 @pytest.fixture
 def crashable_valkey() -> Iterator[Valkey]:
     """A Valkey for this test alone, to kill, freeze and start again."""
@@ -123,8 +140,8 @@ def crashable_valkey() -> Iterator[Valkey]:
 
 @pytest.fixture(scope="session")
 def ledger_server() -> Iterator[Valkey]:
-    """One Valkey that syncs every write, for the whole session. Leave it running; use `ledger_valkey`."""
-    yield from _fresh_valkey("always")
+    """One Valkey that syncs every write, for the whole session, with as few rights. Leave it running; use `ledger_valkey`."""
+    yield from _fresh_valkey("always", user="ledger")
 
 
 @pytest.fixture
