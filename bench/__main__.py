@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench import archive, claims, fanout, gifts, idle_rooms, ingest, join, latency, memory, readers, words
+from bench import archive, claims, fanout, gifts, idle_rooms, ingest, join, latency, memory, rooms, readers, words, workers
 from bench.report import run
 
 if __name__ == "__main__":
@@ -19,5 +19,7 @@ if __name__ == "__main__":
             ("archive", archive.measure),
             ("readers", readers.measure),
             ("words", words.measure),
+            ("workers", workers.measure),
+            ("rooms", rooms.measure),
         ]
     )

@@ -11,7 +11,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
@@ -45,23 +45,33 @@ class Service:
 
     `settings` are environment variables of the configuration (`LIVECAST_ROOM__TICK_MS`), for what a measurement must relax.
     `stores_aside`: its Valkeys share the second core with the load, so that node and ledger can work at the same time.
+    `options`: more words for the command line. With several workers nothing is kept to a core.
     """
 
-    def __init__(self, settings: Mapping[str, str] | None = None, *, stores_aside: bool = False) -> None:
+    def __init__(
+        self,
+        settings: Mapping[str, str] | None = None,
+        *,
+        stores_aside: bool = False,
+        options: Sequence[str] = (),
+        pinned: bool = True,
+    ) -> None:
         self._settings = dict(settings or {})
+        self._options = tuple(options)
+        self._pinned = pinned
         self._stores_aside = stores_aside
         self._directory = Path(tempfile.mkdtemp(prefix="livecast-bench-"))
         self.port = 0
 
     def __enter__(self) -> Self:
-        core = cores()[0]
+        allowed = {cores()[0]} if self._pinned else set(cores())
         with (self._directory / "out").open("wb") as out, (self._directory / "log").open("wb") as log:
             self._process = subprocess.Popen(
                 [str(Path(sys.executable).parent / "livecast"), "serve", "--dev", "--host", "127.0.0.1", "--port", "0",
-                 "--data-dir", str(self._directory / "data")],
+                 "--data-dir", str(self._directory / "data"), *self._options],
                 env={**os.environ, "LIVECAST_LOG__LEVEL": "warning", **self._settings},
                 stdin=subprocess.DEVNULL, stdout=out, stderr=log, start_new_session=True,
-                preexec_fn=lambda: os.sched_setaffinity(0, {core}),  # noqa: PLW1509 - no threads here
+                preexec_fn=lambda: os.sched_setaffinity(0, allowed),  # noqa: PLW1509 - no threads here
             )  # fmt: skip
         try:
             self.port = self._ready()
@@ -120,21 +130,27 @@ class Service:
         except urllib.error.HTTPError as refused:
             raise SystemExit(f"bench: {method} {path} was answered {refused.code}: {refused.read().decode()}") from None
 
+    def text(self, path: str) -> str:
+        """A page as it is."""
+        with urllib.request.urlopen(f"{self.base}{path}", timeout=20) as answer:
+            return str(answer.read(), "utf-8")
+
     @property
     def pid(self) -> int:
         """The serving process."""
         return self._process.pid
+
+    @property
+    def workers(self) -> list[int]:
+        """The processes of its workers; none where it serves alone."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return [int(pid) for pid in children if b"livecast.ops.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
     def _stores(self) -> dict[int, str]:
         """Its Valkeys by their role: found by working directory, because they give themselves a name that hides their arguments."""
         found = {}
         for each in Path("/proc").iterdir():
             try:
-    def text(self, path: str) -> str:
-        """A page as it is."""
-        with urllib.request.urlopen(f"{self.base}{path}", timeout=20) as answer:
-            return str(answer.read(), "utf-8")
-
                 if each.name.isdigit() and each.name != str(self.pid):
                     directory = (each / "cwd").readlink()
                     if directory.is_relative_to(self._directory):
@@ -146,7 +162,8 @@ class Service:
     def cpu(self) -> Cpu:
         """CPU used so far: by the node, and by its Valkeys beside it."""
         stores = {role: cpu_s(pid) for pid, role in self._stores().items()}
-        return Cpu(time.monotonic(), cpu_s(self.pid), sum(stores.values()), stores.get("ledger", 0.0))
+        node = sum(cpu_s(pid) for pid in (self.pid, *self.workers))
+        return Cpu(time.monotonic(), node, sum(stores.values()), stores.get("ledger", 0.0))
 
     def rss_kb(self) -> tuple[int, int]:
         """Resident memory now: of the node, and of its Valkeys."""

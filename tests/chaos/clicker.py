@@ -44,7 +44,8 @@ HANDSHAKES_MAX = 48
 class Config:
     """What to do. `users` are numbered from `first` on; every `gift_every`th gives a gift, every `credit_every`th gets coins."""
 
-    port: int
+    ports: list[int]
+    """Of the nodes: whoever loses one goes to the next."""
     room: str
     drop: str
     first: int
@@ -159,6 +160,7 @@ class Person:
         self.crowd, self.user = crowd, user
         self._token = token(user)
         self._phone: Phone | None = None
+        self._node = crowd.chance.randrange(len(crowd.config.ports))
         self._dialing = asyncio.Lock()
 
     async def phone(self) -> Phone:
@@ -171,7 +173,7 @@ class Person:
     async def _dial(self) -> Phone:
         config, loop = self.crowd.config, asyncio.get_running_loop()
         request = (
-            f"GET /v1/rooms/{config.room}/ws HTTP/1.1\r\nHost: 127.0.0.1:{config.port}\r\nUpgrade: websocket\r\n"
+            f"GET /v1/rooms/{config.room}/ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
             "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
             f"Sec-WebSocket-Protocol: livecast.v1.json\r\nAuthorization: Bearer {self._token}\r\n\r\n"
         ).encode()
@@ -179,12 +181,17 @@ class Person:
             async with self.crowd.gate:
                 with contextlib.suppress(OSError, TimeoutError):
                     async with asyncio.timeout(10):
-                        _, phone = await loop.create_connection(lambda: Phone(request), "127.0.0.1", config.port)
+                        _, phone = await loop.create_connection(lambda: Phone(request), "127.0.0.1", self._port)
                         if await phone.welcome:
                             return phone
                         phone.drop()
+            self._node += 1
             await asyncio.sleep(self.crowd.chance.uniform(0.1, 0.5))
         sys.exit("whoever started this is gone")
+
+    @property
+    def _port(self) -> int:
+        return self.crowd.config.ports[self._node % len(self.crowd.config.ports)]
 
     # --- Asking -------------------------------------------------------------------------------------------------------
     async def insist(self, after_s: float, kind: Kind, cid: str, body: dict[str, Any], by: Callable[..., Any]) -> None:
@@ -232,7 +239,7 @@ class Person:
     async def by_http(self, kind: Kind, cid: str, body: dict[str, Any]) -> Answer | None:
         """Without a socket."""
         config = self.crowd.config
-        base = f"http://127.0.0.1:{config.port}/v1"
+        base = f"http://127.0.0.1:{self._port}/v1"
         if kind == "credit":
             url, said, headers = f"{base}/wallets/{self.user}/credits", {"tx": cid, "amount": body["value"]}, DEV_KEY
         else:
@@ -243,6 +250,8 @@ class Person:
         with contextlib.suppress(aiohttp.ClientError, TimeoutError):
             async with self.crowd.http.post(url, json=said, headers=headers) as response:
                 answer = await response.json()
+        if answer is None:
+            self._node += 1
         if answer is not None and kind == "credit" and "balance" in answer:
             answer = {"verdict": "credited", **answer}
         self.crowd.journal.told(n, answer)

@@ -26,15 +26,25 @@ class Crowd:
     """`users` people in `processes` processes, with their journals in `directory`. Use as an async context manager."""
 
     def __init__(
-        self, base: str, room: str, drop: str, directory: Path, *, users: int, seed: int, over_s: float, processes: int = 2
+        self,
+        bases: Sequence[str],
+        room: str,
+        drop: str,
+        directory: Path,
+        *,
+        users: int,
+        seed: int,
+        over_s: float,
+        processes: int = 2,
+        first: int = 0,
     ) -> None:
         self.users = users
-        port, share = int(base.rsplit(":", 1)[1]), users // processes
+        ports, share = [int(base.rsplit(":", 1)[1]) for base in bases], users // processes
         self._configs = []
         for n in range(processes):
             path = directory / f"crowd-{n}.json"
             journal = str(directory / f"crowd-{n}.journal")
-            config = {"port": port, "room": room, "drop": drop, "first": n * share, "users": share, "journal": journal}
+            config = {"ports": ports, "room": room, "drop": drop, "first": first + n * share, "users": share, "journal": journal}
             path.write_text(json.dumps({**config, "seed": seed * 100 + n, "over_s": over_s, "patience_s": PATIENCE_S}))
             self._configs.append(path)
         self._processes: list[Process] = []

@@ -53,7 +53,7 @@ async def delivered(merchant: Receiver, wanted: int) -> list[dict[str, Any]]:
 
 
 async def sell(
-    node: NodeProcess,
+    nodes: NodeProcess | Sequence[NodeProcess],
     directory: Path,
     fault: Callable[[Crowd], Awaitable[None]],
     *,
@@ -65,17 +65,19 @@ async def sell(
     seed: int = 1,
 ) -> Outcome:
     """Open, let a fifth be sold, let `fault` happen, wait until everybody is answered, ask all again, read all books."""
-    async with Bookkeeper(node.base, ROOM, directory) as keeper, Receiver(lambda _n: 200) as merchant:
+    nodes = [nodes] if isinstance(nodes, NodeProcess) else nodes
+    bases = [node.base for node in nodes]
+    async with Bookkeeper(bases, ROOM, directory) as keeper, Receiver(lambda _n: 200) as merchant:
         await keeper.call("POST", "/v1/webhooks", {"url": merchant.url, "events": ["claim.granted"]})
         drop = await keeper.open_drop(stock)
-        async with Crowd(node.base, ROOM, drop, directory, users=users, seed=seed, over_s=over_s) as crowd:
+        async with Crowd(bases, ROOM, drop, directory, users=users, seed=seed, over_s=over_s) as crowd:
             crowd.go()
             await crowd.until(lambda: crowd.counts["won"] >= stock // 5, "the first winners")
             began = moment()
             await fault(crowd)
             await crowd.finish()
         asked = await keeper.settle()
-        where = ("--ledger", ledger) if ledger else ("--data-dir", str(node.data))
+        where = ("--ledger", ledger) if ledger else ("--data-dir", str(nodes[0].data))
         books = await keeper.books(drop, asked, lambda: audited(*where))
         books.delivered = await delivered(merchant, len(books.claims))
         outcome = Outcome(felt(asked, began), asked, books, check(asked, books))

@@ -23,10 +23,21 @@ SETTLED_WITHIN_S = 60.0
 
 
 class Bookkeeper:
-    """A caller of one node's HTTP interface. `journals`: the directory of all that was asked."""
+    """A caller of the HTTP interface of one node, or of the next one where there are several and one does not answer.
 
-    def __init__(self, base: str, room: str, journals: Path) -> None:
-        self._base, self._room, self._journals = base, room, journals
+    `journals`: the directory of all that was asked.
+    """
+
+    def __init__(self, bases: str | Sequence[str], room: str, journals: Path) -> None:
+        self._bases = [bases] if isinstance(bases, str) else list(bases)
+        self._room, self._journals = room, journals
+
+    @property
+    def _base(self) -> str:
+        return self._bases[0]
+
+    def _next_base(self) -> None:
+        self._bases.append(self._bases.pop(0))
 
     async def __aenter__(self) -> Self:
         timeout = aiohttp.ClientTimeout(total=30)
@@ -40,11 +51,16 @@ class Bookkeeper:
         """A call of the control plane that must succeed, if need be on another try: a busy machine's ledger may say 503."""
         end = time.monotonic() + SETTLED_WITHIN_S
         while True:
-            async with self._http.request(method, self._base + path, json=json, headers=DEV_KEY) as response:
-                said = await response.json()
-                if response.status != 503 or time.monotonic() > end:
-                    assert response.status < 300, (method, path, said)
-                    return said
+            try:
+                async with self._http.request(method, self._base + path, json=json, headers=DEV_KEY) as response:
+                    said = await response.json()
+                    if response.status != 503 or time.monotonic() > end:
+                        assert response.status < 300, (method, path, said)
+                        return said
+            except (aiohttp.ClientError, TimeoutError):
+                if len(self._bases) == 1 or time.monotonic() > end:
+                    raise
+                self._next_base()
             await asyncio.sleep(0.3)
 
     async def make_drop(self, stock: int, **config: Any) -> str:
@@ -73,6 +89,7 @@ class Bookkeeper:
             async with self._http.post(self._base + url, json=said, headers=headers) as response:
                 answer: Answer = await response.json()
         except (aiohttp.ClientError, TimeoutError):
+            self._next_base()
             return None
         return {"verdict": "credited", **answer} if kind == "credit" and "balance" in answer else answer
 

@@ -26,12 +26,16 @@ def token(sub: str, *, ttl_s: float = 3600, secret: str = DEV_SECRET, **claims: 
 
 
 class NodeProcess:
-    """`livecast serve`. Leaving the block stops it, reads its log for tracebacks, and takes its stores down."""
+    """`livecast serve`. Leaving the block stops it, reads its log for tracebacks, and takes its stores down.
 
-    def __init__(self, *args: str, dev: bool = True, env: dict[str, str] | None = None) -> None:
+    `within`: a command that becomes the one behind it, such as `ip netns exec NAME`.
+    """
+
+    def __init__(self, *args: str, dev: bool = True, env: dict[str, str] | None = None, within: tuple[str, ...] = ()) -> None:
         self._dir = tempfile.TemporaryDirectory(prefix="lc-")
         self.data = pathlib.Path(self._dir.name) / "data"
         self.log_path = pathlib.Path(self._dir.name) / "log"
+        self._within = within
         self._args = [*(["--dev"] if dev else []), *args]
         self._env = {**os.environ, **(env or {})}
         self._port = 0
@@ -52,7 +56,7 @@ class NodeProcess:
         if self.process and self.process.stdout:
             self.process.stdout.close()
         livecast = str(pathlib.Path(sys.executable).with_name("livecast"))
-        command = [livecast, "serve", "--port", str(self._port), "--data-dir", str(self.data), *self._args]
+        command = [*self._within, livecast, "serve", "--port", str(self._port), "--data-dir", str(self.data), *self._args]
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=self._env, stdin=subprocess.DEVNULL)
         assert self.process.stdout
