@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 UNKNOWN_MAX: Final = 10_000
 """Ids remembered as unknown; when there are more, all are forgotten: somebody is trying ids out."""
+NEW_ROOM_S: Final = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
+"""Pauses in which a room that was asked for a moment ago is waited for: its first commit takes milliseconds."""
 SHARES: Final = 10
 """Quiet rooms are looked at in so many portions, one a second."""
 
@@ -112,9 +114,12 @@ class Views:
         answer = await self._wake(room)
         unknown = isinstance(answer, Refusal) and answer.code == "unknown_room"
         following = None if unknown else await self._follow(room)
+        if following is None and isinstance(answer, Done):
+            following = await self._follow_new(room)
         if following is None:
-            if isinstance(answer, Refusal) and not unknown:
-                raise Unavailable(answer.sentence())  # neither the owner nor the log can tell whether there is such a room
+            if not unknown:
+                # Neither the owner nor the log can tell whether there is such a room.
+                raise Unavailable(answer.sentence() if isinstance(answer, Refusal) else "The room is just being made.")
             if len(self._unknown) >= UNKNOWN_MAX:
                 self._unknown.clear()
             self._unknown[room] = self._node.clock() + self._node.rules.unknown_room_ms
@@ -123,6 +128,14 @@ class Views:
             following.hub.merchant = answer.value["merchant"]
         self._rooms[room] = following
         return following.hub
+
+    async def _follow_new(self, room: str) -> Following | None:
+        """A room that its owner knows and the log does not: somebody else has just asked for it, and it is being kept."""
+        for pause_s in NEW_ROOM_S:
+            await asyncio.sleep(pause_s)
+            if (following := await self._follow(room)) is not None:
+                return following
+        return None
 
     async def _wake(self, room: str) -> Answer:
         """Have the room's owner take it into memory; `unknown_room` if there is none.
