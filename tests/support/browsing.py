@@ -141,3 +141,12 @@ class Stage:
     def _heard(self, message: ConsoleMessage) -> None:
         if message.type == "error" and not any(known in message.text for known in EXPECTED):
             self.faults.append(message.text)
+
+
+async def until(page: Page, holds: str) -> None:
+    """Wait until a script says yes. (Playwright's own way is refused by the policy of the pages.)"""
+    for _ in range(WITHIN_MS // 50):
+        if await page.evaluate(holds):
+            return
+        await page.wait_for_timeout(50)
+    raise AssertionError(f"never: {holds}")

@@ -11,7 +11,7 @@ type Asking = 'start' | 'end' | 'panic' | null;
 
 export function Bar({ onLanguage }: { onLanguage: () => void }) {
   useTicking(1000);
-  const { live, runs, rate, tally } = useDesk('room', 'live');
+  const { live, runs, rate } = useDesk('room', 'live');
   const [asking, setAsking] = useState<Asking>(null);
   const close = () => setAsking(null);
   const { state } = live.view;
@@ -32,7 +32,6 @@ export function Bar({ onLanguage }: { onLanguage: () => void }) {
         <Sum n={likes} words={t('w_likes')} name="likes" />
         {runs && <Sum n={coins} words={t('w_coins')} name="coins" />}
         <Sum n={claims} words={t('w_claims')} name="claims" />
-        <span class="hidden">{tally.in}</span>
       </dl>
       <div class="controls">
         <Health />

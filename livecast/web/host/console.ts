@@ -455,8 +455,14 @@ export class Console {
     if (!broadcast || this.based === broadcast) return;
     const before = this.based;
     this.based = broadcast;
-    if (before) this.tally = NOTHING; // a new broadcast: nothing came before it
-    else this.tally = add(this.tally, (await this.api.get<{ comments: Partial<Tally> }>(`report?broadcast=${part(broadcast)}`)).comments);
+    if (before) {
+      this.tally = NOTHING; // a new broadcast: nothing came before it
+      return;
+    }
+    const [latest] = (await this.api.get<Page<{ id: string }>>('broadcasts?limit=1')).data;
+    if (latest?.id !== broadcast) return; // so new that the archive has nothing of it
+    const { comments } = await this.api.get<{ comments: Partial<Tally> }>(`report?broadcast=${part(broadcast)}`);
+    this.tally = add(this.tally, comments);
     this.changed('live');
   }
 

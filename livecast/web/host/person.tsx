@@ -1,6 +1,6 @@
 /** Somebody, as the staff may know them: new here, earlier violations, what they bought, what they said lately; and what to do. */
 
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { Avatar, Dialog } from '../shared/ui';
 import { part, type Page } from './api';
 import { desk } from './console';
@@ -29,9 +29,12 @@ export function PersonCard({ person, onClose }: { person: { id: string; name: st
   const [card, setCard] = useState<Card | null>(null);
   const [said, setSaid] = useState<Said[]>([]);
   const [, draw] = useState(0);
+  const asked = useRef(0);
   const fetch = async () => {
+    const mine = ++asked.current;
     try {
       const [known, page] = await Promise.all([desk.api.get<Card>(`users/${part(id)}`), desk.api.get<Page<Said>>(`comments?user=${part(id)}&limit=20`)]);
+      if (mine !== asked.current) return; // asked before something was done that this does not know of
       desk.book.learn(id, known);
       setCard(known);
       setSaid(page.data);
@@ -40,7 +43,9 @@ export function PersonCard({ person, onClose }: { person: { id: string; name: st
     }
   };
   useEffect(() => void fetch(), [id]);
-  useEffect(() => desk.subscribe(() => draw((n) => n + 1), ['room']), []);
+  useEffect(() => desk.subscribe(() => draw((n) => n + 1), ['room', 'chat']), []);
+  /** What frames have taken off counts before the list says so, which may come from the archive. */
+  const gone = (one: Said) => one.redacted || desk.book.get(one.id)?.verdict === 'redacted';
   const then = (doing: Promise<boolean>) => void doing.then(fetch);
   const mute = (for_s: number | null) => () => then(desk.mute(id, name, for_s));
   const { moderators } = desk.live.view.state as { moderators?: { id: string }[] | null };
@@ -70,9 +75,9 @@ export function PersonCard({ person, onClose }: { person: { id: string; name: st
         {said.length === 0 && <Empty>{t('no_comments')}</Empty>}
         <ol class="rows">
           {said.map((one) => (
-            <li key={one.id} class={one.redacted ? 'gone' : ''}>
-              <time>{timeOf(one.at)}</time><span dir="auto">{one.redacted ? t('v_redacted') : one.text}</span>
-              {!one.redacted && <Sure what={`remove:${one.id}`} onSure={() => then(desk.remove([one.id]))}>{t('remove')}</Sure>}
+            <li key={one.id} class={gone(one) ? 'gone' : ''}>
+              <time>{timeOf(one.at)}</time><span dir="auto">{gone(one) ? t('v_redacted') : one.text}</span>
+              {!gone(one) && <Sure what={`remove:${one.id}`} onSure={() => then(desk.remove([one.id]))}>{t('remove')}</Sure>}
             </li>
           ))}
         </ol>
