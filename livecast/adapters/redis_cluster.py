@@ -106,7 +106,7 @@ class ClusterWay:
         if not self._slots or self._closed:
             await self._know()
         answers: list[Any] = [None] * len(commands)
-        wanted = _parted(commands, self.route)
+        wanted = _parted(commands, self.route) or {_name(self._slots[0][2]): list(range(len(commands)))}
         for again in range(REDIRECTS_MAX):
             await self._ask_nodes(commands, wanted, answers, safe=safe)
             if not any(isinstance(answer, redis_errors.MovedError) for answer in answers):
@@ -255,7 +255,8 @@ def _noticed(task: asyncio.Task[None]) -> None:
 def _parted(commands: Sequence[Command], route: Callable[[str], str], only: Sequence[Any] | None = None) -> dict[str, list[int]]:
     """Which commands (by number) go to which node. What lies between MULTI and EXEC stays together; SCRIPT LOAD goes to all.
 
-    `only`: where one of a block's answers there is a `MovedError`, the block is wanted again, and nothing else is.
+    Nothing, if none of them has a key: anybody will do. `only`: a block of which an answer there is a `MovedError` is wanted
+    again, and nothing else is.
     """
     parts: dict[str, list[int]] = {}
     for_all: list[int] = []
@@ -283,7 +284,7 @@ def _blocks(commands: Sequence[Command]) -> Iterator[range]:
             yield range(n, n + 1)
 
 
-_KEYLESS: Final = frozenset({"MULTI", "EXEC", "SCRIPT"})
+_KEYLESS: Final = frozenset({"MULTI", "EXEC", "SCRIPT", "CONFIG", "DBSIZE", "INFO", "PING", "TIME"})
 
 
 def key_of(command: Command) -> str | None:

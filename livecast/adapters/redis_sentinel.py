@@ -26,7 +26,7 @@ from redis.asyncio.sentinel import (
 from redis.backoff import NoBackoff
 
 from livecast.adapters.redis_address import Address, Place
-from livecast.adapters.redis_node import Habits, Node, NotFit, OneWay, connection_options
+from livecast.adapters.redis_node import Habits, Node, NotFit, OneWay, connection_options, in_our_terms
 from livecast.ports import StoreError
 
 ASK_S: Final = 0.3
@@ -57,6 +57,13 @@ class Sentinels(Sentinel):
 
         Raises `MasterNotFoundError` if none answers or a fail-over is under way, `NotFit` if they do not know the name.
         """
+        newest = await self.describe(service_name)
+        if newest["is_odown"]:
+            raise MasterNotFoundError(f"the Sentinels say that {newest['ip']}:{newest['port']} is down, and have no other yet")
+        return newest["ip"], int(newest["port"])
+
+    async def describe(self, service_name: str) -> dict[str, Any]:
+        """What they say of the primary. Raises as `discover_master` does."""
         asked = [asyncio.create_task(self._ask(each, service_name)) for each in self.sentinels]
         self._asked.update(asked)  # those that are not waited for end by their own deadline: cut off, they would leave sockets open
         states: list[dict[str, Any]] = []
@@ -74,10 +81,7 @@ class Sentinels(Sentinel):
             if unknown is not None:
                 raise NotFit(f"the Sentinels know no primary by the name of {service_name} ({unknown})")
             raise MasterNotFoundError(f"no Sentinel answers ({'; '.join(map(str, faults))})")
-        newest = max(states, key=lambda state: int(state["config-epoch"]))
-        if newest["is_odown"]:
-            raise MasterNotFoundError(f"the Sentinels say that {newest['ip']}:{newest['port']} is down, and have no other yet")
-        return newest["ip"], int(newest["port"])
+        return max(states, key=lambda state: int(state["config-epoch"]))
 
     async def aclose(self) -> None:
         """Let all connections go."""
@@ -111,6 +115,7 @@ class SentinelWay(OneWay):
 
     def __init__(self, address: Address, habits: Habits) -> None:
         self._sentinels = Sentinels(address)
+        self._service = address.service
         kind = SentinelManagedSSLConnection if address.tls else SentinelManagedConnection
         self._pool = SentinelPool(  # type: ignore[no-untyped-call]  # it has none
             address.service,
@@ -122,6 +127,13 @@ class SentinelWay(OneWay):
         )
         super().__init__(Node("", self._pool, habits))
         self._watcher: asyncio.Task[None] | None = None
+
+    async def described(self) -> dict[str, Any]:
+        """What the Sentinels say of the primary. Raises `Unavailable`."""
+        try:
+            return await self._sentinels.describe(self._service)
+        except redis_errors.RedisError as error:
+            raise in_our_terms(error) from error
 
     def watch(self) -> None:
         """Begin to ask whether it is still the same, once."""

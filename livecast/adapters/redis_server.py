@@ -107,6 +107,14 @@ class RedisServer:
                 raise answer
         return [(node, answer) for node, (answer,) in zip(nodes, answers, strict=True)]
 
+    def another(self, host: str, port: int) -> Node:
+        """A server of the store that keeps no keys by itself, such as a replica: to look at. Whoever asks for it closes it."""
+
+        async def anybody(_node: Node, _connection: AbstractConnection, _met: Met) -> None:
+            """Whatever it is."""
+
+        return Node(f"{host}:{port}", blocking_pool(self.address, 1, host=host, port=port), Habits(1, anybody))
+
     async def run_at(self, node: Node, *command: Argument) -> Any:
         """One command without a key at one of `everywhere`'s nodes: to go on with what was begun there."""
         async with _deadline(self.deadline_s):
@@ -186,6 +194,10 @@ class RedisServer:
     def moved(self) -> list[Callable[[], None]]:
         """Called when keys are on another server than before."""
         return self._way.moved
+
+    async def sentinels_say(self) -> dict[str, Any]:
+        """What the Sentinels say of the primary, if there are any. Raises `Unavailable`."""
+        return await self._way.described() if isinstance(self._way, SentinelWay) else {}
 
     def distrust(self) -> None:
         """Whoever waits for a server that says nothing may ask to look again where keys are."""

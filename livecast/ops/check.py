@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 import msgspec
@@ -13,8 +14,12 @@ from livecast.ops.groups import DEV_SECRET
 from livecast.ops.reference import as_toml, example
 from livecast.ops.serve import node_options, settings_or_exit
 from livecast.ops.settings import SECTIONS, Settings, keys_of
+from livecast.ops.store_look import lines, look_at_stores
 
 __all__ = ["command", "in_force", "masked", "without_password"]
+
+EXIT_STORES: Final = 3
+"""The configuration is right, and a store is not."""
 
 
 def in_force(settings: Settings) -> str:
@@ -46,12 +51,18 @@ def masked(section: str, key: str, value: Any) -> Any:
 @click.option(
     "--example", "wants_example", is_flag=True, help="Print a settings file with every key, commented out, and do nothing else."
 )
+@click.option("--stores", is_flag=True, help="Exit with 3 if a configured store cannot be used or would lose something.")
+@click.option("--offline", is_flag=True, help="Do not look at the configured stores.")
 @node_options
-def command(*, config: Path | None, dev: bool, wants_example: bool, **options: Any) -> None:
+def command(*, config: Path | None, dev: bool, wants_example: bool, stores: bool, offline: bool, **options: Any) -> None:
     """Check the configuration and print what is in force.
 
-    Exits 0 if a node would start with it, and 2 with everything that is wrong otherwise. Secrets are masked; values that are
-    not defaults say where they came from. Development secrets are refused without --dev.
+    Secrets are masked; values that are not defaults say where they came from. Development secrets are refused without --dev.
+    Configured stores are looked at: who is there, which versions and settings they have, how fast they answer; what is wrong with
+    them is said on standard error. Nothing is changed there.
+
+    Exits 0 if the configuration is right, 2 with everything that is wrong otherwise; with --stores 3 if the configuration is right
+    and a store is not.
     """
     if wants_example:
         click.echo(example(), nl=False)
@@ -60,3 +71,11 @@ def command(*, config: Path | None, dev: bool, wants_example: bool, **options: A
     click.echo(in_force(settings))
     for advice in settings.advice:
         click.echo(f"livecast: {advice}", err=True)
+    looks = [] if offline else asyncio.run(look_at_stores(settings))
+    if looks:
+        click.echo("\n" + "\n".join(lines(looks)))
+    for look in looks:
+        for said in (*look.problems, *(f"(hint) {hint}" for hint in look.hints)):
+            click.echo(f"livecast: [{look.role}] {said}", err=True)
+    if stores and any(look.problems for look in looks):
+        raise click.exceptions.Exit(EXIT_STORES)

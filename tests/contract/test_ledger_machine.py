@@ -51,13 +51,13 @@ serials = st.integers(1, 4)
 class Machine(RuleBasedStateMachine):
     """The same to both."""
 
-    url = ""
+    valkey_server: Any = None
 
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.server = LedgerServer(self.url)
-        self.loop.run_until_complete(self.server.run("FLUSHALL"))
+        self.server = LedgerServer(self.valkey_server.url)
+        assert self.valkey_server.command("FLUSHALL").startswith(b"+OK")
         self.valkey: Ledger = RedisLedger(self.server)
         self.memory: Ledger = MemoryLedger(wall_ms)
         self.now = wall_ms() - 3_600_000
@@ -253,9 +253,9 @@ class Machine(RuleBasedStateMachine):
             self.both(lambda ledger, place: ledger.read(shard_of(place), 0, 9999), place)
 
 
-def tell(url: str, stories: int, steps: int) -> None:
+def tell(server: Any, stories: int, steps: int) -> None:
     """So many random stories of so many steps. One that breaks a promise is made as short as it can be, which takes minutes."""
-    Machine.url = url
+    Machine.valkey_server = server
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
     phases = [Phase.generate, Phase.shrink]
     told = settings(max_examples=stories, stateful_step_count=steps, deadline=None, phases=phases, suppress_health_check=checks)
@@ -265,11 +265,11 @@ def tell(url: str, stories: int, steps: int) -> None:
 @pytest.mark.timeout(600)
 def test_both_ledgers_answer_alike_and_keep_what_is_always_true(ledger_server: Any) -> None:
     """A few stories, other ones each time."""
-    tell(ledger_server.url, stories=8, steps=25)
+    tell(ledger_server, stories=8, steps=25)
 
 
 @pytest.mark.chaos
 @pytest.mark.timeout(1800)
 def test_they_do_so_in_many_long_stories(ledger_server: Any) -> None:
     """Long enough for drops that sell out, run out and are refilled."""
-    tell(ledger_server.url, stories=25, steps=50)
+    tell(ledger_server, stories=25, steps=50)
