@@ -18,6 +18,7 @@ from livecast.adapters.memory_idempotency import MemoryIdempotency
 from livecast.adapters.memory_ledger import MemoryLedger
 from livecast.adapters.memory_log import MemoryRoomLog
 from livecast.adapters.memory_records import MemoryRoomRecords
+from livecast.adapters.memory_roster import MemoryRoster
 from livecast.adapters.redis_bus import RedisBus
 from livecast.adapters.redis_house import RedisHouseRules
 from livecast.adapters.redis_idempotency import RedisIdempotency
@@ -25,10 +26,11 @@ from livecast.adapters.redis_ledger import RedisLedger
 from livecast.adapters.redis_ledger_calls import LedgerServer
 from livecast.adapters.redis_log import RedisRoomLog
 from livecast.adapters.redis_records import RedisRoomRecords
+from livecast.adapters.redis_roster import RedisRoster
 from livecast.adapters.redis_server import RedisServer
 from livecast.house import HouseRules
 from livecast.ledger import Ledger
-from livecast.ports import Bus, Fact, IdempotencyStore, RoomLog, RoomRecords
+from livecast.ports import Bus, Fact, IdempotencyStore, RoomLog, RoomRecords, Roster
 
 RECORD_BYTES_MAX = 2_000
 """Small enough to be filled by a test."""
@@ -57,6 +59,9 @@ class Stores(Protocol):
     def bus(self) -> Bus:
         """A bus."""
 
+    def roster(self) -> Roster:
+        """Who is there, and who owns what; the fences are those of `log`."""
+
     def idempotency(self, clock: Callable[[], int]) -> IdempotencyStore:
         """An idempotency store; `clock` counts only where the store has none of its own."""
 
@@ -74,6 +79,7 @@ class MemoryStores:
         self._records = MemoryRoomRecords(RECORD_BYTES_MAX)
         self._log = MemoryRoomLog(self._records)
         self._bus = MemoryBus()
+        self._roster: MemoryRoster | None = None
         self._idempotency: IdempotencyStore | None = None
         self._house = MemoryHouseRules()
 
@@ -85,6 +91,10 @@ class MemoryStores:
 
     def bus(self) -> Bus:
         return self._bus
+
+    def roster(self) -> Roster:
+        self._roster = self._roster or MemoryRoster(self._log)
+        return self._roster
 
     def idempotency(self, clock: Callable[[], int]) -> IdempotencyStore:
         self._idempotency = self._idempotency or MemoryIdempotency(clock)
@@ -120,6 +130,9 @@ class RedisStores:
     def bus(self) -> Bus:
         self._ports.append(bus := RedisBus(self._server(), Facts()))
         return bus
+
+    def roster(self) -> Roster:
+        return RedisRoster(self._server())
 
     def idempotency(self, clock: Callable[[], int]) -> IdempotencyStore:
         del clock  # the server has its own
