@@ -16,6 +16,8 @@ const MEASURE_MS = 2000;
 const CHANGE_MS = 400;
 /** A player further behind shows something else than the broadcast as it is. */
 const DELAY_MAX_MS = 20_000;
+/** So often a player may stumble over what it is given. */
+const RECOVERIES_MAX = 3;
 
 /** What a player says of itself. */
 interface Player {
@@ -59,9 +61,10 @@ export function Video({ src, onFail }: { src: string; onFail: () => void }) {
 
 async function play(video: HTMLVideoElement, src: string, onFail: () => void): Promise<Player> {
   const stream = /\.m3u8($|\?)/i.test(src);
-  if (!stream || (video.canPlayType(HLS) && !('MediaSource' in window && 'chrome' in window))) {
+  // WebKit plays streams best by itself and tells their time; other browsers that have begun to play them do not tell it.
+  const begin = video as HTMLVideoElement & { getStartDate?: () => Date };
+  if (!stream || (video.canPlayType(HLS) && (begin.getStartDate || !('MediaSource' in window)))) {
     video.src = src;
-    const begin = video as HTMLVideoElement & { getStartDate?: () => Date };
     return {
       shows: () => {
         const start = begin.getStartDate?.().getTime();
@@ -73,9 +76,10 @@ async function play(video: HTMLVideoElement, src: string, onFail: () => void): P
   const { default: Hls } = await import('hls.js');
   if (!Hls.isSupported()) throw new Error('no media source extensions');
   const hls = new Hls({ enableWorker: false, liveDurationInfinity: true }); // a worker out of a blob is nothing that the pages' policy allows
+  let recovered = 0;
   hls.on(Hls.Events.ERROR, (_, { fatal, type }) => {
     if (!fatal) return;
-    if (type === Hls.ErrorTypes.MEDIA_ERROR) hls.recoverMediaError();
+    if (type === Hls.ErrorTypes.MEDIA_ERROR && recovered++ < RECOVERIES_MAX) hls.recoverMediaError();
     else onFail();
   });
   hls.loadSource(src);
