@@ -155,7 +155,7 @@ class Aliases:
         return msgspec.to_builtins(self.person(msgspec.convert(person, Person)))
 
     def _line(self, line: Json) -> Json:
-        return {**line, "u": self._plain(line["u"])}
+        return {**line, "u": self._plain(line["u"])} if "id" in line["u"] else line
 
     def _drop(self, drop: Json) -> Json:
         if not isinstance(drop, dict) or not drop.get("winners"):

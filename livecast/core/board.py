@@ -5,7 +5,7 @@ The sums are the ledger's; here is the top of them, so that a frame can show it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final, Literal
 
 import msgspec
@@ -102,6 +102,10 @@ class Board:
         best = sorted(self._places.values(), key=lambda place: place.order)[:SHOWN]
         who: list[Json] = [{"u": msgspec.to_builtins(place.person)} for place in best]
         return who if policy == "names" else [{**line, "value": place.value} for line, place in zip(who, best, strict=True)]
+
+    def names(self, users: Collection[str]) -> dict[str, str]:
+        """Under which names these of them are known."""
+        return {user: place.person.name for user, place in self._places.items() if user in users and place.person.name}
 
     def restore(self, kept: dict[str, Json], read_at: int) -> None:
         """Go on where a former owner stopped."""

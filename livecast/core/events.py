@@ -242,6 +242,14 @@ class Sold(Struct, frozen=True):
     user: str = ""
 
 
+class Drawn(Struct, frozen=True):
+    """Who won a drop's pot: (user, serial) of the first who still have their units. `position` is where the drop stands."""
+
+    position: int
+    drop: str
+    winners: tuple[tuple[str, int], ...]
+
+
 class Ranked(Struct, frozen=True):
     """A line of the board. A person without a name is one whom the ledger knows by id only."""
 
@@ -264,7 +272,7 @@ class DropsDone(Struct, frozen=True):
 
 
 TradeEvent: TypeAlias = GiftShown | GiftReversed | DropChanged | StockChanged | BoardChanged
-LedgerEvent: TypeAlias = TradeEvent | Sold | DropsDone
+LedgerEvent: TypeAlias = TradeEvent | Sold | Drawn | DropsDone
 Event: TypeAlias = Said | Liked | Voted | Tapped | Reported | Reviewed | Presence | EdgeRefused | Rung | Command | Ask | LedgerEvent
 
 

@@ -22,6 +22,7 @@ from livecast.core.events import (
     BoardChanged,
     Command,
     Comment,
+    Drawn,
     Flush,
     Happened,
     Json,
@@ -40,6 +41,7 @@ from livecast.core.review import Reviews
 from livecast.core.rules import RoomRules
 from livecast.core.sanctions import Wide
 from livecast.core.shelf import Shelf
+from livecast.core.showcase import masked
 from livecast.core.state import whole
 from livecast.core.trade import Trade
 
@@ -230,7 +232,7 @@ class Parts:
             self.crew = Crew()
         self.crew.note(person, now)
 
-    def hear(self, event: TradeEvent | Sold, now: int) -> bool:
+    def hear(self, event: TradeEvent | Sold | Drawn, now: int) -> bool:
         """The ledger says something; whether it is to be told with the next tick."""
         if isinstance(event, BoardChanged) and self.wide is not None:
             ranks = tuple(rank for rank in event.ranks if not self.wide.forgot(rank.person.id))
@@ -240,10 +242,28 @@ class Parts:
             if event.user:
                 self.the_backstage().bought(event.user, event.sku)
             return False  # told as people who came are, once a second
+        if isinstance(event, Drawn):
+            return self.the_trade().show_winners(event.drop, self._winners(event), self._control)
         new = self.the_trade().receive(event, self._control, now)
         if new:
             self.heed_drops()
         return new
+
+    def _winners(self, drawn: Drawn) -> list[Json]:
+        """Winners as the policy wants them told, each by the name they were last seen under, or else by id."""
+        policy = self._control.policy
+        if policy.winners == "off":
+            return []
+        users = {user for user, _ in drawn.winners}
+        names = {} if self.trade is None else self.trade.board.names(users)
+        if self.backstage is not None:
+            names |= self.backstage.transcript.names(users)
+        lines: list[Json] = []
+        for user, serial in drawn.winners:
+            name = names.get(user) or user
+            who = {"id": user, "name": name} if policy.winners == "names" else {"name": masked(name)}
+            lines.append({"u": who, "serial": serial})
+        return lines
 
     def heed_drops(self) -> None:
         """What the drops on show ask for is noted from now on, and what they asked for no longer is not."""

@@ -27,6 +27,7 @@ from livecast.core.events import (
     Comment,
     Custom,
     Done,
+    Drawn,
     DropChanged,
     DropsDone,
     EdgeRefused,
@@ -159,7 +160,7 @@ class Room:
                     self._something_waits(now)
             case EdgeRefused():
                 self._parts.the_chat(self.epoch, now).refused_elsewhere(event.codes, now)
-            case GiftShown() | GiftReversed() | BoardChanged() | DropChanged() | StockChanged() | Sold() | DropsDone():
+            case GiftShown() | GiftReversed() | BoardChanged() | DropChanged() | StockChanged() | Sold() | Drawn() | DropsDone():
                 if self._hear(event, now):
                     self._something_waits(now)
         return None

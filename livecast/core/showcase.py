@@ -17,6 +17,11 @@ SHOWN_MAX: Final = 50
 changed for longest, goes early."""
 
 
+def masked(name: str) -> str:
+    """A name as winners' lists show it, its first letter alone (`王**`): whoever it is knows, and nobody else does."""
+    return f"{name[:1]}**"
+
+
 class _Shown(Struct, frozen=True):
     """What was heard of a drop: until which ledger position, and when it leaves (Unix ms). Without a view it is not on show."""
 
@@ -42,6 +47,8 @@ class Showcase:
         if before is not None and event.position <= before.position:
             return False
         view = None if event.view is None else merge({}, event.view)
+        if view is not None and before is not None and before.view is not None and "winners" in before.view:
+            view["winners"] = before.view["winners"]
         leaves_at = None if event.ended_at is None else event.ended_at + STAYS_MS
         if view is None or (leaves_at is not None and leaves_at <= now):
             if before is None:
@@ -58,6 +65,15 @@ class Showcase:
             return False
         view = {**before.view, "left": event.left, "state": event.state}
         self._keep(event.drop, _Shown(event.position, before.leaves_at, view))
+        return True
+
+    def tell_winners(self, drop: str, winners: list[Json]) -> bool:
+        """Name those who won, from the next frame on; False if it is not on show, or nothing new."""
+        before = self._drops.get(drop)
+        if before is None or before.view is None or before.view.get("winners", []) == winners:
+            return False
+        view = {name: value for name, value in before.view.items() if name != "winners"}
+        self._keep(drop, _Shown(before.position, before.leaves_at, {**view, "winners": winners} if winners else view))
         return True
 
     def pass_time(self, now: int) -> bool:

@@ -69,6 +69,13 @@ class Trade:
             control.show("drops", self.showcase.drops)
         return changed
 
+    def show_winners(self, drop: str, winners: list[Json], control: Control) -> bool:
+        """Who won a drop that is on show; whether that is news."""
+        changed = self.showcase.tell_winners(drop, winners)
+        if changed:
+            control.show("drops", self.showcase.drops)
+        return changed
+
     def pass_time(self, control: Control, now: int) -> bool:
         """Do what was due by now; whether the drops on show are others."""
         self.combos.pass_time(now - self._lag(now))

@@ -6,6 +6,7 @@ in the archive.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 import msgspec
@@ -75,6 +76,10 @@ class Transcript:
     def said_by(self, user: str) -> int:
         """How many comments of a user are here."""
         return self._by_user.get(user, 0)
+
+    def names(self, users: Collection[str]) -> dict[str, str]:
+        """Under which names these of them last said something."""
+        return {c.u.id: c.u.name for c in self._comments.values() if c.u.id in users and c.u.name}
 
     def on_screens(self) -> list[str]:
         """The ids of all that were not redacted, the newest first."""

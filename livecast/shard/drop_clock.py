@@ -21,9 +21,9 @@ from livecast.core.bookkeeping import BookEntry, DropChanged, UnitsChanged, Unit
 from livecast.core.draw import DrawResult
 from livecast.core.ending import ENDING_MS
 from livecast.core.errors import Refusal
-from livecast.core.events import DropsDone, LedgerEvent, Notice
+from livecast.core.events import Drawn, DropsDone, LedgerEvent, Notice
 from livecast.core.placement import SHARDS, shard_of
-from livecast.core.showcase import SHOWN_MAX
+from livecast.core.showcase import SHOWN_MAX, STAYS_MS
 from livecast.core.units import HELD, Drop, Due, Step, Unit, due_of
 from livecast.ledger import Ledger
 from livecast.ports import Bus, Clock, Observer, StoreError, Trouble
@@ -51,6 +51,8 @@ REMIND_SHARE: Final = 0.25
 """A reservation's holder is reminded a minute before it ends, or for the last quarter of it if that is shorter."""
 RETURN_MS: Final = 5_000
 """People come back within some seconds after their server died. What is to be told to them at a start waits for that long."""
+WINNERS_SHOWN: Final = 20
+"""Winners named on the screens: what a telephone shows of a list. All others learn it from their notice, too."""
 UNITS_MAX: Final = 500
 """Units read at once."""
 
@@ -162,6 +164,8 @@ class DropClock:
                 self._schedule(due)
         if drop.reserved:
             self._reserving.add(shard_of(drop.room))
+        if drop.pot == "drawn" and self._clock() - (drop.closed_at or FAR) < STAYS_MS:
+            self._spawn(self._show_winners(drop))
 
     def ending(self, room: str) -> None:
         """The room's broadcast is to end: close and settle its drops, then tell the room."""
@@ -351,6 +355,14 @@ class DropClock:
         except StoreError:
             return False
         return True
+
+    async def _show_winners(self, drop: Drop) -> None:
+        """Have the room say who won, as far as its policy wants that said. Whoever asks again gets the same."""
+        winners = msgspec.json.decode(drop.result, type=DrawResult).winners
+        with suppress(StoreError):  # what is owed to winners is told by notices and by `me`
+            serials = range(1, min(winners, WINNERS_SHOWN) + 1)
+            shown = [(unit.user, unit.serial) async for unit in self._units(drop.room, drop.id, serials) if unit.state in HELD]
+            self._feed(drop.room, [Drawn(drop.changed, drop.id, tuple(shown))])
 
     async def _tell_winners(self, room: str, id_: str) -> None:
         """Tell who won, then that they were told. Who dies in between leaves it to the next owner, and it is told again: nodes

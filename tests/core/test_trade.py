@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livecast.core.board import RANKED_MAX
-from livecast.core.events import BoardChanged, Event, Person, Ranked, StockChanged
+from livecast.core.events import BoardChanged, Drawn, Event, Person, Ranked, StockChanged
 from livecast.core.sanctions import Wide
 from livecast.core.showcase import SHOWN_MAX, STAYS_MS, Showcase
 from livecast.core.trade import TIPPED_MAX, Trade
@@ -64,6 +64,28 @@ def test_who_is_forgotten_is_on_the_board_no_more() -> None:
     assert board(again) == [("ann", 5)]
     again.feed(5000, said("bob", "hi"))
     assert again.comments[-1].lane == 3
+
+
+@pytest.mark.parametrize(
+    ("policy", "shown"),
+    [
+        ("off", None),
+        ("masked", [{"u": {"name": "王**"}, "serial": 1}, {"u": {"name": "b**"}, "serial": 2}]),
+        ("names", [{"u": {"id": "ann", "name": "王小明"}, "serial": 1}, {"u": {"id": "bob", "name": "bob"}, "serial": 2}]),
+    ],
+)
+def test_winners_are_told_as_the_policy_says(policy: str, shown: Any) -> None:
+    """By the name that they were last seen under, or by id; with whatever else changes of the drop, and with the next owner."""
+    room = Driven(policy={"winners": policy})
+    room.feed(1000, said(Person("ann", "王小明"), "my luck"), offered(5, "d", "closed", ended_at=1000, result={"winners": 2}))
+    room.feed(2000, Drawn(5, "d", (("ann", 1), ("bob", 2))))
+    assert room.view.state["drops"]["d"].get("winners") == shown
+    frames = len(room.frames)
+    room.feed(3000, Drawn(5, "d", (("ann", 1), ("bob", 2))), Drawn(9, "unknown", (("ann", 1),)))
+    room.feed(4000, offered(6, "d", "settled", ended_at=1000, result={"winners": 2}))
+    assert len(room.frames) == frames + 1, "the same again is no news"
+    again = room.restart(5000)
+    assert again.view.state["drops"]["d"].get("winners") == shown
 
 
 def test_who_is_forgotten_does_not_come_back_with_a_board_from_the_ledger() -> None:

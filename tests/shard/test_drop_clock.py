@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from livecast.adapters.memory_ledger import MemoryLedger
+from livecast.core.commands import SetPolicy
 from livecast.core.draw import DrawResult, commitment_of, drawn, seed_of
 from livecast.core.placement import shard_of
 from livecast.core.units import Confirm, Drop, Due, Unit
@@ -188,6 +189,26 @@ def test_winners_hear_of_it_whoever_dies_in_between(dies_at: str, config: dict[s
         assert len(units) == 2
         assert before in ([], [id_ for _, id_ in told])  # the same ids: who heard it knows
         assert not [due for due in await ledger.due(shard_of(ROOM), FAR, 9) if due.what in {"tell", "window"}]
+
+    run_virtual(main)
+
+
+def test_winners_are_named_on_the_screens_where_the_policy_says_so():
+    """By whoever owns the room, also one that took it over meanwhile; somebody who lost their unit is not among them."""
+
+    async def main(loop: VirtualLoop) -> None:
+        vault = await Vault(loop).begin()
+        await vault.command("policy", SetPolicy({"winners": "masked"}))
+        await vault.drop(kind="draw", stock=2)
+        await vault.step("open")
+        await vault.claim("ann", "bob", "cyn")
+        await vault.step("close")
+        told = await vault.until(lambda: vault.state()["drops"].get("d", {}).get("winners"), "winners")
+        units = await vault.ledger.units(ROOM, "d", 0, 9)
+        assert told == [{"u": {"name": f"{unit.user[0]}**"}, "serial": unit.serial} for unit in units]
+        await vault.take_over()
+        await asyncio.sleep(10)
+        assert vault.state()["drops"]["d"]["winners"] == told
 
     run_virtual(main)
 
