@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench import archive, claims, fanout, gifts, idle_rooms, ingest, join, latency, memory, rooms, readers, words, workers
+from bench import archive, claims, fanout, gifts, idle_rooms, ingest, join, latency, memory, readers, rooms, words, workers
 from bench.report import run
 
 if __name__ == "__main__":
