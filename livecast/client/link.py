@@ -69,6 +69,8 @@ class Link:
         self._announced = False
         self._code = 0
         self._opened_s: float | None = None
+        self._wakes_at_s = 0.0
+        """When the writer looks again by itself."""
 
     # --- Use ----------------------------------------------------------------------------------------------------------
 
@@ -221,7 +223,8 @@ class Link:
                     await socket.send(data)
                 if session.broken or self._closing:
                     break
-                await self._woken(session.next_timer_s() - time.monotonic())
+                self._wakes_at_s = session.next_timer_s()
+                await self._woken(self._wakes_at_s - time.monotonic())
             await socket.close()
         except ConnectionClosed:
             return
@@ -264,7 +267,7 @@ class Link:
                     self._emit(Connection("open"))
                 self._kick.set()
             self._emit(event)
-        if self._session.broken:
+        if self._session.broken or self._session.next_timer_s() < self._wakes_at_s:  # a shorter `keepalive_ms`, a pause named
             self._kick.set()
 
     def _end(self, end: Stop) -> None:

@@ -64,8 +64,8 @@ def after(code: int, bye: Bye | None, attempt: int, rng: random.Random, *, can_r
         return Stop(code, reason)
     if (not bye.reconnect) if bye is not None else (code in FINAL):
         return Stop(code, reason)
-    if bye is not None and bye.retry_after_ms is not None and attempt == 0:
-        return Again(bye.retry_after_ms / 1000)
+    if bye is not None and bye.retry_after_ms is not None:  # never sooner than told; later if it goes on and on
+        return Again(max(bye.retry_after_ms / 1000, pause_s(attempt, rng) if attempt else 0.0))
     # Too slow: nothing is wrong with the server, only do not come back in step with others.
     return Again(rng.random() if code == TOO_SLOW and attempt == 0 else pause_s(attempt, rng))
 

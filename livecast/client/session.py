@@ -321,8 +321,11 @@ class Session:
             self._events.append(error)
         elif error.code in ASK_AGAIN:
             asked.refusals += 1
-            pause_s = (error.retry_after_ms or 0) / 1000 or min(RETRY_MAX_S, RETRY_BASE_S * 2**asked.refusals)
-            asked.again_at_s = now_s + pause_s * (0.5 + self._rng.random())
+            if error.retry_after_ms:  # not before it was told, and not all who were told the same at once
+                pause_s = error.retry_after_ms / 1000 * (1 + 0.5 * self._rng.random())
+            else:
+                pause_s = min(RETRY_MAX_S, RETRY_BASE_S * 2**asked.refusals) * (0.5 + self._rng.random())
+            asked.again_at_s = now_s + pause_s
             self._asked_due_s = min(self._asked_due_s, asked.again_at_s)
         else:
             self._settle(Answer(error.cid or "", error.code, refused=error))

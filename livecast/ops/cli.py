@@ -32,6 +32,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "backup": ("livecast.ops.backup", "Write everything in a data directory to one file."),
     "restore": ("livecast.ops.restore", "Make a data directory of a backup."),
     "user": ("livecast.ops.user", "Give out or forget what is known of a user."),
+    "conform": ("livecast.ops.conform.command", "Walk a client through a scripted room and grade it."),
     "schema": ("livecast.ops.schema", "Print the JSON Schema of every message."),
 }
 

@@ -38,6 +38,14 @@ def test_a_farewell_is_not_obeyed_into_a_tight_loop() -> None:
     assert sum(step.delay_s for step in waits if isinstance(step, Again)) > 199 * 5
 
 
+def test_a_farewell_is_obeyed_after_failed_tries_too() -> None:
+    """Never sooner than told."""
+    for attempt in range(20):
+        step = after(4000, Bye(4000, "", True, 45_000), attempt, RNG, can_renew=False)
+        assert isinstance(step, Again)
+        assert step.delay_s >= 45
+
+
 def test_an_expired_token_is_renewed_if_there_is_a_source() -> None:
     """With a source of tokens: at once, with a fresh one. Without: that was it. Refused even fresh: that was it."""
     assert after(4001, Bye(4001, "expired", False, 0), 0, RNG, can_renew=True) == Again(0.0, fresh=True)

@@ -40,7 +40,10 @@ export function after(code: number, bye: Bye | null, attempt: number, canRenew: 
     return { stop: code };
   }
   if (bye ? !bye.reconnect : FINAL.has(code)) return { stop: code };
-  if (bye?.retry_after_ms !== undefined && attempt === 0) return { delay_ms: bye.retry_after_ms, fresh: false };
+  // Never sooner than told; later if it goes on and on.
+  if (bye?.retry_after_ms !== undefined) {
+    return { delay_ms: Math.max(bye.retry_after_ms, attempt ? pause(attempt, chance) : 0), fresh: false };
+  }
   // Too slow: nothing is wrong with the server, only do not come back in step with others.
   return { delay_ms: code === TOO_SLOW && attempt === 0 ? chance() * 1000 : pause(attempt, chance), fresh: false };
 }

@@ -345,8 +345,10 @@ export class Session {
     if (!asked) {
       this.noticed.push(error);
     } else if (ASK_AGAIN.has(error.code)) {
-      const pause = error.retry_after_ms || Math.min(RETRY_MAX_MS, RETRY_BASE_MS * 2 ** ++asked.refusals);
-      asked.againAt = now + pause * (0.5 + this.chance());
+      // Not before it was told, and not all who were told the same at once.
+      const told = error.retry_after_ms;
+      const pause = told || Math.min(RETRY_MAX_MS, RETRY_BASE_MS * 2 ** ++asked.refusals);
+      asked.againAt = now + (told ? pause * (1 + 0.5 * this.chance()) : pause * (0.5 + this.chance()));
     } else {
       this.settle({ cid: error.cid!, ok: false, verdict: error.code, error });
     }

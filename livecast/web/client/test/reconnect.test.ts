@@ -15,6 +15,7 @@ describe('after a close', () => {
     ['lost', 1006, null, 0, false, { delay_ms: 1500, fresh: false }],
     ['the server says when', 4000, bye(4000, { retry_after_ms: 700 }), 0, false, { delay_ms: 700, fresh: false }],
     ['… but not for ever', 4000, bye(4000, { retry_after_ms: 700 }), 1, false, { delay_ms: 3000, fresh: false }],
+    ['… and never sooner', 4000, bye(4000, { retry_after_ms: 9000 }), 1, false, { delay_ms: 9000, fresh: false }],
     ['too slow', 4008, null, 0, false, { delay_ms: 500, fresh: false }],
     ['banned', 4003, null, 0, true, { stop: 4003 }],
     ['ended', 4010, bye(4010, { reconnect: false }), 0, true, { stop: 4010 }],
