@@ -46,7 +46,7 @@ class Seen(Struct):
         """In one line."""
         shown = ("appendonly", "appendfsync", "maxmemory-policy")
         settings = [f"{key} {self.config[key]}" for key in shown if key in self.config]
-        return ", ".join([f"{what} {self.name}".strip(), self._product(), f"{self.took_ms:.1f} ms", *settings])
+        return ", ".join([f"{what} {self.name}".rstrip(), self._product(), f"{self.took_ms:.1f} ms", *settings])
 
     def _product(self) -> str:
         return f"{'Valkey' if 'valkey_version' in self.info else 'Redis'} {version_of(self.info)}"

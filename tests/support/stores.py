@@ -147,10 +147,12 @@ def until(condition: Callable[[], object], what: str, within_s: float = WITHIN_S
 class Guarded:
     """A primary, its replicas, and three Sentinels that call it `mymaster`."""
 
-    def __init__(self, directory: Path, *, fsync: str = "always", replicas: int = 1, down_after_ms: int = 700) -> None:
+    def __init__(
+        self, directory: Path, *, fsync: str = "always", replicas: int = 1, down_after_ms: int = 700, conf: Path | None = None
+    ) -> None:
         self._ports = PortBlock()
         first = self._ports.first
-        options = ("--appendonly", "yes", "--appendfsync", fsync, *FAST)
+        options: tuple[str, ...] = (*([str(conf)] if conf else []), "--appendonly", "yes", "--appendfsync", fsync, *FAST)
         self.servers = [Server(directory / f"data{n}", first + n, *options) for n in range(1 + replicas)]
         for replica in self.servers[1:]:
             replica._options = (*options, "--replicaof", "127.0.0.1", str(first))
@@ -220,12 +222,20 @@ class Clustered:
     """A cluster of `primaries`, each with so many replicas. The first `primaries` servers have the slots at the beginning."""
 
     def __init__(
-        self, directory: Path, *, primaries: int = 3, replicas: int = 0, fsync: str = "no", timeout_ms: int = 1500
+        self,
+        directory: Path,
+        *,
+        primaries: int = 3,
+        replicas: int = 0,
+        fsync: str = "no",
+        timeout_ms: int = 1500,
+        conf: Path | None = None,
     ) -> None:
         self._ports = PortBlock()
         self._primaries = primaries
         self._replicas = replicas
         options = (
+            *([str(conf)] if conf else []),
             *("--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-node-timeout", str(timeout_ms)),
             *("--appendonly", "yes", "--appendfsync", fsync, "--cluster-replica-validity-factor", "0", *FAST),
         )
