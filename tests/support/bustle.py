@@ -49,7 +49,7 @@ class Bustle:
                 self._people[(beat * 10 + n) % PEOPLE].like()
             if beat % (20 // GIFTS_PER_S) == 0:
                 self._do(self._give(beat))
-        await asyncio.gather(*self._asked)
+        await asyncio.gather(*self._asked)  # a refusal is an answer; no answer at all is a fault
 
     def _do(self, what: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(what)
@@ -58,7 +58,7 @@ class Bustle:
 
     async def _say(self, n: int) -> None:
         answer = await self._people[n % PEOPLE].comment(f"{_WORDS[n % len(_WORDS)]} {n}")
-        if answer.verdict == "shown" and answer.ack is not None and answer.ack.id:
+        if answer.ack is not None and answer.ack.verdict == "shown" and answer.ack.id:
             self.shown.append(answer.ack.id)
 
     async def _give(self, beat: int) -> None:
