@@ -76,6 +76,11 @@ class Showcase:
         self._keep(drop, _Shown(before.position, before.leaves_at, {**view, "winners": winners} if winners else view))
         return True
 
+    def forget(self, user: str) -> bool:
+        """This user is named among no winners any more; whether they were."""
+        told = [(drop, shown.view["winners"]) for drop, shown in self._drops.items() if shown.view and "winners" in shown.view]
+        return any([self.tell_winners(drop, [one for one in winners if one["u"].get("id") != user]) for drop, winners in told])
+
     def pass_time(self, now: int) -> bool:
         """Take off what has ended long enough ago; whether there was anything."""
         if self._soonest is None or now < self._soonest:
@@ -95,6 +100,11 @@ class Showcase:
     def drops(self) -> dict[str, Json]:
         """As they stand in the state."""
         return {drop: shown.view for drop, shown in self._drops.items() if shown.view is not None}
+
+    def names(self, user: str) -> bool:
+        """Whether a list of winners names this user."""
+        views = [shown.view for shown in self._drops.values() if shown.view and "winners" in shown.view]
+        return any(one["u"].get("id") == user for view in views for one in view["winners"])
 
     def restore(self, kept: dict[str, Json], views: dict[str, Json]) -> None:
         """Go on where a former owner stopped. `views` is what the state says of the drops."""

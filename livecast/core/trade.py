@@ -98,14 +98,16 @@ class Trade:
                 self._queue[i] = (msgspec.structs.replace(event, text=""), at)
 
     def knows(self, user: str) -> bool:
-        """Whether this user gave in the broadcast."""
-        return user in self.tipped
+        """Whether this user gave in the broadcast, or is named among winners."""
+        return user in self.tipped or self.showcase.names(user)
 
     def forget_user(self, user: str, control: Control) -> None:
         """They are shown among those who gave no more."""
         self.redact({user})
         self.board.forget(user)
         self.show_board(control)
+        if self.showcase.forget(user):
+            control.show("drops", self.showcase.drops)
         if self.tipped.pop(user, 0) is None:
             self._kept_tipped.drop(user)
 

@@ -86,6 +86,8 @@ def test_winners_are_told_as_the_policy_says(policy: str, shown: Any) -> None:
     assert len(room.frames) == frames + 1, "the same again is no news"
     again = room.restart(5000)
     assert again.view.state["drops"]["d"].get("winners") == shown
+    again.feed(6000, told("forget_user", user="bob"))
+    assert "bob" not in str(again.view.state["drops"]), "a masked name stays, it names nobody"
 
 
 def test_who_is_forgotten_does_not_come_back_with_a_board_from_the_ledger() -> None:
