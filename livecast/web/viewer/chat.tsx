@@ -1,6 +1,6 @@
 /** The list of comments. */
 
-import type { Comment } from '@livecast/client';
+import { seenAs, type Comment } from '@livecast/client';
 import { memo } from 'preact/compat';
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { count } from '../shared/language';
@@ -86,7 +86,7 @@ const Row = memo(
   function Row({ comment, mine, state, onMore }: RowProps) {
     const { u, text = '', n = 1, reply_to, paid } = comment;
     const name = u?.name || u?.id || '';
-    const called = comment.mentions?.includes(room.live.you?.id ?? '');
+    const called = comment.mentions?.includes(seenAs(room.live.you) ?? '');
     const refused = state && !ACCEPTED.includes(state.state);
     return (
       <li class={`row${mine ? ' mine' : ''}${paid ? ' paid' : ''}${called ? ' called' : ''}${refused ? ' refused' : ''}`} data-id={comment.id}>

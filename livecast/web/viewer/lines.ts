@@ -1,6 +1,6 @@
 /** The list of comments: the room's, and in between one's own that nobody else sees (yet). */
 
-import type { Comment, OwnComment, You } from '@livecast/client';
+import { seenAs, type Comment, type OwnComment, type You } from '@livecast/client';
 
 export interface Line {
   key: string;
@@ -22,7 +22,7 @@ export function linesOf(all: readonly Comment[], owns: Iterable<OwnComment>, you
   }
   const lines: Line[] = recent.map((comment) => {
     const own = mine.get(comment.id) ?? null;
-    return { key: comment.id, comment, mine: own !== null || comment.u?.id === you?.id, state: own?.state === 'merged' ? own : null };
+    return { key: comment.id, comment, mine: own !== null || (!!you && comment.u?.id === seenAs(you)), state: own?.state === 'merged' ? own : null };
   });
   for (const own of apart) {
     const at = lines.findLastIndex((line) => (line.comment.at ?? 0) <= own.at);
@@ -45,7 +45,7 @@ export function namesLike(all: readonly Comment[], begin: string, you: You | nul
   const wanted = begin.toLowerCase();
   for (let i = all.length - 1; i >= 0 && found.size < max; i--) {
     const u = all[i]!.u;
-    if (u?.name && u.id !== you?.id && u.name.toLowerCase().startsWith(wanted)) found.set(u.id, u.name);
+    if (u?.name && u.id !== seenAs(you) && u.name.toLowerCase().startsWith(wanted)) found.set(u.id, u.name);
   }
   return [...found].map(([id, name]) => ({ id, name }));
 }

@@ -1,6 +1,6 @@
 /** What the page knows: the client, and beside its view what only this page needs. Components read it and hear `changed`. */
 
-import { LivecastClient, type Answer, type Combo, type Comment, type Drop, type Frame, type Notice, type OwnComment } from '@livecast/client';
+import { LivecastClient, seenAs, type Answer, type Combo, type Comment, type Drop, type Frame, type Notice, type OwnComment } from '@livecast/client';
 import { mediaLink } from '../shared/links';
 import { tokenOfAddress } from '../shared/token';
 import { Account } from './account';
@@ -190,7 +190,7 @@ export class Room {
     for (const combo of frame.gifts ?? []) this.banners.set(combo.combo, { combo, until: performance.now() + BANNER_MS });
     if (frame.redact) {
       const gone = new Set(frame.redact.comments);
-      const mine = frame.redact.users?.includes(this.live.you?.id ?? '');
+      const mine = frame.redact.users?.includes(seenAs(this.live.you) ?? '');
       for (const [cid, own] of this.own) if (mine || gone.has(own.id ?? '')) this.own.delete(cid);
       if (this.replyTo && gone.has(this.replyTo.id)) this.replyTo = null;
     }

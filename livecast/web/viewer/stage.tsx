@@ -1,6 +1,6 @@
 /** The picture, or a drawn stage in its place, and all that plays over it: flying comments, gift banners, hearts. */
 
-import type { Frame } from '@livecast/client';
+import { seenAs, type Frame } from '@livecast/client';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { GiftPicture } from '../shared/icons';
 import { clock, count } from '../shared/language';
@@ -13,7 +13,7 @@ import { useRoom } from './use-room';
 import { Video } from './video';
 import { t } from './words';
 
-export const flying = new Flying((comment) => comment.u?.id === room.live.you?.id && !!room.live.you);
+export const flying = new Flying((comment) => !!room.live.you && comment.u?.id === seenAs(room.live.you));
 
 /** Banners at once: the largest. */
 const BANNERS_MAX = 3;

@@ -6,6 +6,7 @@ export type { AskOptions, Connection, Events, Options, OwnComment } from './opti
 export type { CodecName } from './codec';
 export { CODECS } from './codec';
 export type * from './protocol';
+export { seenAs } from './protocol';
 export { Closed, GaveUp } from './session';
 export type { Answer } from './session';
 export type { Fetch, TransportName, WebSocketLike, WebSocketMaker } from './transport';

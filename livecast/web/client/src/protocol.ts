@@ -140,12 +140,19 @@ export interface Policy {
 /** How the server sees this client. */
 export interface You {
   id: string;
+  /** What everybody sees instead of `id`, where the room hides its users. */
+  alias?: string;
   name: string;
   role: string;
   anonymous: boolean;
   can: string[];
   expires_at?: number;
   balance?: number;
+}
+
+/** Under which id frames show oneself: so one's own comments and mentions are told. */
+export function seenAs(you: You | null | undefined): string | undefined {
+  return you?.alias ?? you?.id;
 }
 
 export interface Welcome {
