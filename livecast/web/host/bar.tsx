@@ -17,8 +17,7 @@ export function Bar({ onLanguage }: { onLanguage: () => void }) {
   const { state } = live.view;
   const { status, started_at, viewers, likes } = state;
   const on = status === 'live' || status === 'paused';
-  const coins = desk.givers.reduce((sum, { value }) => sum + value, 0);
-  const claims = desk.drops.reduce((sum, drop) => sum + drop.granted, 0);
+  const claims = desk.drops.reduce((sum, drop) => sum + ((drop.opened_at ?? 0) >= (started_at ?? 0) ? drop.granted : 0), 0);
   const step = (name: 'pause' | 'resume') => void desk.act('POST', name, {}, t(`did_${name}`));
   return (
     <header class="head">
@@ -30,7 +29,7 @@ export function Bar({ onLanguage }: { onLanguage: () => void }) {
         <Sum n={viewers.total} words={t('w_seen')} name="total" />
         <Sum n={rate} words={t('w_rate')} name="rate" digits={rate < 10 ? 1 : 0} />
         <Sum n={likes} words={t('w_likes')} name="likes" />
-        {runs && <Sum n={coins} words={t('w_coins')} name="coins" />}
+        {runs && <Sum n={desk.coins} words={t('w_coins')} name="coins" />}
         <Sum n={claims} words={t('w_claims')} name="claims" />
       </dl>
       <div class="controls">

@@ -104,6 +104,8 @@ export class Console {
   polls: FullPoll[] = [];
   products: FullProduct[] = [];
   givers: { place: number; user: string; value: number }[] = [];
+  /** Given in this broadcast. */
+  coins = 0;
   /** `ok`, `degraded`, `starting`…; empty: the node does not answer. */
   health: { status: string; degraded: string[] } = { status: 'ok', degraded: [] };
   toasts: Toast[] = [];
@@ -162,8 +164,7 @@ export class Console {
       if (patch?.polls !== undefined) this.fetchSoon('polls', 400);
       if (patch?.products !== undefined || patch?.on_air !== undefined) this.fetchSoon('products', 200);
       if (frame.comments || frame.merges || frame.redact) this.changed('chat');
-      if (frame.tally || frame.likes || frame.viewers || frame.gifts) this.changed('live');
-      if (patch) this.changed('goods', 'room', 'live');
+      if (patch) this.changed('goods', 'room'); // figures are drawn once a second: calm to look at, and cheap
     });
     live.on('desk', (desk) => {
       this.book.desk(desk as Desk & { users?: Record<string, Known> });
@@ -527,7 +528,13 @@ const FETCHES: Record<What, Fetching> = {
   products: { topic: 'goods', get: async (of) => void (of.products = await all<FullProduct>(of, 'products')) },
   givers: {
     topic: 'live', runs: true,
-    get: async (of) => void (of.givers = (await of.api.get<{ data: Console['givers'] }>('leaderboard?limit=10')).data),
+    get: async (of) => {
+      const [board, earnings] = await Promise.all([
+        of.api.get<{ data: Console['givers'] }>('leaderboard?limit=10'), of.api.get<{ value: number }>('earnings'),
+      ]);
+      of.givers = board.data;
+      of.coins = earnings.value;
+    },
   },
   stats: {
     topic: 'live', runs: true,

@@ -39,10 +39,11 @@ export function Desk() {
   };
   const key = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey || (event.target as HTMLElement).matches('input, textarea, select')) return;
+    if ((event.key === 'Enter' || event.key === ' ') && (event.target as HTMLElement).matches('button')) return; // it is the button's
     const steps: Record<string, number> = { ArrowUp: -1, k: -1, ArrowDown: 1, j: 1, PageUp: -10, PageDown: 10, Home: -lines.length, End: lines.length };
     if (event.key in steps) move(steps[event.key]!);
     else if (event.key === 'Escape') goOn();
-    else if (event.key === ' ' && (event.target as HTMLElement).tagName !== 'BUTTON') paused === null ? desk.pause(true) : goOn();
+    else if (event.key === ' ') paused === null ? desk.pause(true) : goOn();
     else if (event.key === '/') document.getElementById('search')?.focus();
     else if (event.key === '?') setHelping(!helping);
     else if (event.key.toLowerCase() === 'z') void desk.undo();

@@ -107,7 +107,7 @@ function Rate({ drop }: { drop: string }) {
   const first = seen[0];
   const last = seen.at(-1);
   if (!first || !last || first === last) return null;
-  return <span>{t('per_s', { n: count(Math.round((first.left - last.left) / Math.max(1, (performance.now() - first.at) / 1000))) })}</span>;
+  return <span>{t('per_s', { n: count(Math.max(0, Math.round((first.left - last.left) / Math.max(1, (performance.now() - first.at) / 1000)))) })}</span>;
 }
 
 function Add({ path, onClose }: { path: string; onClose: () => void }) {

@@ -8,13 +8,13 @@ import { Empty, Section, useDesk } from './parts';
 import type { Point } from './series';
 import { t, tOr } from './words';
 
-const SPANS = [['15', 90], ['60', 360], ['all', 720]] as const;
+const SPANS = [['5', 30], ['15', 90], ['60', 360], ['all', 720]] as const;
 /** Codes of refusals listed, the most frequent. */
 const CODES_MAX = 4;
 
 export function Figures() {
   const { series, runs } = useDesk('live');
-  const [steps, setSteps] = useState<number>(SPANS[0][1]);
+  const [steps, setSteps] = useState<number>(SPANS[1][1]);
   const points = series.points.slice(-steps);
   const now = points.at(-1);
   const sum = (of: keyof Point) => count(points.reduce((total, point) => total + point[of], 0));

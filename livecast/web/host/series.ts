@@ -83,9 +83,9 @@ export class Series {
   private claimed(drops: Record<string, Drop>): number {
     let claims = 0;
     for (const drop of Object.values(drops)) {
-      const before = this.left.get(drop.id);
+      const before = this.left.get(drop.id) ?? { left: drop.stock, stock: drop.stock };
       // Stock that is added or taken away is no claim; neither is a unit that comes back.
-      if (before) claims += Math.max(0, before.left - drop.left + drop.stock - before.stock);
+      claims += Math.max(0, before.left - drop.left + drop.stock - before.stock);
       this.left.set(drop.id, { left: drop.left, stock: drop.stock });
     }
     return claims;

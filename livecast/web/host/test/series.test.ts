@@ -41,6 +41,8 @@ describe('figures over time', () => {
     series.frame(told, drop(25, 30));
     series.frame(told, drop(26, 30));
     expect(series.points[0]!.claims).toBe(5);
+    series.frame(told, { ...drop(26, 30), new: { ...drop(4, 5).d!, id: 'new' } });
+    expect(series.points[0]!.claims).toBe(6);
   });
 
   test('the archive fills in what was before, and the present stays as frames told it', () => {
