@@ -321,6 +321,8 @@ class House:
         while True:
             await asyncio.sleep(POLL_S)
             try:
+                # A store that lost everything is told again what those who still know it go by.
+                self.alias_key = await self._rules.secret("aliases", self.alias_key)
                 if await self._rules.revision() != self._revision + self._heard:
                     await self._read()
                     await self._read_filters()

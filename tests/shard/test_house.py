@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -89,6 +90,21 @@ async def test_what_is_not_there_is_forgotten_in_time(two: tuple[Process, Proces
     words, _ = await other.house.rules_for("r0", "")
     assert words is not None
     assert [words.judge(text)[0] for text in ("damn", "scam")] == ["block", "hold"]
+
+
+async def test_the_key_of_aliases_outlives_its_store(two: tuple[Process, Process], monkeypatch: pytest.MonkeyPatch) -> None:
+    """All processes have the same; a store that lost it is told it again, before a new process could make another."""
+    monkeypatch.setattr(module, "POLL_S", 0.02)
+    one, other = two
+    key = one.house.alias_key
+    assert other.house.alias_key == key
+    one.house._spawn(one.house._poll())
+    await one.server.run("FLUSHALL")
+    for _ in range(500):
+        if await one.server.run("EXISTS", "{house}:secrets"):
+            break
+        await asyncio.sleep(0.01)
+    assert await one.server.run("HGET", "{house}:secrets", "aliases") == key
 
 
 async def test_a_user_is_put_out_everywhere(two: tuple[Process, Process]) -> None:
