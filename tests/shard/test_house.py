@@ -99,7 +99,7 @@ async def test_the_key_of_aliases_outlives_its_store(two: tuple[Process, Process
     key = one.house.alias_key
     assert other.house.alias_key == key
     one.house._spawn(one.house._poll())
-    await one.server.run("FLUSHALL")
+    await one.server.run("DEL", "{house}:secrets")
     for _ in range(500):
         if await one.server.run("EXISTS", "{house}:secrets"):
             break
