@@ -1,4 +1,4 @@
-"""`livecast backup` and `livecast restore`: everything in a data directory as one file, taken beside a running node, and back.
+"""`livecast backup`: everything in a data directory, or on servers, as one file, taken beside running nodes.
 
 The parts are taken one after the other, what remembers before what is remembered: rooms and archive know up to which position they
 have seen the ledger, and would close the money of one that stands behind that. So the ledger comes last.
@@ -14,11 +14,11 @@ import sqlite3
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 import click
 import msgspec
@@ -26,12 +26,15 @@ from msgspec import Struct
 
 from livecast import __version__
 from livecast.adapters.archive.store import FILE_NAME as ARCHIVE
+from livecast.adapters.redis_address import parse, without_password
 from livecast.adapters.redis_server import RedisServer
+from livecast.adapters.redis_snapshot import take_snapshot
 from livecast.core.errors import LivecastError
 from livecast.edge.receipts import KEY_FILE
-from livecast.ops.embedded import EmbeddedStoreError, EmbeddedValkey, Role
+from livecast.ops.embedded import EmbeddedStoreError, Role
 from livecast.ops.serve import settings_or_exit
-from livecast.ops.store_access import AOF_DIRECTORY, EXIT_USAGE, NoStoreError, OnStderr, opened, run, stop
+from livecast.ops.settings import Settings
+from livecast.ops.store_access import EXIT_USAGE, NoStoreError, opened, run, stop
 from livecast.ops.valkey_binary import NoValkeyError
 from livecast.ports import StoreError
 
@@ -40,8 +43,13 @@ SNAPSHOT: Final = "dump.rdb"
 """What BGSAVE writes. A store of ours begins from its append-only files and never looks at it."""
 SAVE_S: Final = 600.0
 """A snapshot of 10 GB on a slow disk."""
+SERVER_S: Final = 30.0
+"""One page of a restore, on a slow disk."""
+CLUSTER_ADVICE: Final = (
+    "stop all nodes of livecast, then have every primary write its snapshot (BGSAVE) and keep those files together; or keep the "
+    "ledger behind Sentinels, where one moment can be taken. docs/operations.md has the steps"
+)
 SAVE_LOOK_S: Final = 0.05
-MANIFEST_BYTES_MAX: Final = 65_536
 CHUNK: Final = 1024 * 1024
 
 
@@ -66,16 +74,21 @@ class BadBackupError(LivecastError):
     """The file is no backup, or damaged; the message says which."""
 
 
-# --- Backup -----------------------------------------------------------------------------------------------------------
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--config", type=click.Path(path_type=Path), envvar="LIVECAST_CONFIG", metavar="F", help="The node's settings.")
 @click.option("--data-dir", metavar="D", help="The node's data directory [default: .livecast].")
-def command(file: Path, config: Path | None, data_dir: str | None) -> None:
-    """Write everything in a data directory to FILE, also while a node runs on it.
+@click.option("--redis", metavar="URL", help="The rooms' store, as a user that may SYNC, if it is not an embedded one.")
+@click.option("--ledger", metavar="URL", help="The ledger's store, as a user that may SYNC, if it is not an embedded one.")
+def command(file: Path, config: Path | None, **options: str | None) -> None:
+    """Write everything in a data directory, or on the servers that the settings name, to FILE, also while nodes run.
 
-    In it are the stores of rooms and of the ledger, the archive, and the key that signs receipts: with it whoever has the file can
-    sign receipts and knows coupon codes. It is made readable by its owner alone; keep it so. Settings are not in it.
+    In it are the stores of rooms and of the ledger, the archive of the data directory, and the key that signs receipts: with it
+    whoever has the file can sign receipts and knows coupon codes. It is made readable by its owner alone; keep it so. Settings are
+    not in it, and neither is an archive in PostgreSQL: take that with pg_dump before this, never after.
+
+    A server is asked as a replica would ask it (SYNC): its user needs +sync, +replconf and +dbsize. Behind Sentinels that is the
+    primary. The nodes of a cluster share no moment, so there is no backup of a cluster: see docs/operations.md for what to do.
 
     Each store is a snapshot of one moment, the ledger's the latest. Exits 0, 2 if there is nothing to back up or FILE is there
     already, 3 if a store does not answer.
@@ -84,28 +97,34 @@ def command(file: Path, config: Path | None, data_dir: str | None) -> None:
     Examples:
       livecast backup /backups/livecast-$(date +%F).tar --data-dir /var/lib/livecast
     """  # noqa: D301 - click wants the control character, not its name
-    settings = settings_or_exit(config=config, dev=True, data_dir=data_dir)
-    if settings.redis.url or settings.ledger.url:
-        stop("[redis] url or [ledger] url names a server of yours: back that up with its own tools (RDB or AOF)", EXIT_USAGE)
+    settings = settings_or_exit(config=config, dev=True, **options)
+    urls = urls_of(settings)
+    for role, url in urls.items():
+        if url and parse(url).form == "cluster":
+            stop(f"the {role} store is a cluster, whose nodes share no moment: {CLUSTER_ADVICE}", EXIT_USAGE)
     if file.exists():
         stop(f"{file} is there already: give another name, or remove it", EXIT_USAGE)
     try:
-        manifest = run(_backed_up(Path(settings.server.data_dir), file))
+        manifest = run(_backed_up(Path(settings.server.data_dir), urls, file))
     except NoStoreError as error:
         stop(str(error), EXIT_USAGE)
     except (EmbeddedStoreError, NoValkeyError, StoreError, OSError, sqlite3.Error) as error:
         stop(f"there is no backup: {error}")
-    click.echo(_table(manifest))
-    click.echo(
-        f"Backed up {settings.server.data_dir} to {file} ({file.stat().st_size:,} bytes). It holds keys: keep it like money."
-    )
+    click.echo(table(manifest))
+    what = " and ".join(dict.fromkeys(without_password(url) or settings.server.data_dir for url in urls.values()))
+    click.echo(f"Backed up {what} to {file} ({file.stat().st_size:,} bytes). It holds keys: keep it like money.")
 
 
-async def _backed_up(data_dir: Path, file: Path) -> Manifest:
+def urls_of(settings: Settings) -> dict[Role, str]:
+    """Where the stores are: "" in the data directory."""
+    return {"rooms": settings.redis.url, "ledger": settings.ledger.url}
+
+
+async def _backed_up(data_dir: Path, urls: Mapping[Role, str], file: Path) -> Manifest:
     with _scratch(file) as scratch:
-        keys = {"rooms.rdb": await _snapshot(data_dir, "rooms", scratch / "rooms.rdb")}
+        keys = {"rooms.rdb": await _snapshot(data_dir, "rooms", urls["rooms"], scratch / "rooms.rdb")}
         await asyncio.to_thread(_copy_archive, data_dir / ARCHIVE, scratch / ARCHIVE)
-        keys["ledger.rdb"] = await _snapshot(data_dir, "ledger", scratch / "ledger.rdb")
+        keys["ledger.rdb"] = await _snapshot(data_dir, "ledger", urls["ledger"], scratch / "ledger.rdb")
         if (data_dir / KEY_FILE).exists():
             shutil.copyfile(data_dir / KEY_FILE, scratch / KEY_FILE)
         return await asyncio.to_thread(_pack, scratch, file, keys)
@@ -119,10 +138,13 @@ def _scratch(file: Path) -> Iterator[Path]:
         yield Path(directory)
 
 
-async def _snapshot(data_dir: Path, role: Role, to: Path) -> int:
+async def _snapshot(data_dir: Path, role: Role, url: str, to: Path) -> int:
     """One moment's picture of a store; how many keys it has."""
-    async with opened(data_dir, role) as (url, _):
-        server = RedisServer(url)
+    if url:
+        async with connected(url) as server:
+            return await take_snapshot(server, to)
+    async with opened(data_dir, role) as (own, _):
+        server = RedisServer(own)
         try:
             directory = Path((await server.run("CONFIG", "GET", "dir"))[1].decode())
             saves = await _persistence(server)
@@ -183,134 +205,18 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _table(manifest: Manifest) -> str:
+def table(manifest: Manifest) -> str:
+    """The parts, a line each."""
     rows = [(name, f"{part.bytes:,}", "" if part.keys is None else f"{part.keys:,} keys") for name, part in manifest.parts.items()]
     width = max(len(size) for _, size, _ in rows)
     return "\n".join(f"  {name:<16}{size:>{width}} bytes  {keys}".rstrip() for name, size, keys in rows)
 
 
-# --- Restore ----------------------------------------------------------------------------------------------------------
-@click.command()
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--config", type=click.Path(path_type=Path), envvar="LIVECAST_CONFIG", metavar="F", help="The node's settings.")
-@click.option("--data-dir", metavar="D", help="Where to: a directory that is empty or not there [default: .livecast].")
-def restore(file: Path, config: Path | None, data_dir: str | None) -> None:
-    """Make a data directory of what `livecast backup` wrote to FILE.
-
-    What happened after the backup is not in it, whatever was acknowledged. Everything is checked before the directory appears: the
-    sums, and that both stores start from it. A directory that has anything in it is not touched. Rooms begin new epochs, so
-    that viewers get a whole picture.
-
-    Exits 0, 1 if the backup is damaged, 2 if the directory is not empty or there is no such file, 3 if a store does not start.
-
-    \b
-    Examples:
-      livecast restore /backups/livecast-2026-11-21.tar --data-dir /var/lib/livecast
-    """  # noqa: D301 - click wants the control character, not its name
-    target = Path(settings_or_exit(config=config, dev=True, data_dir=data_dir).server.data_dir).absolute()
-    if not file.exists():
-        stop(f"there is no file {file}", EXIT_USAGE)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        stop(f"{target} is not empty, and nothing in it was touched: give another --data-dir, or move it away", EXIT_USAGE)
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[RedisServer]:
+    """A store, for something that nobody waits for."""
+    server = RedisServer(url, deadline_s=SERVER_S)
     try:
-        manifest = run(_restored(file, target))
-    except BadBackupError as error:
-        click.echo(f"livecast: {file} cannot be restored: {error}", err=True)
-        raise click.exceptions.Exit(1) from None
-    except (EmbeddedStoreError, NoValkeyError, StoreError, OSError) as error:
-        stop(f"nothing was restored: {error}")
-    click.echo(_table(manifest))
-    click.echo(f"Restored {target} as of {manifest.made_at}. Now: livecast audit --data-dir {target}")
-
-
-async def _restored(file: Path, target: Path) -> Manifest:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
-        manifest = await asyncio.to_thread(_unpack, file, draft)
-        roles: tuple[Role, ...] = ("rooms", "ledger")
-        for role in roles:
-            await asyncio.to_thread(_lay_out, draft, role)
-            await _started_once(draft, role)
-        await asyncio.to_thread(_put_in_place, draft, target)
+        yield server
     finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    return manifest
-
-
-def _put_in_place(draft: Path, target: Path) -> None:
-    """Whole or not at all. Fails where something came to be meanwhile."""
-    if target.exists():
-        target.rmdir()
-    draft.rename(target)
-
-
-def _unpack(file: Path, draft: Path) -> Manifest:
-    """The parts, each checked, by the names that the manifest has for them. Raises `BadBackupError`."""
-    try:
-        with tarfile.open(file, "r:") as tar:
-            manifest = _manifest(tar)
-            for name, part in manifest.parts.items():
-                source = tar.extractfile(name)
-                if source is None:
-                    raise BadBackupError(f"{name} is no file in it")
-                with os.fdopen(os.open(draft / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
-                    digest = _copied(source, out)
-                if digest != part.sha256:
-                    raise BadBackupError(f"{name} is damaged: its SHA-256 is {digest}, and should be {part.sha256}")
-    except (tarfile.TarError, KeyError, EOFError) as error:
-        raise BadBackupError(f"it is no backup, or was cut short ({error})") from error
-    return manifest
-
-
-def _manifest(tar: tarfile.TarFile) -> Manifest:
-    found = tar.extractfile(MANIFEST)
-    try:
-        manifest = msgspec.json.decode(b"" if found is None else found.read(MANIFEST_BYTES_MAX), type=Manifest)
-    except msgspec.DecodeError as error:
-        raise BadBackupError(f"it is no backup ({error})") from error
-    if manifest.v != 1:
-        raise BadBackupError(f"it is of version {manifest.v}, made by livecast {manifest.livecast}: use that or a later one")
-    known = {"rooms.rdb", "ledger.rdb", ARCHIVE, KEY_FILE}
-    if not {"rooms.rdb", "ledger.rdb"} <= manifest.parts.keys() <= known:
-        raise BadBackupError(f"it has {', '.join(manifest.parts) or 'nothing'}, which is not what a backup has")
-    return manifest
-
-
-def _copied(source: IO[bytes], out: IO[bytes]) -> str:
-    digest = hashlib.sha256()
-    while chunk := source.read(CHUNK):
-        digest.update(chunk)
-        out.write(chunk)
-    out.flush()
-    os.fsync(out.fileno())
-    return digest.hexdigest()
-
-
-def _lay_out(draft: Path, role: Role) -> None:
-    """A snapshot as the base of append-only files, as Valkey's manifest of them describes it."""
-    files = draft / role / AOF_DIRECTORY
-    files.mkdir(mode=0o700, parents=True)
-    files.parent.chmod(0o700)
-    (draft / f"{role}.rdb").rename(files / "appendonly.aof.1.base.rdb")
-    (files / "appendonly.aof.1.incr.aof").touch(mode=0o600)
-    listed = "file appendonly.aof.1.base.rdb seq 1 type b\nfile appendonly.aof.1.incr.aof seq 1 type i\n"
-    (files / "appendonly.aof.manifest").write_text(listed)
-
-
-async def _started_once(draft: Path, role: Role) -> None:
-    """A store that does not start from its files should say so now."""
-    valkey = EmbeddedValkey(draft, role, OnStderr())
-    try:
-        server = RedisServer(await valkey.start())
-        try:
-            await server.run("DBSIZE")
-        finally:
-            await server.close()
-    except EmbeddedStoreError as error:
-        raise BadBackupError(f"the {role} store does not start from it ({error})") from error
-    finally:
-        await valkey.stop()
-    for leftover in ("valkey.log", "valkey.pid", "livecast.lock"):
-        with suppress(FileNotFoundError):
-            (draft / role / leftover).unlink()
+        await server.close()
