@@ -18,7 +18,8 @@ from livecast.core.numerals import base36
 from livecast.core.text import merge_key
 
 OPEN_MAX: Final = 100
-"""Questions at once: more than anybody answers in a broadcast. Beyond it the one that was asked last longest ago goes."""
+"""Questions at once: more than anybody answers in a broadcast. Beyond it the one
+that fewest ask goes, of those the oldest: whoever floods the room with questions pushes out nobody's but their own."""
 ASKERS_MAX: Final = 2_000
 """People told apart per question, who are told when it is answered; beyond it its number stays. 20 MB for all at the worst."""
 KEPT_MS: Final = 30 * 60_000
@@ -77,7 +78,7 @@ def question_key(text: str) -> str:
 
 
 class Questions:
-    """The open questions of one room, by key; who asked last stands last."""
+    """The open questions of one room, by key."""
 
     __slots__ = ("_ids", "_lines")
 
@@ -91,13 +92,13 @@ class Questions:
         if not asks(text):
             return
         key = question_key(text)
-        line = self._lines.pop(key, None)
+        line = self._lines.get(key)
         if line is None:
             self._ids += 1
             line = Question(f"q{base36(at)}-{self._ids}", text, comment, at, at)
             if len(self._lines) >= OPEN_MAX:
-                del self._lines[next(iter(self._lines))]
-        self._lines[key] = line
+                del self._lines[min(self._lines, key=lambda key: (len(self._lines[key].askers), self._lines[key].last_at))]
+            self._lines[key] = line
         line.last_at = max(line.last_at, at)
         line.comment = comment or line.comment
         if len(line.askers) < ASKERS_MAX:

@@ -130,6 +130,8 @@ def test_questions_are_bounded() -> None:
     assert all("is 4?" not in line["text"] for line in book.listed())
     for n in range(ASKERS_MAX + 5):
         book.hear("how much?", f"u{n}", "", 1000)
+    for n in range(OPEN_MAX):
+        book.hear(f"how big is flood {n}?", "eve", "", 900)
     assert book.listed()[0]["n"] == ASKERS_MAX
     assert not book.fade(KEPT_MS + 999)
     assert len(book.listed()) == 1

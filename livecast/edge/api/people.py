@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from livecast.core.commands import AnswerQuestion
 from livecast.edge.api.backstage import Page
@@ -49,6 +49,13 @@ class QuestionPage(Struct):
     next_cursor: str | None
 
 
+class Answer(Struct, frozen=True, forbid_unknown_fields=True):
+    """What everybody who asked is told; without words, that it was answered. `quiet`: off the list, and nobody is told."""
+
+    text: Annotated[str, Meta(max_length=500)] = ""
+    quiet: bool = False
+
+
 class Answered(Question):
     """A question that is off the list, the words that went to those who asked, and to how many."""
 
@@ -71,7 +78,7 @@ async def get_questions(call: Call) -> Outcome:
 
 async def post_answer(call: Call) -> Outcome:
     """The question, and how many were told."""
-    body: AnswerQuestion = call.body
+    body: Answer = call.body
     return whole(await change(call, "answer_question", AnswerQuestion(body.text, body.quiet, call.path("question"))))
 
 
@@ -82,5 +89,5 @@ ROUTES: Final = (
     Route("GET", f"{_ROOM}/questions", get_questions, _SCOPES, "List what viewers ask, merged, by the number of askers.",
           query=Page, answer=QuestionPage),
     Route("POST", f"{_ROOM}/questions/{{question}}/answer", post_answer, _SCOPES,
-          "A question is answered: everybody who asked it is told.", body=AnswerQuestion, answer=Answered),
+          "A question is answered: everybody who asked it is told.", body=Answer, answer=Answered),
 )  # fmt: skip
