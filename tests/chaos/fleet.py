@@ -114,6 +114,8 @@ class Fleet:
             )
             for n in range(count)
         ]
+        for node in self.nodes:
+            node.flawed = package is not None
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:

@@ -121,3 +121,42 @@ HOLES_TAKEN = Bug(
     ("test_a_commit_out_of_order_writes_nothing",),
     (Edit(_COMMIT, "elseif last_number + 1 ~= number then", "elseif last_number >= number then"),),
 )
+
+_OWNERSHIP = "shard/ownership.py"
+
+TWO_OWNERS = Bug(
+    "whoever owned a shard goes on speaking: neither token nor place in the log is looked at, nor how long it slept",
+    ("fencing", "cross-room", "two versions"),
+    (
+        Edit(_COMMIT, _FENCE, "if false then"),
+        Edit(_COMMIT, "elseif number ~= 1 or ARGV[11] == '' then", "elseif false then"),
+        Edit(
+            _COMMIT, "local entry = {'XADD', KEYS[4], number .. '-0', 's', seq}", "local entry = {'XADD', KEYS[4], '*', 's', seq}"
+        ),
+        Edit(_OWNERSHIP, "return self._monotonic_s() < self._trusted_until_s", "return True"),
+        Edit(_OWNERSHIP, "asleep = bool(owned) and began_s >= self._trusted_until_s", "asleep = False"),
+        Edit(_OWNERSHIP, "self._to_verify |= self._members.claimed(owned.keys())", "self._members.claimed(owned.keys())"),
+    ),
+)
+HOLES_SHOWN = Bug(
+    "a frame that does not follow on what was shown is shown",
+    ("gap",),
+    (
+        Edit(
+            "core/view.py",
+            "if frame.epoch != self.epoch or frame.seq != self.seq + 1:",
+            "if frame.epoch != self.epoch or frame.seq <= self.seq:",
+        ),
+    ),
+)
+FRAMES_ASTRAY = Bug(
+    "a frame is handed to those who watch other rooms",
+    ("cross-room",),
+    (
+        Edit(
+            "edge/hub.py",
+            "        self._fanout.frame(sealed, frame.seq)\n",
+            "        for hub in self.node.views.hubs():\n            hub._fanout.frame(sealed, frame.seq)\n",
+        ),
+    ),
+)

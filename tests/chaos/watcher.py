@@ -216,15 +216,15 @@ class Crowd:
         self.frames = self.acks = 0
         self.violations: list[str] = []
         self.latencies: list[tuple[float, float, int]] = []
-        self.versions: dict[str, dict[str, int]] = defaultdict(dict)
-        """Room -> place of a frame -> what it looked like."""
+        self.versions: dict[str, dict[str, tuple[int, float]]] = defaultdict(dict)
+        """Room -> place of a frame -> what it looked like, and when it was seen first."""
         self.marked_s = 0.0
         self.parent = os.getppid()
 
     def version(self, viewer: Viewer, epoch: bytes, seq: int, payload: bytes) -> None:
         """All viewers of a room are told the same."""
         looks, place = zlib.crc32(payload), f"{epoch.decode()}:{seq}"
-        if self.versions[viewer.room].setdefault(place, looks) != looks:
+        if self.versions[viewer.room].setdefault(place, (looks, time.monotonic()))[0] != looks:
             viewer.wrong("two versions", f"{place} of {viewer.room} is not the same for all")
 
     def mark(self) -> None:

@@ -40,6 +40,8 @@ class NodeProcess:
         self._env = {**os.environ, **(env or {})}
         self._port = 0
         self.base = ""
+        self.flawed = False
+        """A bug is planted in it: it may well find out by itself that something is wrong."""
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -125,6 +127,8 @@ class NodeProcess:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             self._dir.cleanup()
+        if kind is None and self.flawed:
+            return
         if kind is None:
             assert "Traceback" not in log, log[-4000:]
         else:

@@ -7,9 +7,14 @@ promise that was broken.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from math import ceil
 from typing import Any, NamedTuple
+
+LATE_S, LATE_FRAMES = 1.0, 3
+"""A node that stood still may still hand out a frame or two that were kept before."""
 
 
 class Shown(NamedTuple):
@@ -61,13 +66,15 @@ def check_streams(reports: Sequence[dict[str, Any]]) -> list[str]:
         return ["nothing shown: nobody was told anything, so the run proves nothing"]
     violations = [each for report in reports for each in report["violations"]]
     looks: dict[tuple[str, str], int] = {}
+    seen: defaultdict[str, defaultdict[str, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
     room_of: dict[str, str] = {}
     for report in reports:
         for room, versions in report["versions"].items():
-            for place, look in versions.items():
+            for place, (look, at) in versions.items():
                 if looks.setdefault((room, place), look) != look:
                     violations.append(f"two versions: {place} of {room} is not the same for all")
                 epoch = place.partition(":")[0]
+                seen[room][epoch][place] = min(at, seen[room][epoch].get(place, at))
                 if room_of.setdefault(epoch, room) != room:
                     violations.append(f"cross-room: epoch {epoch} is told in {room} and in {room_of[epoch]}")
         violations += [
@@ -75,4 +82,13 @@ def check_streams(reports: Sequence[dict[str, Any]]) -> list[str]:
             for viewer in report["viewers"]
             if len(viewer["back"]) < len(viewer["lost"])
         ]
-    return violations
+    return [*violations, *(each for room, epochs in seen.items() for each in _two_owners(room, epochs))]
+
+
+def _two_owners(room: str, epochs: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
+    """An owner speaks in an epoch of its own: once the next one has begun, the one before is over, on whichever node."""
+    begun = sorted((min(places.values()), epoch) for epoch, places in epochs.items())
+    for (_, former), (at, epoch) in pairwise(begun):
+        late = [place for place, seen_s in epochs[former].items() if seen_s > at + LATE_S]
+        if len(late) >= LATE_FRAMES:
+            yield f"fencing: {room} went on in epoch {former} ({len(late)} frames) after {epoch} had begun"
