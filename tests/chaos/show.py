@@ -100,5 +100,9 @@ def figures(name: str, values: Sequence[float]) -> None:
     """One line of figures of many runs, shown by `make chaos`."""
     ordered = sorted(values)
     p99 = ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))]
-    line = f"{name}: {len(ordered)} runs, median {ordered[len(ordered) // 2]:.2f}, p99 {p99:.2f}, worst {ordered[-1]:.2f}"
-    sys.stderr.write(f"\n  {line}\n")
+    report_line(name, f"{len(ordered)} runs, median {ordered[len(ordered) // 2]:.2f}, p99 {p99:.2f}, worst {ordered[-1]:.2f}")
+
+
+def report_line(name: str, said: str) -> None:
+    """Shown by `make chaos`."""
+    sys.stderr.write(f"\n  {name}: {said}\n")

@@ -41,7 +41,7 @@ TALK_EVERY_S = 1.0
 
 @dataclass
 class Config:
-    """Who watches what. Viewer n is in room n mod rooms, first on port n mod ports, unless `home` names one port for all."""
+    """Who watches what. Viewers are dealt to the rooms in turn, and in each room to `homes` (numbers of nodes) in turn."""
 
     ports: list[int]
     rooms: list[str]
@@ -51,6 +51,8 @@ class Config:
     first: int = 0
     hosts: list[str] = field(default_factory=list)
     """Address of each port; default: loopback."""
+    homes: list[int] = field(default_factory=list)
+    """Default: all nodes."""
     back_s: float = 3.0
     talkers: int = 4
     """Per room."""
@@ -128,7 +130,8 @@ class Viewer:
         in_room = number // len(config.rooms)
         self.reads, self.talks = in_room < config.readers, in_room < config.talkers
         self.at: tuple[bytes, int] | None = None
-        self.node = in_room % len(config.ports)
+        homes = config.homes or list(range(len(config.ports)))
+        self.node = homes[in_room % len(homes)]
         self.screen: Screen | None = None
         self.last_s = 0.0
         self.silence_s = 0.0

@@ -17,6 +17,11 @@ LATE_S, LATE_FRAMES = 1.0, 3
 """A node that stood still may still hand out a frame or two that were kept before."""
 
 
+def p99_on(reports: Sequence[dict[str, Any]], node: int) -> float:
+    """From hand to screen, of those who watch on one node."""
+    return _p([took for report in reports for _, took, at in report["latencies"] if at == node], 99)
+
+
 class Shown(NamedTuple):
     """How a fault looked on people's screens. Seconds from the mark, or of silence."""
 
