@@ -94,6 +94,8 @@ class UploadedCodes(Struct, frozen=True):
     repeated: tuple[int, ...] = ()
 
 
+GIFTS_MAX: Final = 100
+"""Gifts in one call: some 5 ms of the store's time."""
 AUDIT_TRIES: Final = 3
 """A shard forgets entries once in some hours at most; an audit that met it begins again."""
 ENTRIES_READ_MAX: Final = 1000
@@ -149,8 +151,14 @@ class Ledger(Protocol):
     async def commit_gift(self, gift: Gift, now: int) -> GiftRecord:
         """Book a gift in its room, once: board, earnings, totals. Never refused: it is paid for."""
 
+    async def commit_gifts(self, shard: int, gifts: Sequence[tuple[Gift, int]]) -> list[GiftRecord]:
+        """The same for up to `GIFTS_MAX` gifts in rooms of one shard, each with its time, in their order and in one step."""
+
     async def clear_pending(self, pending: Pending, now: int) -> None:
         """Note that the other half of a pending gift is done."""
+
+    async def clear_pendings(self, shard: int, pendings: Sequence[Pending], now: int) -> None:
+        """The same for up to `GIFTS_MAX` that lie in one shard, in one step."""
 
     async def reverse_gift(self, room: str, tx: str, reason: str, now: int) -> GiftRecord | Refusal:
         """Take a gift off the board and the earnings, and note its refund as pending. Again: the first reversal.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 import msgspec
 from msgspec import Struct
@@ -199,6 +200,17 @@ class MemoryMoney:
         self._gifts.put((record, record), _shard_key(gift.room), gift.tx)
         self._reached(gift, shard.append(now, GiftCommitted(gift, total)))
         return record
+
+    async def commit_gifts(self, shard: int, gifts: Sequence[tuple[Gift, int]]) -> list[GiftRecord]:
+        """Book gifts in their rooms."""
+        del shard
+        return [await self.commit_gift(gift, at) for gift, at in gifts]
+
+    async def clear_pendings(self, shard: int, pendings: Sequence[Pending], now: int) -> None:
+        """The other halves are done."""
+        del shard
+        for pending in pendings:
+            await self.clear_pending(pending, now)
 
     async def clear_pending(self, pending: Pending, now: int) -> None:
         """The other half is done."""

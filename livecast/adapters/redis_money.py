@@ -7,7 +7,6 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from livecast.adapters.redis_gathering import Gathering
 from livecast.adapters.redis_ledger_calls import LedgerCalls, LedgerScript, place, refusal
 from livecast.adapters.redis_server import Argument
 from livecast.core.errors import Refusal
@@ -40,11 +39,6 @@ REVERSE: Final = LedgerScript("gift_reverse", "board")
 BIND: Final = LedgerScript("tx_bind")
 CLEAR: Final = LedgerScript("pending_clear")
 
-GATHER_S: Final = 0.01
-"""How long gifts for a shard wait to be booked together. Their givers were answered; the room's next tick is 200 ms away."""
-COMMITS_MAX: Final = 100
-"""Gifts in one call: some 5 ms of the store's time."""
-
 encode = msgspec.msgpack.Encoder().encode
 decode_gift = msgspec.msgpack.Decoder(Gift).decode
 decode_booking = msgspec.msgpack.Decoder(tuple[int, int, int, str, str, str]).decode
@@ -56,7 +50,6 @@ class RedisMoney:
     def __init__(self, calls: LedgerCalls, opening: int) -> None:
         self._calls = calls
         self._opening = opening
-        self._commits = Gathering(self._commit, gather_s=GATHER_S, pieces_max=COMMITS_MAX)
 
     # --- Wallets ------------------------------------------------------------------------------------------------------
     async def move(self, movement: Movement, now: int) -> MovementAnswer:
@@ -134,9 +127,11 @@ class RedisMoney:
 
     async def commit_gift(self, gift: Gift, now: int) -> GiftRecord:
         """Book a gift in its room, once."""
-        return await self._commits.call(place(gift.room)[0], (gift, now))
+        (record,) = await self.commit_gifts(place(gift.room)[0], [(gift, now)])
+        return record
 
-    async def _commit(self, shard: int, gifts: Sequence[tuple[Gift, int]]) -> list[GiftRecord]:
+    async def commit_gifts(self, shard: int, gifts: Sequence[tuple[Gift, int]]) -> list[GiftRecord]:
+        """Book gifts in their rooms."""
         arguments: list[Argument] = [GIFT_KEEP_MS]
         for gift, at in gifts:
             arguments += (gift.tx, gift.room, gift.broadcast, gift.user, gift.to, gift.value, gift.paid, at, encode(gift))
@@ -148,7 +143,11 @@ class RedisMoney:
 
     async def clear_pending(self, pending: Pending, now: int) -> None:
         """The other half is done."""
-        await self._calls.operate(CLEAR, pending.shard, now, f"{pending.kind}/{pending.gift.tx}")
+        await self.clear_pendings(pending.shard, [pending], now)
+
+    async def clear_pendings(self, shard: int, pendings: Sequence[Pending], now: int) -> None:
+        """The other halves are done."""
+        await self._calls.operate(CLEAR, shard, now, *(f"{each.kind}/{each.gift.tx}" for each in pendings))
 
     async def reverse_gift(self, room: str, tx: str, reason: str, now: int) -> GiftRecord | Refusal:
         """Take a gift off the board and the earnings."""

@@ -27,6 +27,7 @@ from livecast.core.money import (
 )
 from livecast.core.placement import shard_of
 from livecast.edge.entry import UNAVAILABLE
+from livecast.edge.finishing import Finishing
 from livecast.edge.identity import Identity
 from livecast.ledger import Ledger, finish
 from livecast.ports import GiftDecided, StoreError, Trouble
@@ -37,8 +38,9 @@ if TYPE_CHECKING:
     from livecast.edge.hub import RoomHub
     from livecast.edge.node import Node
 
-UNDER_WAY_MAX: Final = 5_000
-"""Gifts whose debit is asked for now; more are `overloaded`. At 2,000 a second they would take two seconds and a half."""
+UNDER_WAY_MAX: Final = 2_000
+"""Gifts whose debit is asked for now; more are `overloaded` (not done) before they would be `unavailable` (in doubt): at 2,500 a
+second the last of them is answered within the ledger's 800 ms."""
 OVERLOADED: Final = Refusal("overloaded", retry_after_ms=1000)
 UNKNOWN_GIFT: Final = Refusal("unknown_gift")
 NOT_LIVE: Final = Refusal("room_not_live")
@@ -62,6 +64,7 @@ class Giving:
         self._ring = ring
         self._told = told
         self._under_way = 0
+        self._finishing = Finishing(node, ledger, ring)
         self._catalogue: dict[str, CatalogueGift] = {}
         self._limits = SpendLimits()
 
@@ -93,7 +96,7 @@ class Giving:
             return objection if objection is not None and answer.code == objection.code else answer
         self._told(gift.user, answer.balance)
         if answer.at == began:
-            node.spawn(self._finish(Pending("commit", shard_of(gift.user), gift, began)))
+            self._finishing.take(Pending("commit", shard_of(gift.user), gift, began))
         else:  # of a repeat we do not know what the first one was booked as: the sweeper does, once it has heard of it
             self._ring(gift.user)
         return Ack(message.cid, "sent", tx=answer.tx, balance=answer.balance)
@@ -128,18 +131,18 @@ class Giving:
             return record
         self._ring(room)
         if record.gift.paid == "wallet":
-            await self._finish(Pending("refund", shard_of(room), record.gift, record.reversed_at or record.at))
+            await self._pay_back(Pending("refund", shard_of(room), record.gift, record.reversed_at or record.at))
         return record
 
-    async def _finish(self, pending: Pending) -> None:
-        """The other half; what fails here is the sweeper's."""
+    async def _pay_back(self, pending: Pending) -> None:
+        """The other half of a reversal; what fails here is the sweeper's."""
         try:
             await finish(self._ledger, pending, self._node.clock())
         except StoreError as fault:
             advice = f"it is finished once the ledger answers ({fault})"
             self._node.observer.observe(Trouble("a gift is half done", pending.gift.room, advice))
             return
-        self._ring(pending.gift.room if pending.kind == "commit" else pending.gift.user)
+        self._ring(pending.gift.user)
 
     def _asked(self, hub: RoomHub, who: Identity, message: GiftMessage) -> tuple[Gift, Refusal | None]:
         """The gift, and what speaks against a new one."""
