@@ -318,6 +318,39 @@ async def test_a_person_is_exported_and_erased(archive: SqlArchive) -> None:
     assert (await archive.erase("bob", T)).pseudonym != erased.pseudonym
 
 
+async def test_what_was_said_is_looked_up_backwards(archive: SqlArchive) -> None:
+    """From a place on, also among comments of one moment; by user, by words; of redacted ones only when it was, and only to all."""
+    rows = [comment(n, "bob" if n % 2 else "ann", at=T + n // 2) for n in range(8)]
+    await archive.append(Rows(comments=rows, broadcasts=[began()], redactions=[Redaction(ROOM, T + 9, id="e-003")]), [])
+    of = await archive.broadcast(ROOM, B)
+    assert of is not None
+
+    async def said(before: tuple[int, str] = (2**53, ""), limit: int = 10, **more: str) -> list[str]:
+        return [
+            each.id if isinstance(each, CommentRow) else f"-{each[0]}" for each in await archive.said(of, before, limit, **more)
+        ]
+
+    assert await said() == ["e-007", "e-006", "e-005", "e-004", "-e-003", "e-002", "e-001", "e-000"]
+    place = await archive.place(ROOM, "e-005")
+    assert place is not None
+    assert await said(place, 3) == ["e-004", "-e-003", "e-002"]
+    assert await said((T + 1, "")) == ["e-001", "e-000"]
+    assert await said(user="bob") == ["e-007", "e-005", "e-001"]
+    assert await said(text="TEXT 3") == []
+    assert await said(text="TEXT 4", limit=1) == ["e-004"]
+    assert await said(user="no\0body") == await said(text="%") == []
+    assert await archive.place(ROOM, "e-099") is await archive.place("other", "e-001") is await archive.place(ROOM, "\0") is None
+
+
+async def test_who_was_there_is_known(archive: SqlArchive) -> None:
+    """Whoever spoke or gave in the room, once; nobody of another."""
+    other = msgspec.structs.replace(comment(9, "zoe"), room="other")
+    await archive.append(
+        Rows(comments=[comment(1), comment(2, "bob"), other], money=[money(1, "gift", "cyn"), money(2, "gift")]), []
+    )
+    assert sorted(await archive.people(ROOM)) == ["ann", "bob", "cyn"]
+
+
 async def test_what_was_on_its_way_is_erased_as_well(archive: SqlArchive) -> None:
     """Once after the time, and then nothing here knows who they were: what they do later is theirs to keep."""
     await archive.erase("ann", T)
