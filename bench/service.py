@@ -20,6 +20,7 @@ import jwt
 import msgspec
 
 from bench.machine import cores, cpu_s, pin, rss_kb
+from livecast.ops.valkey_socket import socket_path
 
 SECRET: Final = "livecast-development-secret-do-not-use"
 KEY: Final = "lck_dev_dev"
@@ -134,6 +135,11 @@ class Service:
         """A page as it is."""
         with urllib.request.urlopen(f"{self.base}{path}", timeout=20) as answer:
             return str(answer.read(), "utf-8")
+
+    @property
+    def ledger_socket(self) -> str:
+        """Where its ledger's Valkey listens."""
+        return str(socket_path((self._directory / "data" / "ledger").absolute()))
 
     @property
     def pid(self) -> int:
