@@ -2,7 +2,7 @@
 
 import { seenAs, type Comment } from '@livecast/client';
 import { memo } from 'preact/compat';
-import { useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { count } from '../shared/language';
 import { Avatar, Dialog, useTicking } from '../shared/ui';
 import { Composer } from './composer';
@@ -24,12 +24,23 @@ export function Chat() {
   const [about, setAbout] = useState<Comment | null>(null);
   const lines = room.lines();
   const last = lines.at(-1)?.key;
+  const toEnd = () => void (list.current!.scrollTop = list.current!.scrollHeight);
+  const followed = useRef(true);
+  followed.current = following;
   useLayoutEffect(() => {
-    if (following && list.current) list.current.scrollTop = list.current.scrollHeight;
+    if (following) toEnd();
   }, [following, last, lines.length]);
+  const top = useRef(0);
+  useEffect(() => {
+    const observer = new ResizeObserver(() => followed.current && toEnd()); // what is pinned above takes room, and gives it back
+    observer.observe(list.current!);
+    return () => observer.disconnect();
+  }, []);
   const scrolled = () => {
-    const box = list.current!;
-    setFollowing(box.scrollHeight - box.scrollTop - box.clientHeight < NEAR_PX);
+    const { scrollTop, scrollHeight, clientHeight } = list.current!;
+    if (scrollHeight - scrollTop - clientHeight < NEAR_PX) setFollowing(true);
+    else if (scrollTop < top.current) setFollowing(false); // people scroll up; lists that grow or shrink do not
+    top.current = scrollTop;
   };
   return (
     <section class="chat" aria-label={t('chat')}>

@@ -42,7 +42,7 @@ function Page() {
         <nav class="actions">
           {ACTIONS.map(({ panel: name, Icon, guests }) => (
             <button key={name} class="action" onClick={() => setPanel(name)} aria-label={t(name)} disabled={!guests && !room.signedIn}>
-              <Icon /><small>{t(name)}</small>
+              <Icon /><small>{t(name === 'prizes' ? 'prizes_short' : name)}</small>
             </button>
           ))}
           <button class="action like" onClick={like} disabled={!canLike} aria-label={`${t('like')}, ${t('likes', { n: count(live.view.state.likes) })}`}>

@@ -6,7 +6,7 @@ import * as shared from '../shared/words';
 const EN = {
   ...shared.EN,
   watching: '{n} watching', likes: '{n} likes', chat: 'Chat', say: 'Say something…', send: 'Send', like: 'Like', gifts: 'Gifts',
-  prizes: 'My prizes', settings: 'Settings', balance: '{n} coins',
+  prizes: 'My prizes', prizes_short: 'Prizes', settings: 'Settings', balance: '{n} coins',
   slow_way: 'Connected the slow way',
   ended_room: 'The broadcast has ended.', go_on: 'Go on here', banned: 'You can no longer watch this room.',
   expired: 'Your sign-in has expired. Open the room again from your app.', refused: 'You are not let in here.',
@@ -50,7 +50,7 @@ const EN = {
 const ZH: typeof EN = {
   ...shared.ZH,
   watching: '{n} 人在看', likes: '{n} 个赞', chat: '聊天', say: '说点什么…', send: '发送', like: '点赞', gifts: '礼物',
-  prizes: '我的奖品', settings: '设置', balance: '{n} 金币',
+  prizes: '我的奖品', prizes_short: '奖品', settings: '设置', balance: '{n} 金币',
   slow_way: '已通过备用线路连接',
   ended_room: '直播已结束。', go_on: '点此继续', banned: '你无法继续观看该直播间。',
   expired: '登录已过期，请从应用重新进入直播间。', refused: '无权进入该直播间。',
