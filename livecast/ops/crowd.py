@@ -21,6 +21,8 @@ from rich.console import Console
 from rich.text import Text
 
 from livecast.client import ClientError, Event, Frame, GaveUp, LivecastClient, Welcome
+from livecast.ops.groups import DEV_KEY
+from livecast.ops.market import Market
 from livecast.ops.people import Act, Crowd, Moment, Person
 from livecast.ops.screen import RoomScreen, Style, connection_text
 from livecast.ops.terminal import draw, is_live, more_files, percentile, say, stop_at_eof, until, until_stopped
@@ -39,7 +41,15 @@ class CrowdShow:
     """A crowd in a room: sockets, and what became of what was said through them."""
 
     def __init__(
-        self, url: str, room: str, crowd: Crowd, tokens: Tokens, *, host: bool = False, connect_timeout_s: float = 10.0
+        self,
+        url: str,
+        room: str,
+        crowd: Crowd,
+        tokens: Tokens,
+        *,
+        host: bool = False,
+        market: Market | None = None,
+        connect_timeout_s: float = 10.0,
     ) -> None:
         self.screen = RoomScreen(room)
         self.crowd = crowd
@@ -55,6 +65,7 @@ class CrowdShow:
         self._url, self._room, self._tokens = url, room, tokens
         self._people: dict[str, LivecastClient] = {}
         self._host = host
+        self.market = market
         self._moment: Moment | None = None
         self._opening = asyncio.Semaphore(OPENING_MAX)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -72,10 +83,14 @@ class CrowdShow:
         end_s = None if duration_s is None else time.monotonic() + duration_s
         if self._host:
             self._spawn(self._join(HOST, role="host"), self._tasks)
+            if self.market is not None:
+                self.market.say = self._host_says
         while not stop.is_set() and (end_s is None or time.monotonic() < end_s):
             for act in self.crowd.step(time.monotonic()):
                 self._act(act)
             self._on_stage()
+            if self.market is not None and self.watcher.connected:
+                self.market.step(self.crowd.present, self.watcher.view.state, self._people.get)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(STEP_S):
                     await stop.wait()
@@ -112,7 +127,12 @@ class CrowdShow:
         host, moment = self._people.get(HOST.id), self.crowd.moment
         if host is not None and host.connected and moment is not None and moment is not self._moment:
             self._moment = moment
-            self._spawn(self._say(host, moment.line), self._talking)
+            self._host_says(moment.line)
+
+    def _host_says(self, line: str) -> None:
+        host = self._people.get(HOST.id)
+        if host is not None and host.connected:
+            self._spawn(self._say(host, line), self._talking)
 
     async def _join(self, person: Person, **claims: Any) -> None:
         async with self._opening:
@@ -182,6 +202,8 @@ class CrowdShow:
             "unanswered": self.unanswered,
             "under_way": len(self._talking),
             "taps": self.taps,
+            "bought": dict(self.market.outcomes) if self.market is not None else {},
+            "refused": self.market.trouble if self.market is not None else "",
             "likes": self.screen.likes,
             "viewers": self.screen.viewers,
             "tally": dict(self.screen.tally.counts),
@@ -195,9 +217,13 @@ class CrowdShow:
         """Where things stand, for a log."""
         f = self.figures(now_s)
         verdicts = " ".join(f"{name}={n}" for name, n in self.verdicts.most_common(6))
-        trouble = f" trouble={self.trouble!r}" if self.trouble and f["connected"] < f["people"] else ""
+        troubles = [self.trouble] if self.trouble and f["connected"] < f["people"] else []
+        troubles += [self.market.trouble] if self.market is not None and self.market.trouble else []
+        trouble = f" trouble={'; '.join(troubles)!r}" if troubles else ""
+        bought = "".join(f" {name}={n}" for name, n in self.market.outcomes.most_common(6)) if self.market is not None else ""
         return (
-            f"people={f['connected']}/{f['people']} said={f['said']} {verdicts} unanswered={f['unanswered']} likes={f['likes']} "
+            f"people={f['connected']}/{f['people']} said={f['said']} {verdicts}{bought} "
+            f"unanswered={f['unanswered']} likes={f['likes']} "
             f"frames/s={f['frames_per_s']} p50={f['latency_p50_ms']}ms p99={f['latency_p99_ms']}ms{trouble}"
         )
 
@@ -219,7 +245,14 @@ class CrowdShow:
             ("  from a sender's key to another viewer's screen", "dim"),
         )  # fmt: skip
         trouble = [Text(f"trouble  {self.trouble}", "red")] if self.trouble and f["connected"] < f["people"] else []
-        return [crowd, said, latency, *trouble]
+        return [crowd, said, *self._bought(), latency, *trouble]
+
+    def _bought(self) -> list[Text]:
+        if self.market is None:
+            return []
+        outcomes = " · ".join(f"{name.replace('_', ' ')} {n:,}" for name, n in self.market.outcomes.most_common(8))
+        text = Text.assemble(("sale     ", "dim"), outcomes or "—")
+        return [text, Text(f"trouble  {self.market.trouble}", "red")] if self.market.trouble else [text]
 
 
 async def run_crowd(
@@ -234,6 +267,9 @@ async def run_crowd(
     token_secret: str | None = None,
     api_key: str | None = None,
     host: bool = False,
+    buy: bool = False,
+    gifts: float = 0.0,
+    sale: bool = False,
     style: Style = "plain",
     quiet: bool = False,
     until_eof: bool = False,
@@ -242,15 +278,30 @@ async def run_crowd(
 ) -> int:
     """Send a crowd into `room` until stopped (Ctrl-C, SIGTERM) or for `duration_s`. Returns the exit status.
 
-    `host`: one of them is the host, who says what happens on the stage. `until_eof`: stop when standard input ends, which it
-    does when the process at its other end dies, however it dies.
+    `host`: one of them is the host, who says what happens on the stage. `buy`: people click on drops, vote and send `gifts` (so
+    many a second). `sale`: there is something to buy: a shelf, a drop every minute, now and then a poll and a draw; that needs an
+    API key (`--dev` has one that everybody knows). `until_eof`: stop when standard input ends, which it does when the process at
+    its other end dies, however it dies.
     """
     more_files()
     console = console or Console()
     # Ids follow from the seed: two crowds in one room must not be the same people.
-    crowd = Crowd(viewers=viewers, rate=rate, likes=likes, seed=secrets.randbelow(1_000_000) if seed is None else seed)
-    async with Tokens(url, room, token_secret=token_secret, api_key=api_key) as tokens:
-        show = CrowdShow(url, room, crowd, tokens, host=host, connect_timeout_s=connect_timeout_s)
+    seed = secrets.randbelow(1_000_000) if seed is None else seed
+    crowd = Crowd(viewers=viewers, rate=rate, likes=likes, seed=seed)
+    key = api_key or DEV_KEY if sale else None
+    async with (
+        Tokens(url, room, token_secret=token_secret, api_key=api_key) as tokens,
+        Market(url, room, api_key=key, gifts=gifts, buyers=viewers, seed=seed) as market,
+    ):
+        show = CrowdShow(
+            url,
+            room,
+            crowd,
+            tokens,
+            host=host,
+            market=market if buy or sale or gifts else None,
+            connect_timeout_s=connect_timeout_s,
+        )
         with until_stopped() as stop:
             if until_eof:
                 stop_at_eof(stop)
@@ -312,6 +363,11 @@ async def _tell(show: CrowdShow, style: Style, console: Console, stop: asyncio.E
 @click.option("--json", "style", flag_value="json", help="One JSON object a second.")
 @click.option("--quiet", is_flag=True, help="Say nothing at all.")
 @click.option("--host", is_flag=True, help="One more person is the host and says what happens on the stage (needs a host's token).")
+@click.option("--buy", is_flag=True, help="People click on drops, enter draws and vote in polls. They take what there is.")
+@click.option("--gifts", type=click.FloatRange(0, 1000), default=0.0, show_default=True, metavar="R", help="Gifts per second.")
+@click.option(
+    "--sale", is_flag=True, help="And the host sells: a shelf, a drop every minute, polls, draws (needs an API key, or --dev's)."
+)
 @click.option("--until-eof", is_flag=True, hidden=True)
 @speaker_options
 def command(*, style: Style | None, **options: Any) -> None:

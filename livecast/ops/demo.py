@@ -24,11 +24,12 @@ ROOM: Final = "demo"
 STOP_S: Final = 5.0  # for the crowd to say goodbye; then it is killed
 
 
-async def show(url: str, *, viewers: int, rate: float, likes: float) -> None:
+async def show(url: str, *, viewers: int, rate: float, likes: float, gifts: float) -> None:
     """Start the crowd beside the node at `url`, say where to look, and keep the crowd going until cancelled."""
     click.echo(guide(url, viewers))
     command = [sys.executable, "-c", "from livecast.ops.cli import main; main()", "crowd", "--room", ROOM, "--url", url]
-    command += ["--viewers", str(viewers), "--rate", str(rate), "--likes", str(likes), "--host", "--quiet", "--until-eof"]
+    command += ["--viewers", str(viewers), "--rate", str(rate), "--likes", str(likes), "--gifts", str(gifts), "--host", "--sale"]
+    command += ["--quiet", "--until-eof"]
     # A session of its own: Ctrl-C in the terminal is the node's business, which then ends the crowd in good order.
     crowd = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE, stdout=sys.stderr, start_new_session=True)
     try:
@@ -87,9 +88,11 @@ def _short(program: str) -> str:
 @click.option(
     "--likes", type=click.FloatRange(0, 100_000), default=40.0, show_default=True, metavar="R", help="Taps per second, on average."
 )
-def command(*, viewers: int, rate: float, likes: float, **options: Any) -> None:
-    """Run a development node with a simulated crowd in room `demo`, and print what to open.
+@click.option("--gifts", type=click.FloatRange(0, 1000), default=0.8, show_default=True, metavar="R", help="Gifts per second.")
+def command(*, viewers: int, rate: float, likes: float, gifts: float, **options: Any) -> None:
+    """Run a development node with a simulated sale in room `demo`, and print what to open.
 
-    The same as `livecast serve --dev` and `livecast crowd --room demo` together.
+    People chat, tap and send gifts; the host sells from a shelf, gives coupons away every minute, asks and draws. The same as
+    `livecast serve --dev` and `livecast crowd --room demo --sale` together.
     """
-    run_or_exit(beside=partial(show, viewers=viewers, rate=rate, likes=likes), dev=True, **options)
+    run_or_exit(beside=partial(show, viewers=viewers, rate=rate, likes=likes, gifts=gifts), dev=True, **options)

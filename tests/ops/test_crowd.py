@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from livecast.ops.asking import Node
 from livecast.ops.crowd import run_crowd
 from support.node import NodeProcess
 
@@ -34,6 +35,33 @@ async def test_a_crowd_is_heard_and_counted(node: NodeProcess, capsys: pytest.Ca
     assert last["tally"]["in"] >= last["said"] - last["verdicts"].get("rate_limited", 0) - 5
     assert last["likes"] > 100
     assert 0 < last["latency_p50_ms"] <= last["latency_p99_ms"] < 5000
+
+
+async def test_a_crowd_buys_what_there_is(node: NodeProcess, capsys: pytest.CaptureFixture[str]) -> None:
+    """With a sale on: the shelf is filled, coins and coupons move, and the node refuses nothing of it."""
+    status = await run_crowd(
+        node.base, "crowd-4", viewers=20, rate=5, likes=10, gifts=6, sale=True, host=True, duration_s=6, seed=3, style="json"
+    )
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert status == 0
+    assert last["bought"]["sent"] > 5
+    assert last["refused"] == ""
+    state = Node(node.base, None).json("GET", "/v1/rooms/crowd-4/snapshot")["state"]
+    assert state["on_air"] == "jacket"
+    assert len(state["products"]) == 5
+
+
+async def test_people_click_on_the_drops_of_others(node: NodeProcess) -> None:
+    """`--buy`: a drop that somebody else opened sells out; without it nobody touches it."""
+    host = Node(node.base, None)
+    for buy, left in ((False, 3), (True, 0)):
+        room = f"crowd-5-{buy}"
+        host.json("PUT", f"/v1/rooms/{room}", {})
+        host.json("POST", f"/v1/rooms/{room}/start", {})
+        drop = host.json("POST", f"/v1/rooms/{room}/drops", {"title": "t", "kind": "coupon", "stock": 3})["id"]
+        host.json("POST", f"/v1/rooms/{room}/drops/{drop}/open", {})
+        assert await run_crowd(node.base, room, viewers=20, rate=1, likes=1, buy=buy, duration_s=4, seed=3, quiet=True) == 0
+        assert host.json("GET", f"/v1/rooms/{room}/drops/{drop}")["left"] == left
 
 
 async def test_ctrl_c_ends_it_with_a_summary(node: NodeProcess) -> None:
