@@ -15,7 +15,8 @@ def watch(
     shoppers: Shoppers, until_s: float, states: dict[float, dict[str, Any]], people: list[Person] = PEOPLE
 ) -> list[tuple[float, Wish]]:
     """All wishes up to `until_s`, while the room's state becomes each of `states` at its time."""
-    done, state = [], {}
+    done: list[tuple[float, Wish]] = []
+    state: dict[str, Any] = {}
     for tenth in range(int(until_s * 10)):
         now_s = tenth / 10
         state = states.get(now_s, state)
