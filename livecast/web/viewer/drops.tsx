@@ -52,6 +52,7 @@ export function DropCard({ drop }: { drop: Drop }) {
           {busy ? t('claiming') : open ? t(draws ? 'enter' : 'claim') : t('soon')}
         </button>
       )}
+      {!!drop.winners?.length && <p class="winners" dir="auto">{t('winners')}: {drop.winners.map(({ u }) => u.name || u.id).join(', ')}</p>}
       {drop.result && <button class="check" onClick={() => setProof(true)}>{t('check_draw')}</button>}
       {proof && <Proof drop={drop} onClose={() => setProof(false)} />}
     </article>

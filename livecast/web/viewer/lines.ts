@@ -26,7 +26,7 @@ export function linesOf(all: readonly Comment[], owns: Iterable<OwnComment>, you
   });
   for (const own of apart) {
     const at = lines.findLastIndex((line) => (line.comment.at ?? 0) <= own.at);
-    const comment = { id: '', u: { id: you?.id ?? '', name: you?.name ?? '' }, text: own.text, at: own.at };
+    const comment = { id: '', u: { id: seenAs(you) ?? '', name: you?.name ?? '' }, text: own.text, at: own.at };
     lines.splice(own.state === 'sending' ? lines.length : at + 1, 0, { key: own.cid, comment, mine: true, state: own });
   }
   return lines;

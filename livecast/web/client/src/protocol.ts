@@ -79,6 +79,8 @@ export interface Drop {
   meta?: JsonObject;
   commitment?: string;
   result?: JsonObject;
+  /** Who won a draw, as far as the room tells: masked names come without an id. */
+  winners?: { u: { id?: string; name: string }; serial: number }[];
   test?: boolean;
 }
 
