@@ -39,6 +39,8 @@ class Goods:
             before, self.drops = self.drops, merge(self.drops, patch)
             changed = [id_ for id_ in patch if id_ in self.drops and _figures(self.drops[id_]) != _figures(before.get(id_, {}))]
             self.news = [self._said(self.drops[id_]) for id_ in changed]
+            drawn = [id_ for id_ in patch if self.drops.get(id_, {}).get("winners") and "winners" not in before.get(id_, {})]
+            self.news += [self._winners(self.drops[id_]) for id_ in drawn]
         for combo in frame.gifts:
             if combo.done:
                 self.gifts.append(
@@ -67,6 +69,10 @@ class Goods:
             f"  {left:,} of {stock:,} left",
             ("  TEST", "yellow") if drop.get("test") else "",
         )
+
+    def _winners(self, drop: dict[str, Any]) -> str:
+        names = ", ".join(self._clean(str(one["u"].get("name", ""))) for one in drop["winners"])
+        return f"drop {self._clean(str(drop.get('title', '')))}: won by {names}"
 
     def _said(self, drop: dict[str, Any]) -> str:
         state, left, stock = _figures(drop)

@@ -20,6 +20,7 @@ from rich.text import Text
 from livecast.client import Answer, Bye, Connection, Error, Event, Frame, Notice, Welcome
 from livecast.core.events import Comment, Tally
 from livecast.ops.goods import Goods
+from livecast.ops.show import Show
 
 LINES_MAX: Final = 500  # comments remembered; taller terminals are rare, and merges reach back 15 s at most
 RATE_WINDOW_S: Final = 5.0
@@ -86,6 +87,7 @@ class RoomScreen:
         self.lines: deque[Line] = deque(maxlen=LINES_MAX)
         self.tally = TallySum()
         self.goods = Goods(shown)
+        self.show = Show(shown)
         self.frames = 0
         self.likes = 0
         self.likes_seen = 0
@@ -123,6 +125,7 @@ class RoomScreen:
         self.viewers = dict(welcome.state.get("viewers") or {})
         self.where = f"{welcome.epoch}:{welcome.seq}"
         self.goods.begin(self.state)
+        self.show.begin(self.state, welcome.policy)
         if not welcome.recovered:
             for comment in welcome.recent:
                 self._show(comment)
@@ -132,6 +135,7 @@ class RoomScreen:
         self.where = f"{frame.epoch}:{frame.seq}"
         self._frame_times.append(now_s)
         self.goods.take(frame)
+        self.show.take(frame)
         for comment in frame.comments:
             self._show(comment)
         for merge in frame.merges:
@@ -185,7 +189,7 @@ class RoomScreen:
 
     def picture(self, now_s: float, height: int, more: list[Text] | None = None) -> RenderableType:
         """The whole terminal; `more` are lines of the caller below the room's own."""
-        below = [*self.goods.lines(), self._tally_line(), *(more or []), *self._note_lines()]
+        below = [*self.show.lines(), *self.goods.lines(), self._tally_line(), *(more or []), *self._note_lines()]
         pinned = self.state.get("notice")
         above = (
             [Text.assemble(("📌 ", ""), (shown(str(pinned.get("text", ""))), "bold yellow"))] if isinstance(pinned, dict) else []
@@ -307,14 +311,14 @@ def plain_lines(event: Event, screen: RoomScreen) -> list[str]:
                     for name in ("title", "status", "notice")
                     if name in event.state
                 ]
-            out += [f"{clock(event.ts)} -- {news}" for news in screen.goods.news]
+            out += [f"{clock(event.ts)} -- {news}" for news in (*screen.show.news, *screen.goods.news)]
             if event.redact is not None:
                 out.append(f"{clock(event.ts)} -- removed: {len(event.redact.comments)} comments, {len(event.redact.users)} users")
             return out
         case Welcome():
             status = event.state.get("status", "")
             head = f"{clock(event.now)} -- {event.room}: {status}, {int(event.state.get('likes') or 0):,} likes"
-            goods = [f"{clock(event.now)} -- {news}" for news in screen.goods.news]
+            goods = [f"{clock(event.now)} -- {news}" for news in (*screen.show.news, *screen.goods.news)]
             return [head, *goods, *([] if event.recovered else [_plain_comment(comment) for comment in event.recent])]
         case Connection():
             told = event.state == "waiting" or (event.state == "closed" and event.code != 1000)
