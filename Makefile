@@ -40,6 +40,7 @@ bench: $(VENV)/installed-dev
 
 screenshots: $(VENV)/installed-dev
 	$(BIN)/python tests/browser/screenshots.py
+	$(BIN)/python tests/browser/screenshots_console.py
 
 clean:
 	rm -rf $(VENV) .livecast build dist livecast/web/dist livecast/web/dist.new livecast/web/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -130,7 +130,7 @@ async def pictures(chromium: Browser, stage: Stage) -> None:
             await page.locator("nav.views button").nth(2).click()
         await page.get_by_role("button", name="5 min", exact=True).click()
     await desk.locator(".line time").nth(-9).click()
-    await desk.mouse.move(1200, 880)
+    await desk.mouse.move(700, 20)
     await desk.wait_for_timeout(1500)
     await shoot(desk, "console")
     await shoot(figures, "console-phone-figures")

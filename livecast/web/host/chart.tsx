@@ -11,6 +11,8 @@ export interface Curve {
   /** A custom property of the page. */
   colour: string;
   filled?: boolean;
+  /** Not added up over a step, so the last one is as good as any. */
+  level?: boolean;
 }
 
 const dark = matchMedia('(prefers-color-scheme: dark)');
@@ -22,7 +24,7 @@ export function Chart({ title, points, steps, curves, figure, height = 84 }: { t
   const span = useRef(0);
   const data = useRef<uPlot.AlignedData>([[]]);
   span.current = (steps * STEP_MS) / 1000;
-  data.current = [points.map((p) => p.at / 1000), ...curves.map(({ of }) => points.map((p) => p[of]))];
+  data.current = [points.map((p) => p.at / 1000), ...curves.map((curve) => values(points, curve))];
 
   useEffect(() => {
     const make = () => {
@@ -40,7 +42,7 @@ export function Chart({ title, points, steps, curves, figure, height = 84 }: { t
           scales: { x: { range: (_, __, to) => [to - span.current, to] }, y: { range: (_, __, max) => [0, Math.max(4, max * 1.1)] } },
           axes: [
             { ...axis, size: 20, space: 70, grid: { show: false }, values: (_, at) => at.map((s) => `${two(new Date(s * 1000).getHours())}:${two(new Date(s * 1000).getMinutes())}`) },
-            { ...axis, size: 38, space: 26, values: (_, at) => at.map((n) => (Number.isInteger(n) ? count(n) : '')) },
+            { ...axis, size: 38, space: 18, values: (_, at) => at.map((n) => (Number.isInteger(n) ? count(n) : '')) },
           ],
           series: [
             {},
@@ -75,6 +77,13 @@ export function Chart({ title, points, steps, curves, figure, height = 84 }: { t
       <div ref={box} role="img" aria-label={`${title}: ${figure}`} />
     </figure>
   );
+}
+
+/** The present step is not over: it is drawn once it is not below the one before, as it would look like a fall otherwise. */
+function values(points: readonly Point[], { of, level }: Curve): (number | null)[] {
+  const all: (number | null)[] = points.map((p) => p[of]);
+  if (!level && all.length > 1 && all.at(-1)! < all.at(-2)!) all[all.length - 1] = null;
+  return all;
 }
 
 const two = (n: number): string => String(n).padStart(2, '0');

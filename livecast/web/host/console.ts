@@ -84,6 +84,8 @@ const UNDO_MS = 12_000;
 export const MUTE_S = 600;
 /** Comments of the last so many seconds make up the rate. */
 const RATE_S = 10;
+/** People whose names are kept for lists that only have ids. */
+const NAMES_MAX = 5000;
 /** At the most this long ago: what charts can show. */
 const PAST_MS = 2 * 3_600_000;
 
@@ -156,7 +158,7 @@ export class Console {
       for (const comment of frame.comments ?? []) {
         if (comment.late && this.held.some((one) => one.id === comment.id)) this.held = this.held.filter((one) => one.id !== comment.id);
       }
-      for (const { u } of [...(frame.gifts ?? []), ...state.board]) this.names.set(u.id, u.name || u.id);
+      for (const { u } of [...(frame.gifts ?? []), ...(frame.comments ?? []), ...state.board]) if (u) this.name(u.id, u.name);
       if (frame.gifts) this.fetchSoon('givers', 2000);
       if (frame.redact) this.fetchSoon('reports', 500);
       const patch = frame.state;
@@ -169,6 +171,7 @@ export class Console {
     live.on('desk', (desk) => {
       this.book.desk(desk as Desk & { users?: Record<string, Known> });
       for (const comment of desk.comments ?? []) {
+        if (comment.u) this.name(comment.u.id, comment.u.name);
         if (comment.verdict === 'held' && comment.u && !this.held.some((one) => one.id === comment.id)) {
           const about = this.book.known.get(comment.u.id);
           this.held = [...this.held, { id: comment.id, u: comment.u, text: comment.text ?? '', at: comment.at ?? 0, ...(about ? { about } : {}) }];
@@ -474,6 +477,13 @@ export class Console {
   }
 
   // --- Private -------------------------------------------------------------------------------------------------------
+
+  private name(user: string, name: string): void {
+    if (!name || this.names.get(user) === name) return;
+    this.names.delete(user);
+    this.names.set(user, name);
+    if (this.names.size > NAMES_MAX) this.names.delete(this.names.keys().next().value!);
+  }
 
   private gone(id: number): void {
     this.toasts = this.toasts.filter((one) => one.id !== id);

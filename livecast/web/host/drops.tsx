@@ -107,7 +107,8 @@ function Rate({ drop }: { drop: string }) {
   const first = seen[0];
   const last = seen.at(-1);
   if (!first || !last || first === last) return null;
-  return <span>{t('per_s', { n: count(Math.max(0, Math.round((first.left - last.left) / Math.max(1, (performance.now() - first.at) / 1000)))) })}</span>;
+  const rate = Math.max(0, first.left - last.left) / Math.max(1, (performance.now() - first.at) / 1000);
+  return <span>{t('per_s', { n: rate < 10 ? rate.toFixed(1) : count(Math.round(rate)) })}</span>;
 }
 
 function Add({ path, onClose }: { path: string; onClose: () => void }) {
@@ -190,8 +191,8 @@ function Make({ onClose }: { onClose: () => void }) {
         </Field>
         <Field label={t('d_stock')}><input name="stock" type="number" required min="1" max="1000000" defaultValue="100" /></Field>
         <Field label={t('d_per_user')}><input name="per_user" type="number" min="1" max="10" defaultValue="1" /></Field>
-        <Field label={`${t('d_opens')} (${t('d_in')}, ${t('min')})`}><input name="opens" type="number" min="1" max="10000" placeholder={t('d_by_hand')} /></Field>
-        <Field label={`${t('d_closes')} (${t('d_after')}, ${t('min')})`}><input name="lasts" type="number" min="1" max="10000" placeholder={t('d_by_hand')} /></Field>
+        <Field label={t('d_opens')}><input name="opens" type="number" min="1" max="10000" placeholder={t('d_by_hand')} /></Field>
+        <Field label={t('d_lasts')}><input name="lasts" type="number" min="1" max="10000" placeholder={t('d_by_hand')} /></Field>
         <Field label={t('d_codes')}>
           <select value={codes} onChange={(e) => setCodes(e.currentTarget.value)}>{(['generated', 'list', 'none'] as const).map((name) => <option key={name} value={name}>{t(`codes_${name}`)}</option>)}</select>
         </Field>

@@ -26,7 +26,7 @@ export function Figures() {
         <small>{t('per_10s')}</small>
       </div>
       <div class="charts">
-        <Chart title={t('c_audience')} points={points} steps={steps} curves={[{ of: 'users', name: t('c_users'), colour: '--blue', filled: true }]} figure={`${t('now_n', { n: count(now?.users ?? 0) })} · ${most('users')}`} height={110} />
+        <Chart title={t('c_audience')} points={points} steps={steps} curves={[{ of: 'users', name: t('c_users'), colour: '--blue', filled: true, level: true }]} figure={`${t('now_n', { n: count(now?.users ?? 0) })} · ${most('users')}`} height={110} />
         <Chart title={t('c_comments')} points={points} steps={steps} figure={sum('comments')}
           curves={[{ of: 'comments', name: t('c_said'), colour: '--violet' }, { of: 'shown', name: t('c_shown'), colour: '--green', filled: true }]} />
         <Chart title={t('c_likes')} points={points} steps={steps} curves={[{ of: 'likes', name: t('c_likes'), colour: '--red', filled: true }]} figure={sum('likes')} />

@@ -30,7 +30,7 @@ export function Questions() {
   const { questions } = useDesk('queue');
   return (
     <section class="asked" aria-labelledby="asked">
-      <header><h2 id="asked">{t('questions')}{questions.length > 0 && <b class="badge-n">{questions.length}</b>}</h2></header>
+      <header><h2 id="asked">{t('questions')}{questions.length > 0 && <b class="badge-n calm">{questions.length}</b>}</h2></header>
       <div class="scroll" tabIndex={0} role="group" aria-labelledby="asked">
         {questions.length ? <ul class="cards">{questions.map((one) => <Asked key={one.id} question={one} />)}</ul> : <Empty>{t('no_questions')}</Empty>}
       </div>
@@ -145,7 +145,7 @@ function Asked({ question }: { question: Question }) {
   };
   return (
     <li class="card question" data-question={question.id}>
-      <header><b class="n">{t('asked_by', { n: question.n })}</b></header>
+      <header><b class="n">{t(question.n === 1 ? 'asked_by_1' : 'asked_by', { n: question.n })}</b></header>
       <p class="words" dir="auto">{question.text}</p>
       {open ? (
         <form onSubmit={submit}>

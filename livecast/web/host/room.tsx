@@ -191,7 +191,7 @@ interface Figures {
   comments: { in: number };
   likes: number;
   words: { word: string; n: number }[];
-  gifts: { value: number; givers: number };
+  gifts: { value: number; gifts: number };
   sales: { orders: number; value: Record<string, number> };
 }
 
@@ -222,7 +222,7 @@ function Summary({ report, onClose }: { report: Figures; onClose: () => void }) 
   const { audience, gifts, sales } = report;
   const figures = [
     [audience.peak, t('rep_peak')], [Math.round(audience.average), t('rep_avg')], [audience.unique, t('rep_unique')], [report.comments.in, t('rep_comments')], [report.likes, t('rep_likes')],
-    [gifts.value, t('rep_gifts', { n: count(gifts.givers) })], [sales.orders, t('rep_sales')],
+    [gifts.value, t('rep_gifts', { n: count(gifts.gifts) })], [sales.orders, t('rep_sales')],
   ] as const;
   return (
     <Dialog title={`${t('report')}: ${report.title || desk.room}`} onClose={onClose}>
