@@ -7,6 +7,7 @@ import re
 import pytest
 from playwright.async_api import Locator, Page, expect
 
+from livecast.web import build
 from support.browsing import WITHIN_MS, Stage
 from support.node import NodeProcess
 
@@ -140,3 +141,21 @@ async def test_the_entry_leads_into_a_room(stage: Stage, node: NodeProcess) -> N
     await page.get_by_role("button", name="Watch as a viewer").click()
     await write(page, "hello")
     await expect(rows(page, "hello")).to_contain_text("Zoë")
+
+
+async def test_ten_lines_make_a_page(stage: Stage) -> None:
+    """The page of the SDK's README, as it stands there but for the address and the room."""
+    readme = (build.WEB / "client" / "README.md").read_text(encoding="utf-8")
+    written = re.search(r"```html\n(.*?)```", readme, re.DOTALL)
+    assert written
+    assert len(written[1].splitlines()) <= 10
+    html = written[1].replace("http://127.0.0.1:8080", stage.node.base).replace("'demo'", repr(stage.room))
+    page = await stage.page()
+    await page.route("**/live.html", lambda route: route.fulfill(body=html, content_type="text/html"))
+    await page.goto(f"{stage.node.base}/live.html")
+    for n in range(WITHIN_MS // 250):  # until it is connected: it shows what it hears, and nothing else
+        stage.say(f"u{n}", {"t": "comment", "cid": "c", "text": f"hello {n}"})
+        if await page.locator("li").count():
+            break
+        await page.wait_for_timeout(250)
+    await expect(page.locator("li").first).to_have_text(re.compile(r"^u\d+: hello \d+$"))
