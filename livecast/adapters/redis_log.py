@@ -209,7 +209,7 @@ def _commit_arguments(commit: Commit, record_bytes_max: int) -> tuple[Argument, 
         USERS_TTL_S,
         commit.summary or b"",
         commit.room,
-        _message(commit),
+        message_of(commit),
         record_bytes_max,
         commit.counts_for,
         commit.notes or b"",
@@ -219,7 +219,7 @@ def _commit_arguments(commit: Commit, record_bytes_max: int) -> tuple[Argument, 
     )
 
 
-def _message(commit: Commit) -> bytes:
+def message_of(commit: Commit) -> bytes:
     """What followers get: the frame, or word of a new epoch, with answers for viewers elsewhere; or nothing."""
     begins = commit.snapshot if commit.number == 1 else None
     if commit.frame is None and begins is None and not commit.replies:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from hashlib import shake_128
+from types import MappingProxyType
 from zlib import crc32
 
 SHARDS = 256
@@ -21,13 +22,17 @@ def shard_of(room: str) -> int:
     return crc32(room.encode()) % SHARDS
 
 
-def deal(nodes: Iterable[str]) -> dict[int, str]:
+def deal(nodes: Iterable[str]) -> Mapping[int, str]:
     """Who should own which shard: every node gets its share, to one shard, and few shards move when a node comes or goes.
 
     Shards and nodes choose each other by weight, the heaviest pair first, as long as the node has room (rendezvous hashing with
     bounded loads). Everybody who knows of the same nodes comes to the same answer; no nodes, no answer.
     """
-    names = sorted(set(nodes))
+    return _dealt(tuple(sorted(set(nodes))))
+
+
+@lru_cache(maxsize=64)
+def _dealt(names: tuple[str, ...]) -> Mapping[int, str]:
     if not names:
         return {}
     share, over = divmod(SHARDS, len(names))
@@ -40,7 +45,7 @@ def deal(nodes: Iterable[str]) -> dict[int, str]:
                 dealt[shard] = name
                 room[name] -= 1
                 over -= extra
-    return dealt
+    return MappingProxyType(dealt)
 
 
 @lru_cache(maxsize=1_024)

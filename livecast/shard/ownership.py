@@ -99,6 +99,8 @@ class Ownership:
         """Somebody said to have let go of shards."""
         self._giving = False
         self._told: ShardsHeld | None = None
+        self._present: list[str] = []
+        self._ours: frozenset[int] = frozenset()
         self._move = asyncio.Event()
         self._poked = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -194,10 +196,13 @@ class Ownership:
             self._observer.observe(told)
 
     # --- What is whose ------------------------------------------------------------------------------------------------
-    def _wanted(self) -> set[int]:
+    def _wanted(self) -> frozenset[int]:
         """The shards that are dealt to us."""
-        dealt = deal(self._members.present(myself=not self._leaving))
-        return {shard for shard, node in dealt.items() if node == self._me}
+        present = self._members.present(myself=not self._leaving)
+        if present != self._present:
+            self._present = present
+            self._ours = frozenset(shard for shard, node in deal(present).items() if node == self._me)
+        return self._ours
 
     def _settled(self, *, proven: bool = False) -> bool:
         """Whether what is ours is owned, by us or for now by somebody who lives (`proven`: and was seen to)."""

@@ -47,7 +47,8 @@ class Shards:
         self._regaining: dict[int, asyncio.Lock] = {}
         self._rooms: dict[str, RoomLoop] = {}
         self._sweeper: asyncio.Task[None] | None = None
-        self._leaving: set[asyncio.Task[None]] = set()
+        self._leaving: dict[int, asyncio.Task[None]] = {}
+        """Shards that were lost, while the bus still lets go of them."""
         log.on_reborn(self._reborn)
         self.on_ring: Callable[[str], None] | None = None
         """Told that there is something new in the ledger of a room's or a user's shard."""
@@ -103,6 +104,7 @@ class Shards:
         """Receive for these shards, whose fences have these tokens now. Gives those for which that could not be begun: nothing is
         kept of them.
         """
+        await asyncio.gather(*(self._leaving[shard] for shard in tokens if shard in self._leaving))
         self._tokens.update(tokens)
         served = await asyncio.gather(*(self._around.bus.serve(shard, self.receive) for shard in tokens), return_exceptions=True)
         failed = [shard for shard, fault in zip(tokens, served, strict=True) if fault is not None]
@@ -136,9 +138,9 @@ class Shards:
         self._tokens.pop(shard, None)
         for loop in [loop for loop in self._rooms.values() if shard_of(loop.name) == shard]:
             loop.make_way()
-        task = asyncio.get_running_loop().create_task(self._around.bus.unserve(shard), name=f"leave shard {shard}")
-        self._leaving.add(task)
-        task.add_done_callback(self._leaving.discard)
+        leaving = self._around.bus.unserve(shard)
+        task = self._leaving[shard] = asyncio.get_running_loop().create_task(leaving, name=f"leave shard {shard}")
+        task.add_done_callback(lambda _: self._leaving.pop(shard, None))
 
     def forget_node(self, node: str) -> None:
         """A node is gone: whoever watched through it does so no more."""
@@ -226,7 +228,7 @@ class Shards:
             self._sweeper.cancel()
         # Rooms first: while the shard is served here, followers in this process hear replies and frames in their order.
         await asyncio.gather(*(loop.drain() for loop in list(self._rooms.values())))
-        await asyncio.gather(*(self._around.bus.unserve(shard) for shard in self._tokens), *self._leaving)
+        await asyncio.gather(*(self._around.bus.unserve(shard) for shard in self._tokens), *self._leaving.values())
         self._rooms.clear()
 
     @property
