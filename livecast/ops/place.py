@@ -19,7 +19,7 @@ from livecast.edge.node import Node
 from livecast.ops import systemd
 from livecast.ops.figures import read
 from livecast.ops.layers import SettingsError
-from livecast.ops.line import Count, Counted, Line, News, Page, Ready, Reload, Reloaded, Stop, ToWorker, WantPage
+from livecast.ops.line import Count, Counted, Entry, Line, News, Page, Ready, Reload, Reloaded, Stop, ToWorker, WantPage
 from livecast.ops.observers import PrometheusObserver
 from livecast.ops.reloading import Reloading
 from livecast.ops.settings import load
@@ -168,10 +168,19 @@ class Seat:
             case Count(number) if self._serves:
                 self._tell_count(number)
             case Reload(sent) if self._serves:
-                settings = load(options=layer_of(sent), dev=self.parts.reloading.settings.dev)
-                self._line.say(Reloaded(*self.parts.reloading.take_over(settings)))
+                self._reload(sent)
             case _:
                 pass
+
+    def _reload(self, sent: list[Entry]) -> None:
+        taken: tuple[str, ...] = ()
+        waits: tuple[str, ...] = ()
+        try:
+            settings = load(options=layer_of(sent), dev=self.parts.reloading.settings.dev)
+            taken, waits = self.parts.reloading.take_over(settings)
+        except Exception as fault:  # noqa: BLE001 - such as another version's settings; we must hear what comes next
+            self.parts.observer.observe(Trouble("settings were not taken over", "SIGHUP", repr(fault), "error"))
+        self._line.say(Reloaded(taken, waits))
 
     def _tell_count(self, number: int) -> None:
         self._line.say(Counted(number, read(self.parts.count().registry)))

@@ -109,6 +109,7 @@ class Supervisor:
         self._busy = asyncio.Lock()
         """One change of all workers at a time."""
         self._tasks: set[asyncio.Task[None]] = set()
+        self._figures: asyncio.Task[bytes] | None = None
         disable_created_metrics()  # type: ignore[no-untyped-call]  # no types there
         rows = 2 * max(wanted(settings), SPARE_WORKERS)  # each may have a successor while it goes
         self._memory = new_memory(rows)
@@ -126,7 +127,6 @@ class Supervisor:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._end_tasks)
             if not await unless(stop, self._start(stack)):
-                await self._stop_workers()
                 return
             loop = asyncio.get_running_loop()
             on_hang_up(reload=lambda: self._spawn(self._reload()), stop=stop.set)
@@ -143,7 +143,6 @@ class Supervisor:
             if beside is None or await unless(stop, beside(url)):
                 await stop.wait()
             systemd.stopping()
-            await self._stop_workers()
 
     async def _start(self, stack: AsyncExitStack) -> None:
         settings = self._begun
@@ -161,6 +160,7 @@ class Supervisor:
                 kept_key(settings.server.data_dir)  # made once, before several need it at the same time
             except (OSError, BadReceiptKey) as error:
                 raise StartFailed(f"receipts cannot be signed: {error}") from error
+        stack.push_async_callback(self._stop_workers)  # before the stores
         # The first one alone: it brings the archive's tables up to date, and if it cannot start none can.
         for slots in ([0], range(1, wanted(settings))):
             await asyncio.gather(*(self._first(number) for number in slots))
@@ -221,6 +221,7 @@ class Supervisor:
         """A new process for this slot; returns when it is ready, or was not in time and is ended."""
         row = self._rows.pop()
         worker = Worker(slot.number, row, on_page=self._on_page, on_end=self._count_out)
+        worker.settings = self._layer
         self._leaving.add(worker)  # until it has a place it is somebody to be ended with the rest
         try:
             await worker.start(entries(self._layer), dev=self._begun.dev, memory=self._memory, table=self._table)
@@ -234,6 +235,8 @@ class Supervisor:
 
     def _fill(self, slot: Slot, worker: Worker) -> None:
         slot.worker, slot.trouble = worker, ""
+        if worker.settings is not self._layer:  # they were read again while it started
+            worker.say(Reload(entries(self._layer)))
         self._up.labels(str(slot.number)).set(1)
         self._say(f"worker {slot.number} serves", f"process {worker.pid}", level="info")
         self._tell_news()
@@ -303,7 +306,7 @@ class Supervisor:
             await asyncio.sleep(LOOK_S)
             await asyncio.gather(*(worker.count(LOOK_S) for worker in self._everybody()))
             for worker in self._everybody():
-                if worker.silent_s > SILENT_S:
+                if worker.is_ready and worker.silent_s > SILENT_S:
                     self._say(f"{worker.name} is stuck and is killed", f"process {worker.pid}", level="error")
                     worker.kill()
 
@@ -347,12 +350,13 @@ class Supervisor:
         logs.configure(settings.log.format, settings.log.level)
         self._observer = LogObserver(settings.log.level)
         told = await asyncio.gather(*(worker.reload(Reload(entries(layer))) for worker in self._everybody()))
-        await self._resize(wanted(settings))
+        if len(self._slots) != wanted(settings):
+            await self._resize(wanted(settings))
         self._report([each for each in told if each is not None], [f"{section}.{key}" for section, key in waits])
 
     def _report(self, answers: list[Reloaded], waits: list[str]) -> None:
         taken = sorted({key for answer in answers for key in answer.taken})
-        later_on = sorted({key for answer in answers for key in answer.waits} - set(waits))
+        later_on = sorted({key for answer in answers for key in answer.waits} - {*waits, "server.workers"})
         advice = f"{', '.join(later_on)} will hold when the workers are replaced (SIGUSR2)" if later_on else ""
         if waits:
             advice += f"{'; ' if advice else ''}{', '.join(waits)} will hold at the next start"
@@ -387,7 +391,12 @@ class Supervisor:
         self._spawn(answer())
 
     async def figures(self) -> bytes:
-        """The metrics of all workers, and of ourselves, in Prometheus' text format."""
+        """The metrics of all workers, and of ourselves, in Prometheus' text format. Who asks meanwhile gets the same."""
+        if self._figures is None or self._figures.done():
+            self._figures = asyncio.create_task(self._read_figures())
+        return await asyncio.shield(self._figures)
+
+    async def _read_figures(self) -> bytes:
         everybody = self._everybody()
         await asyncio.gather(*(worker.count(COUNT_S) for worker in everybody))
         living = {slot.worker: str(slot.number) for slot in self._slots if slot.worker is not None}

@@ -32,6 +32,8 @@ from livecast.ops.line import (
 
 #: Without `-P` Python would look for the package in the working directory first, whoever put one there.
 COMMAND: Final = (sys.executable, "-P", "-m", "livecast.ops.worker")
+EXIT_S: Final = 2.0
+"""Between its last word and its end."""
 RELOAD_S: Final = 5.0
 """How long a worker may take to take settings over; it takes a millisecond."""
 CONNECTIONS: Final = "livecast_connections"
@@ -58,6 +60,8 @@ class Worker:
         self.ended = asyncio.Event()
         self.code = 0
         """How it ended; below zero: by that signal."""
+        self.settings: object = None
+        """What it was started with, for whoever started it."""
         self.failure = ""
         """Why it could not even be started."""
         self._on_page = on_page
@@ -126,7 +130,12 @@ class Worker:
         while (message := await line.hear()) is not None:
             self._heard_at = time.monotonic()
             await self._hear(message)
-        self.code = await process.wait()
+        try:
+            async with asyncio.timeout(EXIT_S):
+                self.code = await process.wait()
+        except TimeoutError:  # it has hung up and hangs itself: there is nothing to wait for
+            self.kill()
+            self.code = await process.wait()
         await line.close()
         for asked in self._counts.values():
             asked.cancel()
