@@ -25,6 +25,7 @@ PAGES = (
     "CHANGELOG.md",
     "docs/protocol.md",
     "docs/configuration.md",
+    "docs/console.md",
     "docs/operations.md",
 )
 
