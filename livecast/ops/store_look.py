@@ -86,7 +86,7 @@ async def _look(settings: Settings, role: Role, url: str) -> Look:
             replicas = _replicas(primary.info)
             for host, port in replicas:
                 await _look_at_replica(look, server, host, port, settings)
-            _judge_replicas(look, primary, len(replicas), settings, server.address.form)
+            judge_replicas(look, primary, len(replicas), settings, server.address.form)
         if server.address.form == "sentinel":
             await _look_at_sentinels(look, server)
     except StoreError as error:
@@ -157,10 +157,16 @@ def _judge(look: Look, seen: Seen, settings: Settings, who: str) -> None:
         look.hints.append(f"{at}cluster-node-timeout is {timeout_ms} ms: a fail-over takes longer than that. Set 2000")
 
 
-def _judge_replicas(look: Look, primary: Seen, online: int, settings: Settings, form: str) -> None:
+def judge_replicas(look: Look, primary: Seen, online: int, settings: Settings, form: str) -> None:
+    """What is wrong with how many there are, of whom so many are `online`."""
     wanted, at = settings.ledger.replicas, f"{primary.name}: " if primary.name else ""
     if look.role == "ledger" and online < wanted:
         look.problems.append(f"{at}{online} replicas are online, and [ledger] replicas wants {wanted}: money says unavailable")
+    if look.role == "ledger" and form != "server" and 0 < wanted < online:
+        why = "what another has not got is lost when that is promoted"
+        look.problems.append(
+            f"{at}{online} replicas can take over, and [ledger] replicas waits for {wanted}: {why}. Wait for all of them"
+        )
     if look.role == "ledger" and wanted and int(primary.config.get("min-replicas-to-write", wanted)) < wanted:
         look.hints.append(f"{at}min-replicas-to-write is below {wanted}: set it, so that a primary alone refuses instead of taking")
     if look.role == "ledger" and form != "server" and not wanted and settings.ledger.durability == "always":

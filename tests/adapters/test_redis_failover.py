@@ -32,9 +32,9 @@ BACK_WITHIN_S = 30.0
 
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[Guarded]:
-    """A primary, two replicas and three Sentinels."""
+    """A primary, its replica and three Sentinels."""
     with scratch() as directory:
-        made = Guarded(directory, replicas=2)
+        made = Guarded(directory)
         try:
             yield made.start()
         finally:
@@ -196,7 +196,8 @@ async def test_nothing_acknowledged_is_lost(form: Form, ledger: RedisLedger, how
     claiming = asyncio.create_task(buyers.run())
     await buyers.until(20)
     await fall(form, how)
-    await buyers.until(20)
+    if how == "freeze":
+        await asyncio.sleep(0.5)  # the former primary is awake, and does not know yet that it is none
     await rejoined(form)
     await buyers.until(20)
     buyers.stop()

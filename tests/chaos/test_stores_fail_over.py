@@ -28,9 +28,8 @@ class Both:
     """Rooms and ledger in one form, and a node on them."""
 
     def __init__(self, form: type[Form], directory: Path) -> None:
-        more = {"replicas": 2} if form is Guarded else {"replicas": 1}
-        self.rooms: Form = form(directory / "rooms", fsync="everysec", **more)  # type: ignore[arg-type]  # both take them
-        self.ledger: Form = form(directory / "ledger", fsync="always", **more)  # type: ignore[arg-type]  # ... the same
+        self.rooms: Form = form(directory / "rooms", fsync="everysec", replicas=1)
+        self.ledger: Form = form(directory / "ledger", fsync="always", replicas=1)
 
     def start(self) -> None:
         self.rooms.start()
