@@ -25,6 +25,7 @@ PREFIX: Final = "a_"
 _FORM: Final = re.compile(r"a_[a-z2-7]{26}")
 DIGEST_BYTES: Final = 16
 """128 bits: nobody finds two users with one alias, and nobody finds a user by trying."""
+LISTS: Final = ("hosts", "moderators")
 NAME_CHARS: Final = 10
 """So much of the alias is the name of somebody whose token gives none (otherwise it would be the id)."""
 KNOWN_MAX: Final = 50_000
@@ -39,14 +40,18 @@ def is_alias(said: str) -> bool:
 class Aliases:
     """The aliases of one room on one node, and the way back from those that were shown lately."""
 
-    __slots__ = ("_aliases", "_key", "_named", "_users")
+    __slots__ = ("_aliases", "_ever_named", "_key", "_lists", "_named", "_users")
 
     def __init__(self, key: bytes, room: str) -> None:
         self._key = hmac.digest(key, b"alias\0" + room.encode(), "sha256")
         self._aliases: dict[str, str] = {}
         self._users: dict[str, str] = {}
+        self._lists: dict[str, set[str]] = {}
+        """Who are the `hosts` and `moderators`."""
         self._named: set[str] = set()
-        """Everybody who is or was host or moderator since we look."""
+        """All of them: the same on every node that is at the same frame."""
+        self._ever_named: set[str] = set()
+        """Everybody who was among them since we look: on the screens they may stand under either name."""
 
     # --- One by one ---------------------------------------------------------------------------------------------------
     def of(self, user: str) -> str:
@@ -101,13 +106,14 @@ class Aliases:
 
     def snapshot(self, snapshot: Snapshot) -> Snapshot:
         """What viewers are told of a room from its snapshot."""
+        self._lists = {}
+        self._note_named({name: snapshot.state.get(name) for name in LISTS})
         state = self.state(snapshot.state)
         return msgspec.structs.replace(snapshot, state=state, recent=tuple(map(self.comment, snapshot.recent)))
 
     def state(self, state: dict[str, Json]) -> dict[str, Json]:
         """The state, or a patch of it."""
-        for name in ("hosts", "moderators"):
-            self._named.update(one["id"] for one in state.get(name) or ())
+        self._note_named({name: state[name] for name in LISTS if name in state})
         if state.get("board"):
             state = {**state, "board": [self._line(line) for line in state["board"]]}
         if drops := state.get("drops"):
@@ -127,9 +133,10 @@ class Aliases:
         )
 
     def redact(self, redact: Redact) -> Redact:
-        """Who became host or moderator meanwhile stands under both names on the screens."""
-        both = (name for user in redact.users for name in (self.of(user), self.hidden(user)))
-        return Redact(redact.comments, tuple(dict.fromkeys(both)))
+        """Who became host or moderator meanwhile, or is it no more, stands under both names on the screens."""
+        hidden = (self.hidden(user) for user in redact.users)
+        named = (user for user in redact.users if user in self._ever_named)
+        return Redact(redact.comments, (*hidden, *named))
 
     def person(self, person: Person) -> Person:
         """Somebody under an alias. Name and picture are what the token says others shall see, but never the id."""
@@ -143,6 +150,12 @@ class Aliases:
     def _made(self, user: str) -> str:
         digest = hmac.digest(self._key, user.encode(), "sha256")[:DIGEST_BYTES]
         return PREFIX + b32encode(digest).decode().lower().rstrip("=")
+
+    def _note_named(self, lists: dict[str, Json]) -> None:
+        if lists:
+            self._lists |= {name: {one["id"] for one in people or ()} for name, people in lists.items()}
+            self._named = set().union(*self._lists.values())
+            self._ever_named |= self._named
 
     @staticmethod
     def _replaced(struct: Any, **members: Any) -> Any:

@@ -98,6 +98,21 @@ def test_a_snapshot_is_veiled_likewise() -> None:
     assert re.search("user-(ann|bob)", msgspec.json.encode((veiled.state, veiled.recent)).decode()) is None
 
 
+def test_moderators_keep_their_id_while_they_are_moderators() -> None:
+    """Whichever frames a node has seen; on a screen they may stand under both names, and go under both."""
+    one, late = aliases(), aliases()
+    one.frame(Frame("e", 1, 1, state={"moderators": [{"id": ANN.id}]}))
+    assert (one.of(ANN.id), one.of(HOST.id)) == (ANN.id, HOST.id)
+    late.snapshot(Snapshot("e", 1, {"hosts": [{"id": HOST.id}], "moderators": [{"id": ANN.id}]}, {}, ()))
+    assert late.of(ANN.id) == ANN.id
+    for each in (one, late):
+        each.frame(Frame("e", 2, 2, state={"moderators": None}))
+        assert is_alias(each.of(ANN.id))
+        assert set(each.redact(Redact(users=(ANN.id, BOB.id))).users) == {ANN.id, each.hidden(ANN.id), each.hidden(BOB.id)}
+    one.snapshot(Snapshot("f", 1, {}, {}, ()))
+    assert is_alias(one.of(HOST.id)), "an epoch begins with who is there now"
+
+
 def test_viewers_name_only_whom_they_see() -> None:
     """A viewer who could mention real ids would be told whose alias is whose; staff know them anyway."""
     one = aliases()
