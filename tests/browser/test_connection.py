@@ -24,7 +24,7 @@ new MutationObserver((_, me) => {
   if (document.querySelector('.row')) { window.firstRow = performance.now(); me.disconnect(); }
 }).observe(document, {childList: true, subtree: true});
 """
-#: A video made by the browser itself, three seconds of a canvas, as the two files of a stream in base64.
+#: A video made by the browser itself, a canvas for a moment, as the two files of a stream in base64.
 RECORD = """async () => {
   const canvas = Object.assign(document.createElement('canvas'), {width: 160, height: 90});
   const paint = canvas.getContext('2d');
@@ -35,7 +35,7 @@ RECORD = """async () => {
   recorder.ondataavailable = e => chunks.push(e.data);
   const ended = new Promise(done => { recorder.onstop = done; });
   recorder.start();
-  await new Promise(done => setTimeout(done, 3000));
+  await new Promise(done => setTimeout(done, 2500));
   recorder.stop();
   await ended;
   clearInterval(timer);
@@ -103,10 +103,10 @@ async def test_a_token_that_ends_is_told(stage: Stage) -> None:
 
 async def test_a_token_is_renewed_on_the_live_socket(stage: Stage) -> None:
     """An app gives its web view a new token by the address: the socket goes on beyond the old one's end, and nothing is missed."""
-    ann = await stage.watch("ann", ttl_s=4)
+    ann = await stage.watch("ann", ttl_s=3)
     await ann.evaluate("token => { location.hash = `token=${token}` }", token("ann", ttl_s=3600, name="ann"))
     await until(ann, "!location.hash")
-    await ann.wait_for_timeout(4500)  # beyond the end of the first
+    await ann.wait_for_timeout(3500)  # beyond the end of the first
     stage.say("bo", {"t": "comment", "cid": "c", "text": "still there?"})
     await expect(row(ann, "still there?")).to_have_count(1)
     assert await ann.locator(".connection").count() == 0
@@ -151,7 +151,7 @@ async def test_a_stream_plays_and_holds_frames_back(stage: Stage) -> None:
 #EXT-X-PLAYLIST-TYPE:VOD
 #EXT-X-MAP:URI="init.mp4"
 #EXT-X-PROGRAM-DATE-TIME:{date}
-#EXTINF:3.0,
+#EXTINF:2.5,
 media.mp4
 #EXT-X-ENDLIST
 """

@@ -43,7 +43,7 @@ export function Stage() {
   const status = state.status;
   return (
     <section class="stage" aria-label={state.title || room.name}>
-      {room.src && !dark ? <Video src={room.src} onFail={() => setDark(true)} /> : <Drawn live={status === 'live'} />}
+      {room.src && !dark ? <Video src={room.src} onFail={() => setDark(true)} /> : <Drawn />}
       {dark && <p class="no-picture" role="status">{t('no_picture')}</p>}
       <div class="flying" ref={layer} aria-hidden="true" />
       <div class="top">
@@ -66,10 +66,10 @@ export function Stage() {
   );
 }
 
-/** In place of a camera: a shop's stage with its lights on. */
-function Drawn({ live }: { live: boolean }) {
+/** In place of a camera: a shop's stage. It stands still, so that a machine without a GPU has time for what moves over it. */
+function Drawn() {
   return (
-    <div class={`drawn${live ? ' on' : ''}`} aria-hidden="true">
+    <div class="drawn" aria-hidden="true">
       <i class="light a" /><i class="light b" /><i class="light c" /><i class="floor" />
       <svg class="scene" viewBox="0 0 400 300" preserveAspectRatio="xMidYMax meet">
         <ellipse cx="200" cy="286" rx="170" ry="14" fill="#0006" />
