@@ -59,6 +59,7 @@ class ClusterWay:
         self._fault: StoreError = Unavailable("no node of the cluster answers")
         """Why there was no answer the last time."""
         self._watcher: asyncio.Task[None] | None = None
+        self._leaving: set[asyncio.Task[None]] = set()
         self._closed = False
 
     # --- Who has what -------------------------------------------------------------------------------------------------
@@ -125,7 +126,7 @@ class ClusterWay:
             if task is not None:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
-        await asyncio.gather(*(node.close() for node in self._nodes.values()))
+        await asyncio.gather(*self._leaving, *(node.close() for node in self._nodes.values()), return_exceptions=True)
 
     # --- Private ------------------------------------------------------------------------------------------------------
     def _slot(self, key: str) -> int:
@@ -239,17 +240,13 @@ class ClusterWay:
         self._tell_moved()
         wanted = {_name(place) for _, _, place in slots} | {_name(place) for place in self._address.places}
         for name in [name for name in self._nodes if name not in wanted]:  # replicas, former primaries, and what is gone for good
-            node = self._nodes.pop(name)
-            asyncio.get_running_loop().create_task(node.let_go()).add_done_callback(_noticed)
+            task = asyncio.get_running_loop().create_task(self._nodes.pop(name).let_go())
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
 
     def _tell_moved(self) -> None:
         for tell in self.moved:
             tell()
-
-
-def _noticed(task: asyncio.Task[None]) -> None:
-    if not task.cancelled():
-        task.exception()  # of a server that is gone: there is nobody to tell
 
 
 def _parted(commands: Sequence[Command], route: Callable[[str], str], only: Sequence[Any] | None = None) -> dict[str, list[int]]:
