@@ -148,10 +148,19 @@ def test_the_short_way_leads_to_the_same(text: str) -> None:
         assert reading.again is None
 
 
-@pytest.mark.parametrize("text", ["多少钱啊，想要", "hello there, lovely", "OK 好的", "www", "dot"])
+@pytest.mark.parametrize("text", ["多少钱啊，想要", "hello there, lovely", "OK 好的", "谢谢！"])
 def test_what_is_calm(text: str) -> None:
     """Most of what people say is."""
-    assert Reading(text).calm == (text not in {"www", "dot"})
+    assert Reading(text).calm
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["www", "d o t", "taobao。com", "cheap点com", "一三八零零一三八零零零", "我的 v x", "加 V", "A55", "好！@", "ｗｗｗ", "徽章"],
+)
+def test_what_is_not_calm(text: str) -> None:
+    """Whatever an address, a number or a second reading could be made of."""
+    assert not Reading(text).calm
 
 
 @given(st.text(max_size=10), st.sampled_from(["傻逼", "сука", "fuck"]), st.text(max_size=10), st.data())
