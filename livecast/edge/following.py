@@ -42,6 +42,8 @@ class Following:
         self._heard: list[Published] | None = []
         """What came while the store is being read; None: nothing is being read."""
         self._closed = False
+        self.checked_at = node.clock()
+        """When it was last compared with the log, Unix ms."""
         self._veil = Veil(node, room)
 
     async def start(self) -> bool:

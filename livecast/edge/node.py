@@ -346,6 +346,7 @@ class Node:
         self.views.sweep(now)
         for hub in self.views.next_share():
             self.reports.repeat(hub, now)
+            self.views.recheck(hub, now)
             if hub.bans_due(now):
                 self.spawn(self._refresh_bans(hub))
         refusals, self._refusals = self._refusals, {}

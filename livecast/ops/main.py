@@ -48,11 +48,13 @@ from livecast.edge.webhooks import WebhookDesk
 from livecast.ops import logs
 from livecast.ops.check import without_password
 from livecast.ops.embedded import EmbeddedStoreError, EmbeddedValkey
+from livecast.ops.neighbours import Neighbours
 from livecast.ops.observers import LogObserver, Observers, PrometheusObserver
 from livecast.ops.place import Alone, Parts, Place
 from livecast.ops.process import (
     CannotListen,
     LagProbe,
+    cores,
     listening_sockets,
     raise_file_limit,
     settle_memory,
@@ -197,6 +199,8 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
         tenants.append(checkpointer)
         checkpointer.start(())
         stack.callback(checkpointer.stop)
+    workers = cores() if settings.server.workers == "auto" else settings.server.workers
+    observer.add(Neighbours(settings, 2 * workers if place.shared else 1, observer))  # each may have a successor while it goes
     ownership = Ownership(
         me=name, shards=shards, roster=RedisRoster(server), bus=bus, clock=clock, observer=observer, rules=settings.node,
         tenants=tenants,
