@@ -20,6 +20,7 @@ from livecast import __version__
 from livecast.edge.api import (
     audit,
     backstage,
+    caller,
     chat,
     claims,
     drops,
@@ -71,6 +72,7 @@ ROUTES: Final = (
     *polls.ROUTES,
     *products.ROUTES,
     *tokens.ROUTES,
+    *caller.ROUTES,
     *drops.ROUTES,
     *claims.ROUTES,
     *facts.ROUTES,

@@ -29,6 +29,7 @@ PAGES: Final = {
     "/": "entry",
     "/r/{room}": "viewer",
     "/host/{room}": "host",
+    "/merchant": "merchant",
     "/receipt": "receipt",
     "/overlay/{room}": "overlay",
 }

@@ -54,6 +54,8 @@ def guide(url: str, viewers: int) -> str:
     where = "" if url == f"http://127.0.0.1:{DEFAULT_PORT}" else f" --url {url}"
     rows = (
         ("watch it in a browser", f"{url}/"),
+        ("run it as the host", f"{url}/host/{ROOM}"),
+        ("sell in it as a merchant", f"{url}/merchant"),
         ("watch it in the terminal", f"{me} tail --room {ROOM}{where}"),
         ("send more people", f"{me} crowd --room {ROOM}{where}"),
         (

@@ -36,7 +36,12 @@ function Entry() {
         <button class="primary" disabled={!fits}>{t(dev ? 'entry_watch' : 'entry_open')}</button>
         {dev && <button type="button" disabled={!fits} onClick={open}>{t('entry_anon')}</button>}
       </form>
-      <p class="links"><a class="button" href="/docs">{t('entry_api')}</a></p>
+      <nav class="links" aria-label={t('entry_more')}>
+        {fits && <a class="button" href={`/host/${room}`}>{t('entry_host')}</a>}
+        <a class="button" href="/merchant">{t('entry_merchant')}</a>
+        {fits && <a class="button" href={`/overlay/${room}`}>{t('entry_overlay')}</a>}
+        <a class="button" href="/docs">{t('entry_api')}</a>
+      </nav>
     </main>
   );
 }
