@@ -42,7 +42,10 @@ PATH_PARTS: Final[dict[str, tuple[str, str]]] = {
     "poll": ("A poll's id.", r"^[^/]{1,64}$"),
     "product": ("A product's id.", r"^[A-Za-z0-9_.:-]{1,64}$"),
     "list": ("Which list: `block`, `mask` or `hold`.", r"^(block|mask|hold)$"),
-    "scope": ("Where it holds: `platform`, `merchant:ID` or `room:ID`.", r"^(platform|(merchant|room):[^/]{1,64})$"),
+    "scope": (
+        "Where it holds: `platform`, `merchant:ID`, or `room:ID`, of which `ID` alone will do.",
+        r"^((merchant|room):[^/]{1,64}|[A-Za-z0-9_-]{1,64})$",
+    ),
     "epoch": ("The lifetime that frame numbers count in.", r"^[A-Za-z0-9]{1,64}$"),
     "seq": ("A frame's number.", r"^[0-9]{1,15}$"),
     "k": ("A bundle's number: it holds the frames 10k to 10k+9.", r"^[0-9]{1,15}$"),

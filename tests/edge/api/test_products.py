@@ -41,6 +41,16 @@ async def test_a_product_is_shown_tapped_and_taken_off(house: House) -> None:
     assert (await house.call("PUT", f"{R1}/on-air", json={"product": "p1"})).code == "not_found"
 
 
+async def test_a_product_keeps_its_id(house: House) -> None:
+    """In a patch it may be said again, and nothing else may."""
+    await house.live_room("r1")
+    assert (await house.call("PUT", f"{R1}/products/p1", json=LIPSTICK)).status == 201
+    for id_, status in (("p1", 200), (None, 200), ("", 422), ("p2", 422)):
+        answer = await house.call("PATCH", f"{R1}/products/p1", json={"id": id_, "title": "New"})
+        assert answer.status == status, id_
+    assert (await house.call("GET", f"{R1}/products")).json["data"][0]["id"] == "p1"
+
+
 async def test_products_that_are_none(house: House) -> None:
     """422 with the field at fault."""
     await house.live_room("r1")
