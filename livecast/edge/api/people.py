@@ -10,6 +10,7 @@ from livecast.core.commands import AnswerQuestion
 from livecast.edge.api.backstage import Page
 from livecast.edge.api.messages import sentences_on
 from livecast.edge.calls import Call, Outcome, Route, change, listed, question, whole
+from livecast.edge.named import user_named
 
 
 class Known(Struct, omit_defaults=True):
@@ -66,7 +67,7 @@ class Answered(Question):
 
 async def get_user(call: Call) -> Outcome:
     """Somebody of whom nothing is known is new."""
-    user = call.path("user")
+    user = await user_named(call, call.path("user"))
     known: dict[str, Any] = await question(call, "user", user=user)
     return Outcome(await sentences_on(call, user, known))
 

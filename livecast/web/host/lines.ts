@@ -31,6 +31,8 @@ export interface Known {
   gifted: boolean;
   orders?: number;
   bought?: string[];
+  /** As whom viewers see them, where they see no ids. */
+  alias?: string;
 }
 
 /** Lines kept: at 40 a second the last minute and more; whoever wants to go further back searches. */
@@ -44,6 +46,7 @@ export class Book {
   private next = 0;
   private readonly places = new Map<string, number>();
   readonly known = new Map<string, Known>();
+  private readonly behind = new Map<string, string>();
 
   /** Oldest first. */
   get lines(): readonly Line[] {
@@ -75,6 +78,7 @@ export class Book {
     for (const { id, n } of frame.merges ?? []) this.change(id, { n });
     for (const id of frame.redact?.comments ?? []) this.change(id, { verdict: 'redacted' });
     const users = new Set(frame.redact?.users);
+    for (const user of frame.redact?.users ?? []) users.add(this.behind.get(user) ?? user);
     if (users.size) {
       this.kept = this.kept.map((line) => (users.has(line.u.id) && line.verdict !== 'redacted' ? { ...line, verdict: 'redacted' } : line));
     }
@@ -90,7 +94,11 @@ export class Book {
   learn(user: string, known: Known): void {
     this.known.delete(user);
     this.known.set(user, known);
-    if (this.known.size > KNOWN_MAX) this.known.delete(this.known.keys().next().value!);
+    if (known.alias) {
+      this.known.set(known.alias, known);
+      this.behind.set(known.alias, user);
+    }
+    for (const map of [this.known, this.behind]) if (map.size > KNOWN_MAX) map.delete(map.keys().next().value!);
   }
 
   /** What became of one, as far as it is here. */

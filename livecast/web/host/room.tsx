@@ -50,6 +50,7 @@ function Rules() {
         {number('like_max_per_s', t('like_max'), 1, 1000)}
         <Choice label={t('anonymous')} value={policy.anonymous} onChange={(anonymous) => set({ anonymous })} options={[['off', t('anon_off')], ['read', t('anon_read')], ['like', t('anon_like')]]} />
         <Choice label={t('board')} value={String(policy.board ?? 'names')} onChange={(board) => set({ board })} options={[['off', t('board_off')], ['names', t('board_names')], ['values', t('board_values')]]} />
+        <Choice label={t('users')} value={String(policy.users ?? 'ids')} onChange={(users) => set({ users })} options={[['ids', t('users_ids')], ['aliases', t('users_aliases')]]} />
         <label class="tick"><input type="checkbox" checked={styles?.color !== false} onChange={(e) => set({ styles: { color: e.currentTarget.checked } })} />{t('colours')}</label>
       </div>
     </Section>

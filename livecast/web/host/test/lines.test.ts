@@ -54,6 +54,17 @@ describe('the book of comments', () => {
   });
 });
 
+test('where viewers see aliases, what is known and what is redacted goes for both names', () => {
+  const book = new Book();
+  const known: Known = { new: false, watched_s: 3, violations: 1, gifted: false, alias: 'a_x' };
+  book.frame(frame({ comments: [comment('a', 'shown', { u: { id: 'a_x', name: 'X' } })] }));
+  const left = { ...comment('', 'left out', { u: { id: 'ann', name: 'X' } }), verdict: 'sampled' };
+  book.desk({ t: 'desk', comments: [left], users: { ann: known } } as Desk & { users: Record<string, Known> });
+  expect(book.known.get('a_x')).toBe(known);
+  book.frame(frame({ redact: { users: ['a_x'] } }));
+  expect(texts(book.lines)).toEqual(['shown redacted', 'left out redacted']);
+});
+
 describe('the filter', () => {
   const book = new Book();
   book.frame(frame({ comments: [comment('a', '多少钱', { lane: 0 }), comment('b', 'How MUCH?')] }));
