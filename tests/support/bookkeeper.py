@@ -128,7 +128,7 @@ class Bookkeeper:
         users = sorted({each.user for each in asked if each.kind != "claim"})
         wallets = dict(zip(users, await _in_parallel(users, self._wallet), strict=True))
         sent = {each.id for each in asked if each.kind == "gift" and each.fate == "ok"}
-        end = time.monotonic() + 20  # a gift that is half done is looked for every few seconds
+        end = time.monotonic() + 150  # usually seconds; a gift of which nobody knows that it is half done is found in two minutes
         while (earned := await self.call("GET", f"{room}/earnings"))["gifts"] < len(sent) and time.monotonic() < end:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.2)  # another process's state: there is nothing to await
         shown = await self.call("GET", f"{room}/drops/{drop}")
