@@ -18,11 +18,12 @@ from livecast.adapters.redis_ledger import RedisLedger
 from livecast.adapters.redis_ledger_calls import LedgerServer
 from livecast.adapters.redis_log import RedisRoomLog
 from livecast.adapters.redis_server import RedisServer
+from livecast.core.money import Moved, Movement
 from livecast.core.placement import SHARDS, shard_of
 from livecast.core.units import Won
 from livecast.ledger import LedgerClosed, audit
 from livecast.ports import Commit, Published, Unavailable
-from support.drops import ROOM, click, opened
+from support.drops import NOW, ROOM, click, opened
 from support.stores import Clustered, Guarded, Server, scratch
 
 Form: TypeAlias = Guarded | Clustered
@@ -229,6 +230,38 @@ async def test_durability_is_looked_at_again(form: Form) -> None:
     finally:
         for each in careless:
             each.command("CONFIG", "SET", "appendfsync", "always")
+        await server.close()
+    await rejoined(form)
+
+
+@pytest.mark.parametrize("form", ["guarded", pytest.param("replicated", marks=LATER)], indirect=True)
+async def test_a_successor_that_stands_behind(form: Form) -> None:
+    """Without waiting for replicas: the one that takes over lacks what was acknowledged last. Money of that shard is closed until
+    an operator has looked.
+    """
+    former = primary_of(form)
+    assert former is not None
+    followers = [each for each in servers(form) if str(former.port) == each.info("replication").get("master_port")]
+    server = LedgerServer(form.url)
+    ledger = RedisLedger(server)
+    try:
+        await answered(lambda: ledger.move(Movement(ROOM, "kept", 1, "key:k"), NOW))
+        for each in followers:
+            each.freeze()
+        former.command("CLIENT", "KILL", "TYPE", "replica")  # what is sent from here on stays here
+        for n in range(5):
+            await answered(partial(ledger.move, Movement(ROOM, f"lost-{n}", 1, "key:k"), NOW))
+        former.kill()
+        for each in followers:
+            each.thaw()
+        await until(lambda: primary_of(form) not in {former, None})
+        with pytest.raises(LedgerClosed, match=r"position \d+ was seen, but the ledger stood at \d+"):
+            await answered(lambda: ledger.move(Movement(ROOM, "new", 1, "key:k"), NOW))
+        await answered(lambda: ledger.confirm(shard_of(ROOM), NOW))
+        assert isinstance(await answered(lambda: ledger.move(Movement(ROOM, "new", 1, "key:k"), NOW)), Moved)
+    finally:
+        former.start()
+        await ledger.close()
         await server.close()
     await rejoined(form)
 
