@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import re
 import subprocess
+import tarfile
 from pathlib import Path
 
 from livecast.web import build
@@ -38,13 +39,20 @@ def test_its_size(tools: build.Node) -> None:
 
 
 def test_the_script_of_the_readme(tools: build.Node, node: NodeProcess, tmp_path: Path) -> None:
-    """As it stands there, as the package that npm would install, against `livecast serve`."""
+    """As it stands there, with the package that npm would publish, against `livecast serve`; and the package has its types."""
     script = re.search(r"```js\n(.*?)```", (build.WEB / "client" / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     assert script
+    assert len(script[1].splitlines()) <= 10
+    pack = [*tools.npm, "pack", "--pack-destination", str(tmp_path)]
+    done = subprocess.run(pack, cwd=build.WEB / "client", env=tools.env, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (tarball,) = tmp_path.glob("livecast-client-*.tgz")
     package = tmp_path / "node_modules" / "@livecast" / "client"
-    (package / "dist").mkdir(parents=True)
-    (package / "package.json").write_text((build.WEB / "client" / "package.json").read_text())
-    (package / "dist" / "livecast.js").write_bytes((build.DIST / "sdk" / "livecast.js").read_bytes())
+    with tarfile.open(tarball) as packed:
+        packed.extractall(tmp_path, filter="data")
+    package.parent.mkdir(parents=True)
+    (tmp_path / "package").rename(package)
+    assert "export declare class LivecastClient" in (package / "dist" / "types" / "client.d.ts").read_text(encoding="utf-8")
     (tmp_path / "hello.mjs").write_text(script[1], encoding="utf-8")
     said = run(tools, "hello.mjs", node.base, "readme", token("ann", name="安"), cwd=tmp_path)
     assert "安: hello from Node" in said
