@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench import archive, claims, fanout, gifts, idle_rooms, ingest, join, latency, memory, readers, rooms, words, workers
+from bench import archive, claims, costs, fanout, gifts, idle_rooms, ingest, join, latency, memory, readers, rooms, words, workers
 from bench.report import run
 
 if __name__ == "__main__":
@@ -18,6 +18,7 @@ if __name__ == "__main__":
             ("gifts", gifts.measure),
             ("archive", archive.measure),
             ("readers", readers.measure),
+            ("costs", costs.measure),
             ("words", words.measure),
             ("workers", workers.measure),
             ("rooms", rooms.measure),

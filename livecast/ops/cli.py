@@ -33,6 +33,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "restore": ("livecast.ops.restore", "Make a data directory of a backup."),
     "user": ("livecast.ops.user", "Give out or forget what is known of a user."),
     "conform": ("livecast.ops.conform.command", "Walk a client through a scripted room and grade it."),
+    "simulate": ("livecast.ops.simulate", "Say what so many viewers will take, and the bill."),
     "schema": ("livecast.ops.schema", "Print the JSON Schema of every message."),
 }
 
