@@ -85,6 +85,8 @@ class RedisBus:
         with suppress(Unavailable):  # they stay wanted, and are heard once the server is back
             await self._listener.add(channels)
         self._owners.drop(shard)
+        for room in self._followers.of_shard(shard):
+            self._followers.hand_over(Published.something_missed(room))  # what was said before these were heard
 
     def here(self, room: str, node: str) -> bool:
         """Whether both are in this process, and answers therefore in front of frames."""
@@ -133,7 +135,13 @@ class RedisBus:
         return follower
 
     def publish(self, published: Published) -> None:
-        """Hand it to the followers here, once."""
+        """Hand it to the followers here, once. Of a shard that is not served here any more they hear from the server, answers
+        first.
+        """
+        if shard_of(published.room) in self._owners:
+            self._hand_over(published)
+
+    def _hand_over(self, published: Published) -> None:
         if published.room in self._followers and self._is_new(published):
             self._followers.hand_over(published)
 
@@ -174,7 +182,7 @@ class RedisBus:
         for node, some in replies.items():
             self._nodes[node][0](some)
         if published is not None and shard_of(published.room) not in self._owners:
-            self.publish(published)
+            self._hand_over(published)
 
     def _on_gap(self, channel: str) -> None:
         """What was said in a room meanwhile is lost: its followers are to look at the log."""

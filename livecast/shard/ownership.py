@@ -243,10 +243,12 @@ class Ownership:
             began = self._clock()
             some = surplus[:GIVE_MAX]
             self._giving = True
-            given = await self._shards.give(some)
-            self._disown(given)
-            await self._until_released(given)
-            self._giving = False
+            try:
+                given = await self._shards.give(some)
+                self._disown(given)
+                await self._until_released(given)
+            finally:
+                self._giving = False
             self._notify(free=list(given))
             self._observer.observe(ShardsMoved("given", len(given), self._clock() - began))
 
@@ -319,7 +321,8 @@ class Ownership:
     def _on_notice(self, _room: str, _user: str, notice: Notice) -> None:
         """Another node let go of shards: perhaps some of them are ours."""
         if notice.kind == CHANGED_HANDS and notice.data["from"] != self._me and notice.data["free"]:
-            self._hinted = True
+            self._move.set()
+            self._hinted = True  # ... or will be, once we see why they were let go of
             self._poked.set()
 
 

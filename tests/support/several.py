@@ -49,6 +49,8 @@ HOST: Final = Person("host", "Host", role="host")
 STORM_S: Final = 15.0
 """Faults come within this; then there is peace, and everything has to come right."""
 PEACE_S: Final = 30.0
+SOON_S: Final = 3.0
+"""What was missed is made good in this time, and not with the next look around."""
 HOP_S: Final = 0.001
 AUTHENTICATOR: Final = Authenticator(["s" * 32])
 
@@ -356,7 +358,7 @@ class World:
         await asyncio.gather(*people)
         self.storm, self.store_away_until = 0.0, 0.0
         await self.until(self._shared, "fair shares of living nodes", PEACE_S)
-        await self.until(self._all_seen, "every eye at the head of its room's log, though nobody speaks", PEACE_S)
+        await self.until(self._all_seen, "every eye at the head of its room's log, though nobody speaks", SOON_S)
         for room in ROOMS:
             await self._say(room, f"last in {room}", f"last-{room}", within_s=PEACE_S)
         await self.until(self._all_seen, "every eye at the head of its room's log", PEACE_S)
