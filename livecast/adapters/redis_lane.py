@@ -45,9 +45,9 @@ class Lane:
     pays up to `gap_ms` and saves four fifths of its CPU per call. `execute` runs the calls of one pipeline and gives an answer,
     or an exception, for each. A call that has no answer within `deadline_s` of its batch's first raises `Unavailable`.
 
-    `place_of` says which server of a store a call is for: each has pipelines of its own, so that one which does not answer holds
-    up nobody else. `eager`: what finds nothing under way leaves without a gap, so that calls one after the other never wait for
-    company.
+    `place_of` says which server of a store a call is for (None: there is but one): each has pipelines of its own, so that one which
+    does not answer holds up nobody else. `eager`: what finds nothing under way leaves without a gap, so that calls one after the
+    other never wait for company.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Lane:
         gap_ms: float,
         deadline_s: float = DEADLINE_S,
         eager: bool = False,
-        place_of: Callable[[Command], str] = lambda _call: "",
+        place_of: Callable[[Command], str] | None = None,
     ) -> None:
         self._execute = execute
         self._gap_s = gap_ms / 1000
@@ -73,7 +73,7 @@ class Lane:
         if self._closed:
             raise Unavailable("the connection to the store is closed")
         loop = asyncio.get_running_loop()
-        track = self._tracks[self._place_of(command)]
+        track = self._tracks["" if self._place_of is None else self._place_of(command)]
         batch = track.boarding
         if batch is None or len(batch.calls) >= CALLS_MAX:
             batch = track.boarding = _Batch(loop.time() + self._deadline_s)

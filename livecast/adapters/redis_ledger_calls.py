@@ -116,7 +116,7 @@ class LedgerCalls:
         self._seen: defaultdict[int, int] = defaultdict(int)
         self._moved: set[int] = set()
         # Two lanes: a claim batch takes some 10 ms, and gifts should not wait for the answers of those before them.
-        at = partial(_place_of, server)
+        at = partial(_place_of, server) if server.address.form == "cluster" else None
         self._lane = Lane(self._execute, gap_ms=BATCH_MS, deadline_s=server.deadline_s, eager=True, place_of=at)
         self._bulk = Lane(self._execute, gap_ms=BATCH_MS, deadline_s=server.deadline_s, eager=True, place_of=at)
         # What looks after many shards asks for all of them in one turn: together that costs a third of the round trips alone.
@@ -189,7 +189,7 @@ class LedgerCalls:
 
     async def _execute(self, calls: Sequence[Command]) -> list[Any]:
         """Run calls (a script, then its keys and arguments) in one round trip, one more for those the server does not know."""
-        return await self._server.run_scripts([(script, rest) for script, *rest in calls])  # type: ignore[misc]  # the first is the script
+        return await self._server.run_scripts([(call[0], call[1:]) for call in calls])  # type: ignore[misc]  # the first is the script
 
 
 def _place_of(server: LedgerServer, call: Sequence[Any]) -> str:

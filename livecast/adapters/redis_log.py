@@ -35,7 +35,8 @@ class RedisRoomLog:
     def __init__(self, server: RedisServer, *, record_bytes_max: int = 0) -> None:
         self._server = server
         self._record_bytes_max = record_bytes_max
-        self._commits = Lane(self._run_commits, gap_ms=BATCH_MS, deadline_s=server.deadline_s, place_of=self._place_of)
+        at = self._place_of if server.address.form == "cluster" else None
+        self._commits = Lane(self._run_commits, gap_ms=BATCH_MS, deadline_s=server.deadline_s, place_of=at)
 
     def on_reborn(self, tell: Callable[[Collection[int]], None]) -> None:
         """Say so when shards are served by another process than before."""
