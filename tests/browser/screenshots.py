@@ -24,7 +24,9 @@ WIDE, PHONE = (1280, 800), (390, 844)
 #: Who buys before we come, so that the sale is at full swing.
 BUYERS = 163
 #: A ground for the layer that has none.
-GROUND = "document.documentElement.style.background = 'linear-gradient(160deg, #3d5a66, #1d2b33)'"
+GROUND = (
+    "Object.assign(document.documentElement.style, {minHeight: '100vh', background: 'linear-gradient(160deg, #3d5a66, #1d2b33)'})"
+)
 
 
 def furnish(stage: Stage) -> tuple[str, str]:
