@@ -114,7 +114,8 @@ async def open_console(stage: Stage, *, lang: str, size: tuple[int, int], dark: 
 
 
 async def shoot(page: Page, name: str) -> None:
-    """Keep what is seen."""
+    """Keep what is seen, of a node that is well: on a busy machine it may have to catch its breath."""
+    await page.locator(".health.ok").wait_for(timeout=120_000, state="attached")
     await page.screenshot(path=INTO / f"{name}.jpg", type="jpeg", quality=82)
 
 

@@ -196,18 +196,21 @@ async def test_nothing_is_in_the_way_of_those_who_see_or_move_otherwise(stage: S
     lin = await stage.run(dark=dark)
     await expect(lin.locator(".line")).not_to_have_count(0)
     await lin.locator(".line time").first.click()
+    rules = (
+        "['color-contrast']" if dark else "['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice']"
+    )  # the rest is the same in the dark
     for side in SIDES:
         await part(lin, side).click()
         await expect(part(lin, side)).to_have_attribute("aria-selected", "true")
-        assert await serious(lin) == [], side
+        assert await serious(lin, rules) == [], side
         if side in {"shelf", "drops", "polls"}:
             await lin.locator("#side .part header .primary").click()
             await lin.get_by_role("dialog").wait_for()
-            assert await serious(lin) == [], side
+            assert await serious(lin, rules) == [], side
             await lin.keyboard.press("Escape")
     await lin.locator(".line .name").first.click()
     await lin.get_by_role("dialog").wait_for()
-    assert await serious(lin) == []
+    assert await serious(lin, rules) == []
 
 
 @pytest.mark.parametrize("lang", ["en", "zh-CN"])
@@ -238,7 +241,7 @@ async def test_a_busy_room_stays_legible(stage: Stage, node: NodeProcess) -> Non
         ".observe({type: 'longtask'})"
     )
     livecast = str(Path(sys.executable).with_name("livecast"))
-    crowd = f"crowd --url {node.base} --room {stage.room} --viewers 40 --rate 40 --likes 200 --duration 8 --quiet".split()
+    crowd = f"crowd --url {node.base} --room {stage.room} --viewers 40 --rate 40 --likes 200 --duration 5 --quiet".split()
     done = await asyncio.create_subprocess_exec(livecast, *crowd, stdout=subprocess.DEVNULL)
     await expect(lin.locator(".line")).not_to_have_count(0)
     assert await done.wait() == 0
@@ -248,7 +251,7 @@ async def test_a_busy_room_stays_legible(stage: Stage, node: NodeProcess) -> Non
         .split()[0]
         .replace(",", "")
     )
-    assert said > 100
+    assert said > 60
     bottom = await lin.locator(".vlist").evaluate("e => e.scrollHeight - e.scrollTop - e.clientHeight")
     assert bottom < 40
     await lin.locator(".vlist").evaluate("e => { e.scrollTop = 0 }")
@@ -278,11 +281,12 @@ def furnish(stage: Stage) -> None:
     stage.say("bob", {"t": "gift", "cid": f"g-{stage.room}", "gift": "rocket", "n": 1})
 
 
-async def serious(page: Page) -> list[object]:
+async def serious(page: Page, rules: str) -> list[object]:
     """What axe-core holds against a page as it is now."""
-    await page.evaluate((build.MODULES / "axe-core" / "axe.min.js").read_text(encoding="utf-8") + ";0")
+    if await page.evaluate("window.axe === undefined"):
+        await page.evaluate((build.MODULES / "axe-core" / "axe.min.js").read_text(encoding="utf-8") + ";0")
     found: list[object] = await page.evaluate(
-        "axe.run().then(r => r.violations.filter(v => ['serious', 'critical'].includes(v.impact))"
+        f"axe.run({{runOnly: {rules}}}).then(r => r.violations.filter(v => ['serious', 'critical'].includes(v.impact))"
         ".map(v => [v.id, ...v.nodes.map(n => n.html)]))"
     )
     return found

@@ -14,7 +14,7 @@ import { Tabs, useDesk } from './parts';
 import { PersonCard } from './person';
 import { Polls } from './polls';
 import { Questions, Todo } from './queue';
-import { Room } from './room';
+import { Files, Room } from './room';
 import { Shelf } from './shelf';
 import { t, type Word } from './words';
 
@@ -107,6 +107,7 @@ function Outside() {
       {closed ? <p role="alert">{t(CLOSED[connection.code] ?? 'closed', { code: connection.code })}</p> : <p>{you ? t('not_staff', { name: you.name }) : t('sign_in')}</p>}
       {!closed && <p>{t('sign_in_how')}</p>}
       {connection.code === 4010 && desk.token && <button class="primary" onClick={() => void again()}>{t('start_again')}</button>}
+      {connection.code === 4010 && desk.token && <Files />}
       <Toasts />
       {dev && !closed && <button class="primary" onClick={() => void signIn()}>{t('dev_in')}</button>}
     </main>

@@ -196,7 +196,7 @@ interface Figures {
   sales: { orders: number; value: Record<string, number> };
 }
 
-function Files() {
+export function Files() {
   const [report, setReport] = useState<Figures | null>(null);
   const show = async () => {
     try {

@@ -44,7 +44,7 @@ const EN = {
   k_move: 'choose a comment', k_who: 'who is this', k_search: 'search', k_pause: 'stand still / go on', k_undo: 'take the last thing back', k_esc: 'let go', k_help: 'this list', k_where: 'Keys work while the list of comments or of held comments has the focus.',
   a_mute: 'muted', a_unmute: 'unmuted', a_ban: 'banned', a_unban: 'lifted a ban', a_redact: 'removed', a_judge_held: 'judged a held comment', a_panic: 'panic button', a_policy: 'changed the rules', a_notice: 'pinned', a_clear_notice: 'unpinned', a_start: 'started', a_pause: 'paused', a_resume: 'went on', a_end: 'ended', a_open_poll: 'asked a poll', a_close_poll: 'closed a poll', a_put_product: 'product', a_patch_product: 'product', a_delete_product: 'took off the shelf', a_on_air: 'on air', a_appoint: 'appointed a moderator', a_dismiss: 'dismissed a moderator', a_settle_report: 'settled a report', a_answer_question: 'answered', a_put_room: 'room', a_filter: 'changed the word filter', a_emit: 'event', a_patch_room: 'room',
   rc_muted: 'muted', rc_rate_limited: 'too fast', rc_slow_mode: 'slow mode', rc_repeated_text: 'same text again', rc_blocked: 'word filter', rc_room_not_live: 'not live', rc_forbidden: 'not allowed', rc_too_large: 'too long', rc_invalid: 'wrong form', rc_overloaded: 'overloaded', rc_not_allowed: 'not allowed', rc_conflict: 'conflict', start_again: 'Start a new broadcast',
-  e_not_found: 'it is not there any more', e_unknown_room: 'there is no such room', e_unknown_drop: 'there is no such drop', e_offline: 'no connection', e_internal: 'a fault of the service', e_precondition_failed: 'it has changed meanwhile',
+  e_not_found: 'it is not there any more', e_unknown_room: 'there is no such room', e_unknown_drop: 'there is no such drop', e_offline: 'no connection', e_unknown: 'no answer', e_internal: 'a fault of the service', e_precondition_failed: 'it has changed meanwhile',
 };
 
 const ZH: typeof EN = {
@@ -88,7 +88,7 @@ const ZH: typeof EN = {
   k_move: '选择评论', k_who: '查看用户', k_search: '搜索', k_pause: '暂停 / 继续', k_undo: '撤销上一步', k_esc: '取消选择', k_help: '本列表', k_where: '焦点在评论列表或待审列表时快捷键有效。',
   a_mute: '禁言', a_unmute: '解除禁言', a_ban: '封禁', a_unban: '解除封禁', a_redact: '移除', a_judge_held: '审核', a_panic: '紧急按钮', a_policy: '更改规则', a_notice: '置顶', a_clear_notice: '取消置顶', a_start: '开播', a_pause: '暂停', a_resume: '继续', a_end: '下播', a_open_poll: '发起投票', a_close_poll: '结束投票', a_put_product: '商品', a_patch_product: '商品', a_delete_product: '下架', a_on_air: '讲解', a_appoint: '任命房管', a_dismiss: '撤销房管', a_settle_report: '处理举报', a_answer_question: '回答提问', a_put_room: '房间', a_filter: '更改词语过滤', a_emit: '事件', a_patch_room: '房间',
   rc_muted: '已禁言', rc_rate_limited: '太快', rc_slow_mode: '慢速模式', rc_repeated_text: '重复内容', rc_blocked: '词语过滤', rc_room_not_live: '未开播', rc_forbidden: '不允许', rc_too_large: '太长', rc_invalid: '格式不对', rc_overloaded: '过载', rc_not_allowed: '无权限', rc_conflict: '冲突', start_again: '开始新的直播',
-  e_not_found: '已不存在', e_unknown_room: '没有这个直播间', e_unknown_drop: '没有这个抢购', e_offline: '没有网络连接', e_internal: '服务出错', e_precondition_failed: '内容已被改动',
+  e_not_found: '已不存在', e_unknown_room: '没有这个直播间', e_unknown_drop: '没有这个抢购', e_offline: '没有网络连接', e_unknown: '没有回应', e_internal: '服务出错', e_precondition_failed: '内容已被改动',
 };
 
 export const { t, tOr } = speak(EN, ZH);
