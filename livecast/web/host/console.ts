@@ -256,6 +256,7 @@ export class Console {
   /** The list stands still, or goes on. */
   pause(on: boolean): void {
     this.paused = on ? (this.book.lines.at(-1)?.no ?? null) : null;
+    this.book.paused = this.paused !== null;
     this.changed('chat');
   }
 

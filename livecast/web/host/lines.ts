@@ -37,6 +37,8 @@ export interface Known {
 
 /** Lines kept: at 40 a second the last minute and more; whoever wants to go further back searches. */
 export const LINES_MAX = 3000;
+/** … or so many while the list stands still: what is read must not go away under the reader. Some 5 MB. */
+export const PAUSED_MAX = 12_000;
 /** Dropped at once, so that the list does not move with every line. */
 const DROPPED = 500;
 const KNOWN_MAX = 2000;
@@ -46,6 +48,8 @@ export class Book {
   private next = 0;
   private readonly places = new Map<string, number>();
   readonly known = new Map<string, Known>();
+  /** The list stands still. */
+  paused = false;
   private readonly behind = new Map<string, string>();
 
   /** Oldest first. */
@@ -113,8 +117,9 @@ export class Book {
     const no = this.next++;
     this.kept.push({ no, id, u, text, at, n, lane, verdict, late, reply_to, paid });
     if (id) this.places.set(id, no);
-    if (this.kept.length > LINES_MAX + DROPPED) {
-      for (const line of this.kept.splice(0, DROPPED)) if (line.id) this.places.delete(line.id);
+    const max = this.paused ? PAUSED_MAX : LINES_MAX;
+    if (this.kept.length > max + DROPPED) {
+      for (const line of this.kept.splice(0, this.kept.length - max)) if (line.id) this.places.delete(line.id);
     }
   }
 }

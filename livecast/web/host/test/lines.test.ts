@@ -46,6 +46,19 @@ describe('the book of comments', () => {
     expect(book.at(book.lines[5]!.no)).toBe(book.lines[5]);
   });
 
+  test('while it stands still more is kept, and let go of afterwards', () => {
+    const book = new Book();
+    book.frame(frame({ comments: [comment('read')] }));
+    book.paused = true;
+    for (let i = 0; i < 2 * LINES_MAX; i++) book.frame(frame({ comments: [comment(`c${i}`)] }));
+    expect(book.get('read')).toBeDefined();
+    book.paused = false;
+    book.frame(frame({ comments: [comment('next')] }));
+    expect(book.lines.length).toBe(LINES_MAX);
+    expect(book.get('read')).toBeUndefined();
+    expect(book.get('next')).toBe(book.lines.at(-1));
+  });
+
   test('what is known of people comes with the desk', () => {
     const book = new Book();
     const known: Known = { new: true, watched_s: 3, violations: 2, gifted: false };
