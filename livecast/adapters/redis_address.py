@@ -137,8 +137,10 @@ def _places(hosts: str, port: int) -> tuple[Place, ...]:
         try:
             parts = urlsplit(f"//{each.strip()}")
             place = (parts.hostname or "", parts.port or port)
-        except ValueError as error:
-            raise BadAddressError(f"`{each}` is no host: {error}. Write host:port, and [::1]:port for IPv6") from None
+        except ValueError:  # not repeated: with a / in a password its beginning would stand here
+            raise BadAddressError(
+                "names something that is no host: write host:port, or [::1]:port, and %-escapes for signs such as / in a password"
+            ) from None
         if not place[0]:
             raise BadAddressError("names no host" if not hosts else "names an empty host")
         places.append(place)
@@ -157,7 +159,7 @@ def _below(path: str, form: Form, db: int) -> tuple[str, int]:
         service = parts.pop(0)
     if parts:
         if len(parts) > 1 or not parts[0].isdigit():
-            raise BadAddressError(f"`/{'/'.join(parts)}` is no number of a database")
+            raise BadAddressError("has no number of a database behind the last / (and %-escapes stand for a / in a password)")
         db = int(parts[0])
     if form == "cluster" and db:
         raise BadAddressError("names a database, and a cluster has only number 0")

@@ -47,6 +47,8 @@ def test_what_is_written(url: str, expected: dict[str, Any]) -> None:
         ("redis://a:port", "is no host"),
         ("redis://a,,b", "names an empty host"),
         ("redis://a/shop", "no number of a database"),
+        ("redis://u:secret/x@h", "%-escapes for signs such as /"),
+        ("redis://u/secret@h", "%-escapes stand for a /"),
         ("redis+sentinel://a,b", "lacks the name"),
         ("redis+sentinel://a/shop/x", "no number of a database"),
         ("redis+cluster://a/1", "only number 0"),

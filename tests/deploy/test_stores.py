@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
 from livecast.adapters.redis_ledger import RedisLedger
 from livecast.adapters.redis_ledger_calls import LedgerServer
@@ -14,6 +17,7 @@ from livecast.adapters.redis_log import RedisRoomLog
 from livecast.adapters.redis_server import RedisServer
 from livecast.core.placement import shard_of
 from livecast.core.units import Won
+from livecast.ops.cli import main
 from livecast.ops.settings import Settings, load
 from livecast.ops.store_look import Look, Seen, judge_replicas, lines, look_at_stores
 from livecast.ports import Commit, StoreError
@@ -137,7 +141,7 @@ async def test_tls_and_users(tmp_path: Path, fronts: dict[str, Front], authority
     """Rooms are written and money moves over TLS, as users who may do nothing else."""
     settings = with_tls(tmp_path, fronts, authority)
     assert said(await look_at_stores(settings)) == ""
-    rooms, ledger_server = RedisServer(settings.redis.url), LedgerServer(settings.ledger.url)
+    rooms, ledger_server = RedisServer(settings.redis.url, deadline_s=20), LedgerServer(settings.ledger.url, deadline_s=20)
     try:
         log, ledger = RedisRoomLog(rooms), RedisLedger(ledger_server)
         await log.take(shard_of(ROOM), "t")
@@ -231,3 +235,30 @@ def test_more_replicas_than_are_waited_for() -> None:
         look = Look("ledger", "")
         judge_replicas(look, Seen("p", {}, {}, 0, 0), online, settings, form)
         assert any("Wait for all of them" in each for each in look.problems) == warned
+
+
+def test_what_check_says_and_exits_with(singles: dict[str, Server], ledger_server: Any, ledger_valkey: str) -> None:
+    """Right settings are right, whatever the stores are like; --stores is for scripts that want to know of both."""
+    good = f"redis://rooms:change-me-rooms@{singles['rooms'].place}"
+    run = CliRunner(env=SECRET | {"LIVECAST_CONFIG": None})
+
+    def check(*words: str) -> Result:
+        return run.invoke(main, ["check", *words])
+
+    assert check("--stores", "--redis", good, "--ledger", ledger_valkey).exit_code == 0
+    away = check("--redis", "redis://127.0.0.1:1", "--ledger", ledger_valkey)
+    assert away.exit_code == 0
+    assert "[redis] it cannot be used: " in away.stderr
+    assert check("--stores", "--redis", "redis://127.0.0.1:1", "--ledger", ledger_valkey).exit_code == 3
+    assert "cannot be used" not in check("--offline", "--stores", "--redis", "redis://127.0.0.1:1").stderr
+    wrong = check("--stores", "--redis", "redis://u:secret/1@h")
+    assert wrong.exit_code == 2
+    assert "secret" not in wrong.output
+    ledger_server.command("CONFIG", "SET", "appendfsync", "everysec")
+    try:
+        careless = check("--stores", "--redis", good, "--ledger", ledger_valkey)
+    finally:
+        ledger_server.command("CONFIG", "SET", "appendfsync", "always")
+    assert careless.exit_code == 3
+    assert "money stays closed. Set always" in careless.stderr
+    assert tomllib.loads(careless.stdout)["redis"]["url"].startswith("redis://rooms:***@")
