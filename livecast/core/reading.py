@@ -27,6 +27,7 @@ _TWICE: Final = re.compile(r"(.)\1", re.DOTALL)
 _AGAIN: Final = re.compile(r"(.)(?=\1)", re.DOTALL)
 _TWICE_ASCII: Final = re.compile(rb"(.)\1", re.DOTALL)
 _AGAIN_ASCII: Final = re.compile(rb"(.)(?=\1)", re.DOTALL)
+LONG_CHARS: Final = 64
 ASCII_FOLDED: Final = bytes(range(256)).lower()
 ASCII_NO_LETTERS: Final = bytes(c for c in range(128) if not chr(c).isalnum())
 
@@ -88,9 +89,10 @@ class Reading:
     def __init__(self, text: str) -> None:
         self.text = text
         calm = _CALM.fullmatch(text) is not None
+        once = calm
         if text.isascii():
             typed = text.encode().translate(ASCII_FOLDED, ASCII_NO_LETTERS)
-            self.calm = calm and b"www" not in typed and b"dot" not in typed
+            self.calm = once = calm and b"www" not in typed and b"dot" not in typed
             self.look = typed if _TWICE_ASCII.search(typed) is None else _AGAIN_ASCII.sub(b"", typed)
         else:
             if calm or _READY.fullmatch(text) is not None:
@@ -100,12 +102,17 @@ class Reading:
                 if typed != typed.lower():
                     letters = letters.lower()
                     typed = letters.encode()
+                once = len(typed) == 3 * len(letters)  # ideographs and kana alone, none of which stands for another
             else:
                 letters = _undressed(text)
                 typed = letters.encode("utf-8", "surrogatepass")
             self.calm = calm and not ((b"v" in typed or b"w" in typed or b"d" in typed) and any(map(typed.__contains__, _NOT_CALM)))
-            self.look = typed if _TWICE.search(letters) is None else _AGAIN.sub("", letters).encode("utf-8", "surrogatepass")
-        other = text if self.calm else reread(text)
+            once = once or self.calm
+            # In a long text something stands twice anyway: looking whether there is would only come on top.
+            if len(letters) > LONG_CHARS or _TWICE.search(letters) is not None:
+                typed = _AGAIN.sub("", letters).encode("utf-8", "surrogatepass")
+            self.look = typed
+        other = text if once else reread(text)
         self.again: Reading | None = None if other is text else Reading(other)
 
 
