@@ -191,3 +191,21 @@ async def test_a_poll(stage: Stage) -> None:
     stage.call("POST", "/polls", {"question": "Which?", "choices": ["Red", "Blue"]})
     await ann.get_by_role("button", name="Blue").click()
     await expect(ann.locator(".choice.chosen")).to_contain_text("100 %")
+
+
+async def test_more_than_one_each_and_what_lapses(stage: Stage) -> None:
+    """Who may have two is offered the second; a reservation that lapsed is no prize any more, and may be had again."""
+    ann = await stage.watch("ann")
+    drop = stage.call("POST", "/drops", {"title": "Two each", "kind": "coupon", "stock": 5, "per_user": 2, "reserve_s": 600})
+    stage.call("POST", f"/drops/{drop['id']}/open")
+    await ann.locator(".drop .primary").click()
+    await expect(ann.locator(".outcome")).to_have_text("You won! No. 1 of 5")
+    await ann.locator(".drop .primary").click()
+    await expect(ann.locator(".outcome")).to_have_text("You won! No. 2 of 5")
+    await expect(ann.locator(".drop .primary")).to_have_count(0)
+    stage.call("POST", f"/drops/{drop['id']}/claims/2/release")
+    await ann.get_by_role("button", name="My prizes").click()
+    await expect(ann.locator(".prizes li.released")).to_have_count(1)
+    await ann.keyboard.press("Escape")
+    await expect(ann.locator(".outcome")).to_have_text("You won! No. 1 of 5")
+    await expect(ann.locator(".drop .primary")).to_be_enabled()

@@ -48,6 +48,9 @@ export interface Outcome {
   answer?: Answer;
 }
 
+/** States of a unit that is still one's own. */
+export const HELD = new Set(['granted', 'reserved', 'confirmed']);
+
 const COMMITMENT = 'livecast.commitment.';
 
 export class Account {
@@ -55,6 +58,7 @@ export class Account {
   readonly voted = new Map<string, number>();
   private me: Me = {};
   private asking = false;
+  private askAgain = false;
 
   constructor(private readonly live: LivecastClient, private readonly changed: () => void) {}
 
@@ -81,8 +85,9 @@ export class Account {
     return this.me.entries?.find((entry) => entry.drop === drop);
   }
 
-  prize(drop: string): Prize | undefined {
-    return this.me.claims?.find((prize) => prize.drop === drop && ['granted', 'reserved', 'confirmed'].includes(prize.state));
+  /** Units of a drop that are one's own now, the latest first. */
+  held(drop: string): Prize[] {
+    return this.prizes.filter((prize) => prize.drop === drop && HELD.has(prize.state)).sort((a, b) => b.serial - a.serial);
   }
 
   /** What is missing for a claim: what the last one said, or what HTTP says before any; undefined if it is not known. */
@@ -117,17 +122,23 @@ export class Account {
 
   /** What HTTP knows of us. */
   async refresh(): Promise<void> {
-    if (!this.live.you || this.live.you.anonymous || this.asking) return;
+    if (!this.live.you || this.live.you.anonymous) return;
+    this.askAgain = this.asking; // what is under way may have been answered before what we are about to hear of
+    if (this.asking) return;
     this.asking = true;
     try {
       this.me = await this.live.get<Me>('me');
       for (const { poll, choice } of this.me.votes ?? []) this.voted.set(poll, choice);
+      for (const { drop, serial, state } of this.prizes) {
+        if (!HELD.has(state) && this.outcomes.get(drop)?.answer?.ack?.serial === serial) this.outcomes.delete(drop); // lapsed, or taken back
+      }
       this.changed();
     } catch {
       // not now: asked again with the next welcome, notice or condition
     } finally {
       this.asking = false;
     }
+    if (this.askAgain) await this.refresh();
   }
 
   /** Remember the commitments that drops are announced with: nothing else shows later that a seed was fixed before. */

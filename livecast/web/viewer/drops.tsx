@@ -19,11 +19,12 @@ export function DropCard({ drop }: { drop: Drop }) {
   const [proof, setProof] = useState(false);
   const now = live.playbackNow();
   const outcome = account.outcomes.get(drop.id);
-  const prize = account.prize(drop.id);
+  const held = account.held(drop.id);
+  const prize = held[0];
   const verdict = outcome?.verdict === 'claiming' ? undefined : prize ? 'won' : (outcome?.verdict ?? (account.entry(drop.id) ? 'entered' : undefined));
   const open = drop.state === 'open';
   const over = drop.state === 'closed' || drop.state === 'settled' || drop.state === 'cancelled';
-  const had = verdict === 'won' || verdict === 'entered' || verdict === 'limit';
+  const had = verdict === 'entered' || verdict === 'limit' || (verdict === 'won' && Math.max(1, held.length) >= drop.per_user);
   const busy = outcome?.verdict === 'claiming';
   const gone = drop.stock ? (drop.stock - drop.left) / drop.stock : 0;
   const draws = drop.kind === 'draw';

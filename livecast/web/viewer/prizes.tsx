@@ -2,6 +2,7 @@
 
 import { useEffect } from 'preact/hooks';
 import { Dialog } from '../shared/ui';
+import { HELD } from './account';
 import { Won } from './drops';
 import { useRoom } from './use-room';
 import { t, tOr } from './words';
@@ -18,7 +19,7 @@ export function Prizes({ onClose }: { onClose: () => void }) {
           <li key={`${prize.drop}/${prize.serial}`} class={prize.state}>
             <header><b dir="auto">{prize.title}</b> <small>{tOr(`s_${prize.state}`, prize.state)}</small></header>
             <small>{t('unit', { serial: prize.serial, of: prize.of })} · {new Date(prize.at).toLocaleString()}</small>
-            {['granted', 'reserved', 'confirmed'].includes(prize.state) && <Won prize={prize} />}
+            {HELD.has(prize.state) && <Won prize={prize} />}
           </li>
         ))}
         {entries.map((entry) => (

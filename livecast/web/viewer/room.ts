@@ -108,7 +108,7 @@ export class Room {
     const rank: Record<string, number> = { open: 0, paused: 1, announced: 2, sold_out: 3, closed: 4, settled: 5 };
     const { account } = this;
     return Object.values(this.live.view.state.drops)
-      .filter((d) => d.state in rank && (rank[d.state]! <= 3 || d.commitment || account.outcomes.has(d.id) || account.prize(d.id)))
+      .filter((d) => d.state in rank && (rank[d.state]! <= 3 || d.commitment || account.outcomes.has(d.id) || account.held(d.id).length))
       .sort((a, b) => rank[a.state]! - rank[b.state]! || (a.opens_at ?? 0) - (b.opens_at ?? 0));
   }
 
@@ -249,7 +249,7 @@ export class Room {
   /** Whether a drop asks its claimants for something that one may still be about to do. */
   private conditions(): boolean {
     return Object.values(this.live.view.state.drops).some(
-      (d) => ['announced', 'open', 'paused'].includes(d.state) && Object.keys(d.eligibility ?? {}).length > 0 && !this.account.prize(d.id),
+      (d) => ['announced', 'open', 'paused'].includes(d.state) && Object.keys(d.eligibility ?? {}).length > 0 && this.account.held(d.id).length < d.per_user,
     );
   }
 
