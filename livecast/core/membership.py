@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from livecast.core.placement import SHARDS
 
@@ -106,11 +107,17 @@ class Membership:
         if name not in self._peers and name != self._me:
             self._peers[name] = _Peer(None, now_s)
 
+    def leaves(self, name: str) -> None:
+        """A node said, by another way than its sign, that it leaves."""
+        peer = self._peers.get(name)
+        if peer is not None and peer.beat is not None:
+            peer.beat = replace(peer.beat, leaving=True)
+
     def _take(self, name: str, beat: Beat, now_s: float) -> None:
         peer = self._peers.get(name)
         if peer is None:
             self._peers[name] = _Peer(beat, now_s)
-        elif peer.beat != beat:
+        elif peer.beat is None or peer.beat.count != beat.count:
             if peer.beat is None or peer.beat.owns != beat.owns:
                 peer.owns = shards_in(beat.owns)
             peer.beat, peer.changed_at_s, peer.dead, peer.proven = beat, now_s, False, True

@@ -128,13 +128,16 @@ class Ownership:
     async def leave(self) -> None:
         """Give everything up, and be gone. Others take it at once."""
         self._leaving = True
-        self._poked.set()  # says so
+        with suppress(StoreError):
+            await self._look()  # says so
         self._move.set()
         while self._shards.tokens or self._giving:  # noqa: ASYNC110 - many steps bring it about, and it happens once
             await asyncio.sleep(RETRY_S / 10)
         await self.stop()
+        last = Beat(self._beat.count + 1, leaving=True, version=__version__)  # behind any that was still on its way
         with suppress(StoreError):
-            await self._roster.forget(self._me, self._beat)
+            await self._roster.beat(self._me, last)
+            await self._roster.forget(self._me, last)
 
     async def stop(self) -> None:
         """No more signs. What is still owned is taken by others once they see that."""
@@ -315,12 +318,14 @@ class Ownership:
 
     # --- Between nodes ------------------------------------------------------------------------------------------------
     def _notify(self, taken: Sequence[int] = (), free: Sequence[int] = ()) -> None:
-        data = {"from": self._me, "taken": list(taken), "free": list(free)}
+        data = {"from": self._me, "taken": list(taken), "free": list(free), "leaving": self._leaving}
         self._bus.notify("", "", Notice("", CHANGED_HANDS, self._clock(), data))
 
     def _on_notice(self, _room: str, _user: str, notice: Notice) -> None:
         """Another node let go of shards: perhaps some of them are ours."""
         if notice.kind == CHANGED_HANDS and notice.data["from"] != self._me and notice.data["free"]:
+            if notice.data["leaving"]:
+                self._members.leaves(notice.data["from"])
             self._move.set()
             self._hinted = True  # ... or will be, once we see why they were let go of
             self._poked.set()

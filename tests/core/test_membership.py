@@ -82,6 +82,22 @@ def test_who_leaves_gets_nothing_and_is_gone_with_its_sign() -> None:
     assert w.seen.claimed({5}) == set()
 
 
+def test_who_says_otherwise_that_it_leaves_is_believed() -> None:
+    """Its sign may be gone before anybody saw it say so. One that goes on showing signs has changed its mind."""
+    w = Watcher()
+    w.look(a=Beat(1, bits_of({5})), b=Beat(1))
+    w.seen.leaves("a")
+    w.seen.leaves("b")
+    w.seen.leaves("unheard of")
+    assert w.seen.present() == ["me"]
+    w.look()
+    assert w.seen.present() == ["me"], "what is there still is from before"
+    w.look(a=None, b=Beat(2))
+    assert w.gone == ["a"]
+    assert w.seen.present() == ["b", "me"]
+    assert w.seen.claimed({5}) == set()
+
+
 def test_a_store_that_lost_the_signs_kills_nobody() -> None:
     """All are missing for a look: they show theirs again half a second later."""
     w = Watcher()
