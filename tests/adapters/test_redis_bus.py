@@ -10,10 +10,12 @@ import pytest
 
 from livecast.adapters import redis_keys, redis_messages
 from livecast.adapters.redis_bus import RedisBus
+from livecast.adapters.redis_log import RedisRoomLog
 from livecast.adapters.redis_server import RedisServer
-from livecast.core.events import Notice, Origin, Person, Reply, Said, Verdict
+from livecast.core.errors import Refusal
+from livecast.core.events import Ask, Notice, Origin, Person, Reply, Said, Verdict
 from livecast.core.placement import SHARDS, shard_of
-from livecast.ports import Published, Unavailable
+from livecast.ports import Commit, Published, Unavailable
 
 ROOM = "demo"
 SHARD = shard_of(ROOM)
@@ -186,3 +188,52 @@ def test_items_join_to_one_message(n: int) -> None:
     """Every size of array header is written as it is read."""
     item = redis_messages.encode_reply(Reply(1, None, Verdict("ok")))
     assert len(redis_messages.decode_replies(redis_messages.join([item] * n))) == n
+
+
+async def test_answers_for_viewers_elsewhere_come_with_the_frame_and_before_it(valkey: str, facts: Any) -> None:
+    """One message brings both, so that none can overtake the other; who does not ask here hears of no answers."""
+    server = RedisServer(valkey)
+    pair, log = Pair(valkey, facts), RedisRoomLog(server)
+    heard: list[Any] = []
+    elsewhere: list[Any] = []
+    try:
+        await pair.near.attach("a", lambda replies: heard.append(list(replies)), lambda *_: None)
+        await pair.near.attach("b", lambda replies: elsewhere.append(list(replies)), lambda *_: None)
+        await pair.near.follow(ROOM, heard.append)
+        await pair.far.serve(SHARD, lambda *_: None)
+        assert not pair.far.here(ROOM, "a")
+        assert not pair.near.here(ROOM, "a"), "its owner is elsewhere"
+        await log.take(SHARD, "t")
+        mine = Reply(1, "c1", Verdict("shown", id="x", seq=1))
+        await log.commit(Commit(ROOM, "t", "e", 1, 0, 1_000, snapshot=b"s"))
+        await log.commit(Commit(ROOM, "t", "e", 2, 1, 1_000, frame=b"f", replies=(("a", (mine,)), ("gone", (mine,)))))
+        await log.commit(Commit(ROOM, "t", "e", 3, 1, 1_000, replies=(("a", (mine,)),)))
+        await until(lambda: len(heard) == 4)
+        assert heard == [Published(ROOM, "e", 0, snapshot=b"s"), [mine], Published(ROOM, "e", 1, frame=b"f"), [mine]]
+        assert elsewhere == []
+    finally:
+        await pair.close()
+        await log.close()
+        await server.close()
+
+
+async def test_an_event_is_offered_again_while_its_shard_changes_hands(valkey: str, facts: Any) -> None:
+    """For half a second; then its sender is told. A question is answered at once: whoever asks can look elsewhere."""
+    pair = Pair(valkey, facts)
+    replies: list[Reply] = []
+    events: list[Any] = []
+    try:
+        await pair.near.attach("a", replies.extend, lambda *_: None)
+        assert pair.near.post(ROOM, SAID)
+        assert pair.near.post(ROOM, Ask(Origin("a", 9), ME, "room"))
+        await until(lambda: replies)
+        assert [reply.asker for reply in replies] == [9]
+        await pair.far.serve(SHARD, lambda _, some: events.extend(some))
+        await until(lambda: events)
+        assert events == [SAID]
+        await pair.far.unserve(SHARD)
+        assert pair.near.post(ROOM, SAID)
+        await until(lambda: len(replies) == 2)
+        assert replies[1].answer == Refusal("unavailable", retry_after_ms=1000)
+    finally:
+        await pair.close()
