@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
+import websockets
 
 from chaos.crowd import Crowd
 from chaos.sale import ROOM, sell
 from livecast.core.placement import shard_of
 from support.checker import Broken
-from support.node import NodeProcess
+from support.node import NodeProcess, token
 from support.stores import Clustered, Guarded, Server, scratch
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(400)]
@@ -88,3 +91,57 @@ async def test_a_sale_goes_on(both: Both, role: str, how: str, tmp_path: Path) -
         if outcome.violations:
             raise Broken(outcome.violations)
         assert len(outcome.books.claims) == min(500, USERS)
+
+
+async def test_two_nodes_hear_each_other(both: Both) -> None:
+    """A viewer on one node sees what is said on the other, wherever the room's shard is, also once its primary is another one; a
+    gift on either is booked.
+    """
+    urls, env = ("--redis", both.rooms.url, "--ledger", both.ledger.url), {"LIVECAST_LEDGER__REPLICAS": "1"}
+    with NodeProcess(*urls, env=env) as one, NodeProcess(*urls, env=env) as other:
+        async with viewer(one, "ann") as ann, viewer(other, "bob") as bob:
+            await said(ann, bob, "before")
+            await bob.send(json.dumps({"t": "gift", "cid": "g", "gift": "rose", "n": 1}))
+            assert (await heard(bob, lambda m: m["t"] in {"ack", "error"}))["verdict"] == "sent"
+            former = await asyncio.to_thread(primary_of, both.rooms)
+            assert former is not None
+            former.kill()
+            began = await heard(ann, lambda m: m["t"] == "welcome")
+            assert began["reason"] == "epoch"
+            await said(bob, ann, "behind")
+
+
+@asynccontextmanager
+async def viewer(node: NodeProcess, user: str) -> AsyncIterator[websockets.ClientConnection]:
+    """Somebody in the room."""
+    address = f"{node.ws}/v1/rooms/{ROOM}/ws?token={token(user)}"
+    async with websockets.connect(address, subprotocols=[websockets.Subprotocol("livecast.v1.json")]) as ws:
+        await heard(ws, lambda m: m["t"] == "welcome")
+        yield ws
+
+
+async def heard(ws: websockets.ClientConnection, wanted: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+    """The next message that is wanted."""
+    async with asyncio.timeout(40):
+        while True:
+            message: dict[str, Any] = json.loads(await ws.recv())
+            if wanted(message):
+                return message
+
+
+async def said(speaker: websockets.ClientConnection, hearer: websockets.ClientConnection, text: str) -> None:
+    """Repeated with the same id until there is an answer, as clients do; the other one hears it."""
+
+    async def until_answered() -> None:
+        while True:
+            await speaker.send(json.dumps({"t": "comment", "cid": text, "text": text}))
+            answer = await heard(speaker, lambda m: m["t"] in {"ack", "error"} and m.get("cid") == text)
+            if answer["t"] == "ack":
+                return
+            await asyncio.sleep(0.2)
+
+    def shows(message: dict[str, Any]) -> bool:
+        comments = message.get("comments", ()) if message["t"] == "frame" else message.get("recent", ())
+        return any(comment["text"] == text for comment in comments)
+
+    await asyncio.gather(until_answered(), heard(hearer, shows))

@@ -1,7 +1,7 @@
 """Stores in all their forms, real ones on free ports of loopback: a primary with replicas under Sentinels, and a cluster.
 
-Ports are taken in a block from below the range that the kernel deals out by itself, or a connection of somebody else's might
-sit on one when its server starts again.
+Ports, and those of cluster buses 10,000 above, are taken from below the range that the kernel deals out by itself, or a connection
+of somebody else's might sit on one when its server starts again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import IO
 from livecast.ops.valkey_binary import valkey_binary
 
 WITHIN_S = 40.0
-PORTS = range(20_000, 32_000)
+PORTS = range(12_000, 22_000)
 BLOCK = 10
 FAST = ("--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1")
 """No waiting for more replicas before a first sync; a replica that is gone is noticed soon."""
