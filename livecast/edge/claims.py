@@ -170,7 +170,7 @@ class Queue:
                     batch += self.waiting
                     self.waiting.clear()
                     answers = [UNAVAILABLE] * len(batch)
-                    advice = f"they are answered `unavailable`; is the ledger up? ({fault or 'no answer in time'})"
+                    advice = f"they are answered `unavailable`; is the ledger up? ({str(fault) or 'no answer in time'})"
                     claims.node.observer.observe(Trouble("claims not decided", self.hub.room, advice))
                 claims.tell([(one.asker, one.cid, answer) for one, answer in zip(batch, answers, strict=True)])
         except BaseException:
