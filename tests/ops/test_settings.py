@@ -170,6 +170,7 @@ def test_a_wrong_secret_is_not_repeated() -> None:
         ("[server]\noutbox_max_bytes = 65536", "above outbox_soft_bytes"),
         ('[gifts]\ncatalogue = [{id="a", name="A", price=1}, {id="a", name="B", price=2}]', "used twice"),
         ("[webhooks]\ndisable_after_h = 24", "before its first dead letter"),
+        ("[node]\nheartbeat_ms = 1000", "below four heartbeats"),
     ],
 )
 def test_values_that_do_not_fit_together_are_refused(tmp_path: Path, text: str, hint: str) -> None:
