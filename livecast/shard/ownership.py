@@ -187,7 +187,7 @@ class Ownership:
         self._shards.forget_node(name)
         died = self._members.count(name) is not None
         if died:
-            advice = f"its shards go to the {len(self._members.present())} that are left; its viewers come back to them"
+            advice = "its shards go to those that are left; its viewers come back to them"
             self._observer.observe(Trouble("a node is gone", name, advice, "info"))
 
     def _tell(self) -> None:
@@ -234,14 +234,18 @@ class Ownership:
         found = await self._roster.tokens(doubted)
         self._to_verify -= found.keys()
         self._to_verify &= self._shards.tokens.keys()
-        for shard, token in found.items():
-            if token != self._shards.tokens.get(shard) == doubted[shard]:
-                self._shards.lose(shard)
+        lost = [shard for shard, token in found.items() if token != self._shards.tokens.get(shard) == doubted[shard]]
+        for shard in lost:
+            self._shards.lose(shard)
+        if lost:
+            advice = "no sign of life came through for too long: look at what held this process, or its way to the store, up"
+            self._observer.observe(Trouble(f"others have taken {len(lost)} shards", self._me, advice))
         if not self._to_verify:
             self._trusted_until_s = max(self._trusted_until_s, began_s + self._rules.heartbeat_ms / 1000)
 
     async def _give(self) -> None:
         """Let go, in order, of what is dealt to others."""
+        total = 0
         while surplus := sorted(self._shards.tokens.keys() - self._wanted()):
             began = self._clock()
             some = surplus[:GIVE_MAX]
@@ -254,6 +258,9 @@ class Ownership:
                 self._giving = False
             self._notify(free=list(given))
             self._observer.observe(ShardsMoved("given", len(given), self._clock() - began))
+            total += len(given)
+        if total:
+            self._observer.observe(Trouble(f"gave {total} shards up in order", self._me, "others own them from here on", "info"))
 
     async def _until_released(self, given: Mapping[int, str]) -> None:
         while True:
@@ -271,15 +278,21 @@ class Ownership:
             return
         began = self._clock()
         tokens = await self._roster.tokens(missing)
+        total = 0
         over = {shard for shard, token in tokens.items() if holder_of(token) not in {"", self._me}}
         ripe = [shard for shard, token in tokens.items() if self._may_take(shard, token)]
         for some in (ripe[n : n + TAKE_MAX] for n in range(0, len(ripe), TAKE_MAX)):
             new = {shard: token_of(self._me, secrets.token_hex(16)) for shard in some}
             taken = await self._roster.swap({shard: (tokens[shard], token) for shard, token in new.items()})
             await self._begin({shard: token for shard, token in new.items() if shard in taken})
+            total += len(taken - over)
             for how, count in (("taken", len(taken - over)), ("taken_over", len(taken & over))):
                 if count:
                     self._observer.observe(ShardsMoved(how, count, self._clock() - began))
+        if total:
+            self._observer.observe(
+                Trouble(f"took {total} free shards", self._me, "they were nobody's, or given up in order", "info")
+            )
         if silent := {holder_of(tokens[shard]) for shard in ripe if shard in over}:
             advice = "their owner had fallen silent: look at why; their viewers are welcomed to a new epoch"
             self._observer.observe(Trouble(f"took {len(over & set(ripe))} shards over", ", ".join(sorted(silent)), advice))
