@@ -57,11 +57,17 @@ class StoreProbe:
             asked = self._clock()
             seconds, micros = await server.run("TIME")
             answered = self._clock()
-            told = str(await server.run("INFO", "memory"), "utf-8", "replace")
+            told = [_memory(str(answer, "utf-8", "replace")) for _, answer in await server.everywhere("INFO", "memory")]
         except StoreError as fault:
             return StoreLookedAt(role, str(fault) or type(fault).__name__)
         # The answer was made somewhere between question and answer: half the way is the best guess.
         ahead_ms = int(seconds) * 1000 + int(micros) / 1000 - (asked + answered) / 2
-        info = dict(line.split(":", 1) for line in told.splitlines() if ":" in line)
-        used, at_most, machine = (int(info.get(name, 0)) for name in ("used_memory", "maxmemory", "total_system_memory"))
-        return StoreLookedAt(role, "", ahead_ms, used, at_most or machine)
+        used, at_most = max(told, key=lambda each: each[0] / (each[1] or 1))  # of a cluster the node that is fullest
+        return StoreLookedAt(role, "", ahead_ms, used, at_most)
+
+
+def _memory(told: str) -> tuple[int, int]:
+    """What a server uses, and what it may use: its own bound, or all that its machine has."""
+    info = dict(line.split(":", 1) for line in told.splitlines() if ":" in line)
+    used, at_most, machine = (int(info.get(name, 0)) for name in ("used_memory", "maxmemory", "total_system_memory"))
+    return used, at_most or machine
