@@ -46,7 +46,7 @@ from support.machines import HERE, Machine, MachineLoop
 
 ROOMS: Final = ("r1", "r2", "r3")
 HOST: Final = Person("host", "Host", role="host")
-STORM_S: Final = 15.0
+STORM_S: Final = 10.0
 """Faults come within this; then there is peace, and everything has to come right."""
 PEACE_S: Final = 30.0
 SOON_S: Final = 3.0
@@ -353,7 +353,7 @@ class World:
         await self.until(lambda: all(host.ready for host in self.hosts), "nodes", 20)
         for room in ROOMS:
             await self._make(room)
-        people = [asyncio.create_task(self._person(n)) for n in range(40)]
+        people = [asyncio.create_task(self._person(n)) for n in range(30)]
         await self._faults()
         await asyncio.gather(*people)
         self.storm, self.store_away_until = 0.0, 0.0
