@@ -81,8 +81,6 @@ def found(seeds: range) -> bool:
     return False
 
 
-@pytest.mark.chaos
-@pytest.mark.timeout(900)
 def test_a_fence_that_is_not_compared_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two owners speak, and what one of them acknowledged is not in the other's room."""
     monkeypatch.setattr(several, "PublishingLog", NoFence)

@@ -114,7 +114,7 @@ class SimulatedEars:
 
     def drop(self, channels: Iterable[str]) -> None:
         for channel in channels:
-            if self._wanted.pop(channel, None) is not None:
+            if self._wanted.pop(channel, None) is not None and self in self._channels.ears[channel]:  # else it is being left
                 self._channels.ears[channel].remove(self)
 
     async def leave(self, channels: Iterable[str]) -> None:
@@ -357,6 +357,7 @@ class World:
         await self._faults()
         await asyncio.gather(*people)
         self.storm, self.store_away_until = 0.0, 0.0
+        await self.until(lambda: not any(host.machine.asleep for host in self.hosts), "waking", PEACE_S)
         await self.until(self._shared, "fair shares of living nodes", PEACE_S)
         await self.until(self._all_seen, "every eye at the head of its room's log, though nobody speaks", SOON_S)
         for room in ROOMS:
