@@ -41,8 +41,8 @@ class Reports:
 
         The fullest rooms come first: a dead node's rooms are woken one after the other.
         """
-        node = self._node
-        hubs = [hub for hub in node.views.hubs() if hub.idle_since is None and shard_of(hub.room) in shards] if shards else []
+        node, changed = self._node, set(shards)
+        hubs = [hub for hub in node.views.hubs() if hub.idle_since is None and shard_of(hub.room) in changed] if changed else []
         for hub in sorted(hubs, key=lambda hub: -hub.connections):
             hub.reported = (0, 0, 0)
             if not self.tell(hub, node.clock()):
