@@ -24,7 +24,10 @@ export function Chat() {
   const [about, setAbout] = useState<Comment | null>(null);
   const lines = room.lines();
   const last = lines.at(-1)?.key;
-  const toEnd = () => void (list.current!.scrollTop = list.current!.scrollHeight);
+  const toEnd = () => {
+    const box = list.current; // gone, if what was observed is told of while another language is drawn
+    if (box) box.scrollTop = box.scrollHeight;
+  };
   const followed = useRef(true);
   followed.current = following;
   useLayoutEffect(() => {
@@ -34,10 +37,12 @@ export function Chat() {
   useEffect(() => {
     const observer = new ResizeObserver(() => followed.current && toEnd()); // what is pinned above takes room, and gives it back
     observer.observe(list.current!);
+    observer.observe(list.current!.firstElementChild!); // lines that come into sight may be taller than was thought
     return () => observer.disconnect();
   }, []);
   const scrolled = () => {
-    const { scrollTop, scrollHeight, clientHeight } = list.current!;
+    if (!list.current) return;
+    const { scrollTop, scrollHeight, clientHeight } = list.current;
     if (scrollHeight - scrollTop - clientHeight < NEAR_PX) setFollowing(true);
     else if (scrollTop < top.current) setFollowing(false); // people scroll up; lists that grow or shrink do not
     top.current = scrollTop;
