@@ -57,6 +57,8 @@ class Config:
     gift_every: int = 10
     http_every: int = 10
     credit_every: int = 25
+    hosts: list[str] = field(default_factory=list)
+    """Address of each port; default: loopback."""
 
 
 class Phone(asyncio.Protocol):
@@ -181,13 +183,18 @@ class Person:
             async with self.crowd.gate:
                 with contextlib.suppress(OSError, TimeoutError):
                     async with asyncio.timeout(10):
-                        _, phone = await loop.create_connection(lambda: Phone(request), "127.0.0.1", self._port)
+                        _, phone = await loop.create_connection(lambda: Phone(request), self._host, self._port)
                         if await phone.welcome:
                             return phone
                         phone.drop()
             self._node += 1
             await asyncio.sleep(self.crowd.chance.uniform(0.1, 0.5))
         sys.exit("whoever started this is gone")
+
+    @property
+    def _host(self) -> str:
+        hosts = self.crowd.config.hosts
+        return hosts[self._node % len(hosts)] if hosts else "127.0.0.1"
 
     @property
     def _port(self) -> int:
@@ -239,7 +246,7 @@ class Person:
     async def by_http(self, kind: Kind, cid: str, body: dict[str, Any]) -> Answer | None:
         """Without a socket."""
         config = self.crowd.config
-        base = f"http://127.0.0.1:{self._port}/v1"
+        base = f"http://{self._host}:{self._port}/v1"
         if kind == "credit":
             url, said, headers = f"{base}/wallets/{self.user}/credits", {"tx": cid, "amount": body["value"]}, DEV_KEY
         else:

@@ -39,12 +39,13 @@ class Crowd:
         first: int = 0,
     ) -> None:
         self.users = users
-        ports, share = [int(base.rsplit(":", 1)[1]) for base in bases], users // processes
+        places, share = [base.removeprefix("http://").rsplit(":", 1) for base in bases], users // processes
+        where = {"hosts": [host for host, _ in places], "ports": [int(port) for _, port in places]}
         self._configs = []
         for n in range(processes):
             path = directory / f"crowd-{n}.json"
             journal = str(directory / f"crowd-{n}.journal")
-            config = {"ports": ports, "room": room, "drop": drop, "first": first + n * share, "users": share, "journal": journal}
+            config = {**where, "room": room, "drop": drop, "first": first + n * share, "users": share, "journal": journal}
             path.write_text(json.dumps({**config, "seed": seed * 100 + n, "over_s": over_s, "patience_s": PATIENCE_S}))
             self._configs.append(path)
         self._processes: list[Process] = []

@@ -163,8 +163,9 @@ class Namespaces:
     def __init__(self, count: int) -> None:
         self._count = count
         self._name = f"lc{os.getpid() % 100_000}"
-        self.host = "10.213.0.1"
-        self.addresses = [f"10.213.0.{10 + n}" for n in range(count)]
+        network = f"10.{200 + os.getpid() % 50}.{os.getpid() // 50 % 250}"  # others may run at the same time
+        self.host = f"{network}.1"
+        self.addresses = [f"{network}.{10 + n}" for n in range(count)]
         self._rules: list[list[str]] = []
 
     def within(self, n: int) -> tuple[str, ...]:
