@@ -19,8 +19,8 @@ from livecast.core.reading import Reading
 WORDS_MAX: Final = 50_000
 """Words of one list: two and a half times what large platforms keep; compiled they take some 10 MB."""
 
-CACHED_CHARS_MAX: Final = 32
-"""Longer texts are hardly ever repeated word for word."""
+CACHED_CHARS_MAX: Final = 12
+"""What a crowd says all at once is short; for longer texts remembering costs as much as it saves."""
 CACHED_TEXTS: Final = 4096
 """Verdicts remembered per filter: about a megabyte. In two recorded broadcasts one comment in fourteen had been said before; where
 a crowd is asked to type the same, nearly all have."""
@@ -65,6 +65,8 @@ class Filter:
 
     def read(self, reading: Reading) -> tuple[str | None, str]:
         """The same of a text that other filters look at, too."""
+        if reading.calm and not self._words.may_find(reading):
+            return None, reading.text
         found, shown = self._words.read(reading)
         if reading.calm or not self._rules:
             return found, shown
