@@ -23,8 +23,8 @@ window.noted = {lines: new Set(), long: [], pictures: 0};
 new PerformanceObserver(tasks => noted.long.push(...tasks.getEntries().map(task => task.duration))).observe({type: 'longtask'});
 const picture = () => { noted.pictures += 1; requestAnimationFrame(picture); };
 requestAnimationFrame(picture);
-addEventListener('DOMContentLoaded', () => new MutationObserver(() => {
-  for (const row of document.querySelectorAll('.row[data-id]')) noted.lines.add(row.dataset.id);
+addEventListener('DOMContentLoaded', () => new MutationObserver(changes => {
+  for (const {addedNodes} of changes) for (const row of addedNodes) if (row.dataset?.id) noted.lines.add(row.dataset.id);
 }).observe(document.body, {childList: true, subtree: true}));
 """
 
