@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from livecast.core.rules import RoomRules
+from livecast.edge.headcount import OwnHeadcount
 from livecast.edge.rules import EdgeRules
 from livecast.ports import Trouble
 from support.house import House, until
@@ -72,6 +73,7 @@ async def test_connections_per_address(house: House) -> None:
     await house.live_room("r")
     await house.session.close()
     held = house.node.admission._http_by_address
+    assert isinstance(held, OwnHeadcount)
     await until(lambda: not held, "nobody there")
     connections = [await asyncio.open_connection("127.0.0.1", house.port) for _ in range(3)]
     for reader, writer in connections:
