@@ -47,8 +47,8 @@ def test_shares_differ_by_one_shard_at_most(nodes: set[str]) -> None:
 
 @given(names, st.text("abcdef", min_size=1, max_size=8))
 def test_few_shards_move_when_a_node_comes_or_goes(nodes: set[str], one: str) -> None:
-    """Each shard that has to move does, and of the others less than a quarter, whatever the names. (Dealt by a remainder, or in order
-    of names, nearly all of them would.) Of random names the worst of 4,000 moved 44 of 256 with the tenth node, 40 with the 24th.
+    """Each shard that has to move does, and of the others less than a quarter, whatever the names. (Dealt by a remainder, or in
+    order of names, nearly all would.) Of random names the worst of 4,000 moved 44 of 256 with the tenth node, 40 with the 24th.
     """
     without, with_it = deal(nodes - {one}), deal(nodes | {one})
     moved = sum(with_it[shard] != node for shard, node in without.items())
