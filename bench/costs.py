@@ -1,13 +1,13 @@
 """What does each thing cost that a node does, apart from the others? The figures behind `livecast simulate`.
 
-Method. One node is given the same kinds of work in different mixtures: few viewers, many, much talk, many rooms. For each mixture
-the CPU time of node and rooms store is read over some seconds, and what was done in them from the node's own metrics. The costs are the
+Method. One node is given the same kinds of work in different mixtures: few viewers, many, much talk, many rooms. For each the
+CPU time of node and rooms store is read over some seconds, and what was done in them from the node's own metrics. Costs are the
 solution of those equations by least squares, none below zero. Then a mixture that was not among them is predicted and measured, on
 one process and on two workers.
 
 Includes. The kernel's part of each `write` to a loopback socket; the archive, which comes with comments and frames.
 
-Does not show. Claims, gifts, memory, and what a frame costs at another node: `bench claims`, `gifts`, `memory` and `workers` measure
+Does not show. Claims, gifts, memory, what a frame costs at another node: `bench claims`, `gifts`, `memory` and `workers` measure
 those, and `--write` leaves their figures as they are.
 """
 

@@ -79,7 +79,8 @@ class Showcase:
     def forget(self, user: str) -> bool:
         """This user is named among no winners any more; whether they were."""
         told = [(drop, shown.view["winners"]) for drop, shown in self._drops.items() if shown.view and "winners" in shown.view]
-        return any([self.tell_winners(drop, [one for one in winners if one["u"].get("id") != user]) for drop, winners in told])
+        changed = [self.tell_winners(drop, [one for one in winners if one["u"].get("id") != user]) for drop, winners in told]
+        return any(changed)  # all of them were told
 
     def pass_time(self, now: int) -> bool:
         """Take off what has ended long enough ago; whether there was anything."""

@@ -36,7 +36,7 @@ async def users_named(call: Call, said: Iterable[str]) -> tuple[str, ...]:
 
 
 async def aliases_of(call: Call) -> Aliases | None:
-    """The aliases of the call's room, where it hides its users now. For files that go to viewers, whose ids are found page by page."""
+    """The aliases of the call's room, where it hides its users now: for files of viewers, whose ids are found page by page."""
     try:
         hub = await call.node.views.get(call.room)
     except StoreError:

@@ -44,7 +44,7 @@ def command(**options: object) -> None:
     """Say what V viewers in R rooms will take: nodes, bandwidth, stores, time, and the bill.
 
     Plays rooms of each size for some seconds on a virtual clock, with the code that serves them, and multiplies what they do with
-    what each thing costs. Those costs were measured (`python -m bench costs`) on a machine that is named below; --costs takes yours.
+    what each thing costs. Those costs were measured (`python -m bench costs`) on a machine named below; --costs takes yours.
 
     \b
     Examples:
