@@ -1,6 +1,6 @@
 """What does each thing cost that a node does, apart from the others? The figures behind `livecast simulate`.
 
-Method. One node is given the same kinds of work in different mixtures: few viewers, many, much talk, many rooms. For each the
+Method. One node is given the same kinds of work in different mixtures: few viewers, many, much talk, many rooms. Of each the
 CPU time of node and rooms store is read over some seconds, and what was done in them from the node's own metrics. Costs are the
 solution of those equations by least squares, none below zero. Then a mixture that was not among them is predicted and measured, on
 one process and on two workers.
