@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import click
 
 from livecast.ops.layers import Given, Layer, SettingsError
+from livecast.ops.loading import no_collection
 from livecast.ops.settings import Settings
 from livecast.ops.source import Source
 
@@ -78,7 +79,8 @@ def run_or_exit(beside: Callable[[str], Coroutine[Any, Any, None]] | None = None
     settings, layer = _read_or_exit(source)
     # Wrong settings are told before the service is imported.
     if settings.server.workers == 1:
-        from livecast.ops.main import run  # noqa: PLC0415 - see above
+        with no_collection():
+            from livecast.ops.main import run  # noqa: PLC0415 - see above
 
         sys.exit(run(settings, source, beside))
     from livecast.ops.supervisor import run as supervise  # noqa: PLC0415 - see above

@@ -13,12 +13,15 @@ from livecast.edge.headcount import Table
 from livecast.ops import logs
 from livecast.ops.layers import SettingsError
 from livecast.ops.line import Begin, to_supervisor
-from livecast.ops.main import serve
+from livecast.ops.loading import no_collection
 from livecast.ops.place import Seat
 from livecast.ops.process import CannotListen, raise_file_limit
 from livecast.ops.settings import load
 from livecast.ops.source import layer_of
 from livecast.ops.stopping import StartFailed
+
+with no_collection():
+    from livecast.ops.main import serve
 
 
 async def work(end: socket.socket) -> None:
