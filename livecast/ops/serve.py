@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import click
 
+from livecast.ops import early_signals
 from livecast.ops.layers import Given, Layer, SettingsError
 from livecast.ops.loading import no_collection
 from livecast.ops.settings import Settings
@@ -75,6 +76,7 @@ def settings_or_exit(*, config: Path | None, dev: bool, **options: Any) -> Setti
 
 def run_or_exit(beside: Callable[[str], Coroutine[Any, Any, None]] | None = None, **options: Any) -> NoReturn:
     """Run a node with these options, in this process or with workers, and exit as it says. `beside` runs for as long as it does."""
+    early_signals.hold()
     source = _source(**options)
     settings, layer = _read_or_exit(source)
     # Wrong settings are told before the service is imported.

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
+from livecast.ops import early_signals
 from livecast.ports import Observer, Trouble
 
 #: Over which time reconnecting viewers of a stopped node are spread.
@@ -91,7 +92,10 @@ def on_hang_up(reload: Callable[[], None], stop: Callable[[], None]) -> None:
         else:
             reload()
 
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, heard)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, heard)
+    if early_signals.noted(signal.SIGHUP):
+        loop.call_soon(heard)
 
 
 def _has_terminal() -> bool:

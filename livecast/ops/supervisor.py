@@ -23,7 +23,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollecto
 
 from livecast.edge.headcount import KEY_BYTES, Table, new_memory
 from livecast.edge.receipts import BadReceiptKey, kept_key
-from livecast.ops import logs, systemd
+from livecast.ops import early_signals, logs, systemd
 from livecast.ops.embedded import EmbeddedStoreError, EmbeddedValkey, Role, cause
 from livecast.ops.figures import Family, kept, merged, page, read
 from livecast.ops.layers import Given, Layer, SettingsError
@@ -131,6 +131,8 @@ class Supervisor:
             loop = asyncio.get_running_loop()
             on_hang_up(reload=lambda: self._spawn(self._reload()), stop=stop.set)
             loop.add_signal_handler(signal.SIGUSR2, lambda: self._spawn(self._roll()))
+            if early_signals.noted(signal.SIGUSR2):
+                self._spawn(self._roll())
             server = self._begun.server
             url = url_of(server.host, int(self._layer["server", "port"].value))
             print(f"livecast ready {url}", flush=True)  # noqa: T201 - the one line on stdout that scripts wait for
