@@ -280,8 +280,11 @@ class Archivist:
         behind_ms = max(0, now - batch.oldest_at)
         self._observer.observe(Archived(len(rows), batch.records, batch.entries, behind_ms, now - began, batch.lost))
         if batch.lost:
-            advice = "the archive was away for longer than the rooms store keeps records: [archive] backlog_bytes says how many"
-            self._observer.observe(Trouble(f"{batch.lost} records were lost before they were archived", "archive", advice, "error"))
+            advice = (
+                "they are in the archive of another node, if nodes have archives of their own: give all the same [archive] url; "
+                "or the archive was away for longer than the rooms store keeps records: see [archive] backlog_bytes"
+            )
+            self._observer.observe(Trouble(f"{batch.lost} records never came to this archive", "archive", advice, "error"))
 
     # --- Keeping house --------------------------------------------------------------------------------------------------
     async def _keep_house(self) -> None:

@@ -249,7 +249,7 @@ async def test_what_is_lost_is_counted(house: House) -> None:
     await house.archivist().start(within_s=10)
     await until(lambda: _all(house, {"r1": 2 + 2 * kept}, {}))
     assert sum(fact.lost for fact in house.facts if isinstance(fact, Archived)) == 50 - kept
-    assert f"{50 - kept} records were lost before they were archived" in house.troubles()
+    assert f"{50 - kept} records never came to this archive" in house.troubles()
 
 
 async def test_a_ledger_that_lost_entries_is_closed(house: House) -> None:
