@@ -474,6 +474,13 @@ class RoomHub:
             bye = Bye(4401, "This room asks for a token now.", reconnect=False, retry_after_ms=0)
             self.say_bye([member for member in self.members() if member.identity.person.anonymous], bye)
 
+    def belongs_to(self, merchant: str) -> None:
+        """Whose room it is from now on: people of another merchant's have no business here."""
+        if merchant != self.merchant:
+            self.merchant = merchant
+            theirs = [member for member in self.members() if member.identity.merchant not in {"", merchant}]
+            self.say_bye(theirs, Bye(4403, "This room is another merchant's now.", reconnect=False, retry_after_ms=0))
+
     def over(self) -> bool:
         """Whether the broadcast ended and its grace is past: nobody is let in any more, and those inside were told 4010."""
         return self.closes_at is not None and self.closes_at <= self.node.clock()

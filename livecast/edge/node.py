@@ -364,5 +364,5 @@ class Node:
                 return  # the owner is busy: the list as we know it holds until it is asked for again
             bans.update({ban["user"]: ban["until"] for ban in answer.value["data"]})
             cursor = answer.value["next_cursor"]
-            hub.merchant = answer.value["merchant"]
+            hub.belongs_to(answer.value["merchant"])
         hub.replace_bans(bans)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from livecast.core.events import Notice
 from livecast.shard.ownership import CHANGED_HANDS
+from livecast.shard.room_loop import MERCHANT
 
 if TYPE_CHECKING:
     from livecast.edge.node import Node
@@ -28,6 +29,10 @@ class Notices:
         node = self._node
         if notice.kind == CHANGED_HANDS:
             node.reports.tell_new_owners(notice.data["taken"])
+            return
+        if notice.kind == MERCHANT:
+            if (of := node.views.peek(room)) is not None:
+                of.belongs_to(notice.data["merchant"])
             return
         if notice.kind in TOLD_AGAIN and not self._is_new((room, user, notice.id)):
             return

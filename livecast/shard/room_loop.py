@@ -32,6 +32,7 @@ from livecast.core.events import (
     Happened,
     LedgerEvent,
     Liked,
+    Notice,
     Origin,
     Reply,
     Reported,
@@ -70,6 +71,8 @@ COMMIT_WAIT_MS: Final = 1000
 """With a commit unanswered for longer the inbox is left to fill (and to say `overloaded`): the room would only pile it up."""
 GIFTS_WAITING_MAX: Final = 5_000
 """With more gifts to tell than five frames hold the ledger is read on later: there they wait as well."""
+MERCHANT: Final = "merchant"
+"""The kind of the notice to all nodes that tells whose a room is from now on. It goes to no user."""
 CREATING: Final = frozenset({"put_room", "ensure"})
 """Commands that may be the first ones a room ever hears."""
 
@@ -283,6 +286,8 @@ class RoomLoop:
                 around.watch.happened(self.name, flush.happened)
             if "merchant" in flush.private:
                 self.reload_rules()
+                whose = Notice("", MERCHANT, around.clock(), {"merchant": room.merchant})
+                around.bus.notify(self.name, "", whose)
             if around.watch is not None and flush.frame is not None and _ends(flush.frame):
                 around.watch.ended(self.name)
             if around.watch is not None and room.ending:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from livecast.core.errors import Refusal
@@ -59,6 +61,22 @@ async def test_it_opens_those_of_its_own(house: House, role: str) -> None:
         assert (await viewer.welcome())["you"]["role"] == role
         assert (await viewer.ask("comment", "c", text="hi"))["verdict"] == "shown"
     assert (await house.call("GET", "/v1/rooms/ours/snapshot", auth=token)).status == 200
+
+
+async def test_a_room_that_changes_hands_is_the_new_merchants_at_once(house: House) -> None:
+    """Those of the former one are told and closed, on sockets and event streams; everybody else stays."""
+    await house.live_room("ours", merchant="m1")
+    token = await minted(house, "host", "ours")
+    async with Viewer(house.port, "ours", token) as former, Viewer(house.port, "ours", house.token("ada")) as other:
+        await former.welcome()
+        await other.welcome()
+        assert (await house.call("PATCH", "/v1/rooms/ours", json={"merchant": "m2"})).status == 200
+        async with asyncio.timeout(2):
+            closed, bye = await former.bye()
+        assert (closed, bye["reconnect"]) == (4403, False)
+        assert (await other.ask("comment", "c", text="hi"))["verdict"] == "shown"
+        async with Viewer(house.port, "ours", token) as again:
+            assert (await again.bye())[0] == 4403
 
 
 async def test_whose_room_it_is_may_be_unknown_for_a_while(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
