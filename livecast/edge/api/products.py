@@ -61,7 +61,7 @@ async def put_product(call: Call) -> Outcome:
 async def patch_product(call: Call) -> Outcome:
     """The product as it is now. It keeps its id: one in the body is that of the path, or wrong."""
     id_ = _product(call)
-    if call.body.get("id", id_) not in {id_, None}:
+    if call.body.get("id") not in (None, id_):
         detail = "A product keeps its id."
         raise ProblemError("invalid", detail, errors=[Fault("/id", detail)])
     return whole(await change(call, "patch_product", PatchProduct(id_, call.body)))
