@@ -27,6 +27,7 @@ PAGES = (
     "docs/configuration.md",
     "docs/console.md",
     "docs/operations.md",
+    "docs/scaling.md",
 )
 
 
