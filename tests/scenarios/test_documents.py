@@ -66,7 +66,9 @@ def test_a_host_runs_a_room_as_the_readme_says(node: NodeProcess, tmp_path: Path
     chapters = [blocks(*where) for where in (("README.md", "Run the room"), ("README.zh-CN.md", "管好直播间"))]
     bare = [[re.sub(r" +# .*", "", block) for block in chapter] for chapter in chapters]
     assert bare[0] == bare[1]
-    said = bash(chapters[0][0], tmp_path, node)
+    console, evening = chapters[0]
+    assert "/host/demo#token=ey" in bash(console, tmp_path, node)
+    said = bash(evening, tmp_path, node)
     assert '"verdict":"held"' in said
     assert '"action":"approve"' in said
     assert '"on_air":"lipstick"' in said
