@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -204,13 +205,14 @@ async def test_timed_steps_need_both_clocks(ledger: Ledger) -> None:
         answer = await ledger.step_drop(ROOM, "d1", "open", now, timed=True)
         assert isinstance(answer, Drop)
         assert (answer.state, answer.opened_at) == ("open", NOW + 1000)
-    await make(ledger, "d2", opens_at=REAL + 300_000)
-    ahead = await ledger.step_drop(ROOM, "d2", "open", REAL + 400_000, timed=True)
+    real = time.time_ns() // 1_000_000  # now: the file may have been read long ago
+    await make(ledger, "d2", opens_at=real + 300_000)
+    ahead = await ledger.step_drop(ROOM, "d2", "open", real + 400_000, timed=True)
     assert isinstance(ahead, Refusal)
     assert ahead.retry_after_ms is not None
     assert 0 < ahead.retry_after_ms <= 300_000
-    assert is_conflict(await ledger.step_drop(ROOM, "d2", "close", REAL, timed=True))
-    assert is_conflict(await ledger.step_drop(ROOM, "d2", "announce", REAL, timed=True))
+    assert is_conflict(await ledger.step_drop(ROOM, "d2", "close", real, timed=True))
+    assert is_conflict(await ledger.step_drop(ROOM, "d2", "announce", real, timed=True))
     assert (await step(ledger, "open", "d2")).state == "open"
 
 
