@@ -13,7 +13,7 @@ PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11 python; d
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
-WORKERS ?= 2
+WORKERS ?= 3
 
 .PHONY: run test lint chaos bench screenshots clean
 .DEFAULT_GOAL := run
@@ -21,7 +21,7 @@ WORKERS ?= 2
 run: $(VENV)/installed
 	@exec $(BIN)/livecast demo $(ARGS)
 
-# Two processes: many tests wait, for a node to start or a limit to pass. A file's tests stay together, as they
+# Three processes on two cores: many tests wait, for a node to start or a limit to pass. A file's tests stay together, as they
 # share what it starts. For one at a time: `make test WORKERS=0`.
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)

@@ -170,6 +170,6 @@ media.mp4
     stage.say("bo", {"t": "comment", "cid": "c", "text": "as you see"})
     await page.locator("#say").fill("mine at once")
     await page.keyboard.press("Enter")
-    await expect(page.locator(".row.mine")).to_contain_text("mine at once", timeout=2000)
+    await expect(page.locator(".row.mine")).to_contain_text("mine at once", timeout=behind_s * 1000 / 2)
     await expect(row(page, "as you see")).to_have_count(1)
     assert time.monotonic() - said_at > behind_s / 2

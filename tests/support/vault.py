@@ -50,7 +50,12 @@ class Vault:
 
     async def begin(self, *, room: str = ROOM) -> Vault:
         """Own everything, and have a live room."""
-        await self.bus.attach("n", lambda _: None, lambda _room, user, notice: self.notices.append((user, notice)))
+
+        def told(_room: str, user: str, notice: Notice) -> None:
+            if user:  # what is for nodes goes to nobody
+                self.notices.append((user, notice))
+
+        await self.bus.attach("n", lambda _: None, told)
         await self._own()
         await self.bus.follow(room, self.published.append)
         await self.command("ensure", Ensure(), room)
