@@ -59,10 +59,10 @@ async def test_a_mute_is_told_and_can_be_taken_back(stage: Stage) -> None:
     await press(lin, line(lin, "hello"), "m")
     await expect(ann.locator(".toasts")).to_contain_text("you are muted")
     await expect(lin.locator(".toasts")).to_contain_text("is muted")
-    assert [one["user"] for one in stage.call("GET", "/mutes")["data"]] == ["ann"]
+    await stage.comes("/mutes", lambda said: [one["user"] for one in said["data"]] == ["ann"])
     await lin.keyboard.press("z")
     await expect(lin.locator(".toasts")).to_contain_text("Taken back")
-    assert stage.call("GET", "/mutes")["data"] == []
+    await stage.comes("/mutes", lambda said: said["data"] == [])
 
 
 async def test_a_ban_asks_twice_and_puts_out(stage: Stage) -> None:
@@ -97,7 +97,7 @@ async def test_held_comments_are_shown_or_not(stage: Stage) -> None:
     await lin.keyboard.press("x")
     await expect(lin.locator(".todo")).to_contain_text("Nothing waits for you")
     await expect(row(ann, "scam two")).to_have_count(0)
-    assert stage.call("GET", "/held")["data"] == []
+    await stage.comes("/held", lambda said: said["data"] == [])
 
 
 async def test_reports_come_and_are_settled(stage: Stage) -> None:
@@ -114,7 +114,7 @@ async def test_reports_come_and_are_settled(stage: Stage) -> None:
     await expect(report).to_have_count(0)
     await lin.locator("[data-report]", has_text="rude").get_by_role("button", name="Dismiss").click()
     await expect(lin.locator(".todo")).to_contain_text("Nobody reported anything")
-    assert stage.call("GET", "/reports")["data"] == []
+    await stage.comes("/reports", lambda said: said["data"] == [])
 
 
 async def test_a_question_of_many_is_answered_once(stage: Stage) -> None:
@@ -176,7 +176,7 @@ async def test_who_somebody_is(stage: Stage) -> None:
     await expect(card.locator(".rows")).not_to_contain_text("first words")
     await card.get_by_role("button", name="Make a moderator").click()
     await expect(card).to_contain_text("Moderator")
-    assert [one["id"] for one in stage.call("GET", "/moderators")["data"]] == ["bob"]
+    await stage.comes("/moderators", lambda said: [one["id"] for one in said["data"]] == ["bob"])
 
 
 async def test_the_host_talks_replies_and_pins(stage: Stage) -> None:

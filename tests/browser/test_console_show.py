@@ -138,10 +138,10 @@ async def test_rules_take_effect_and_can_be_taken_back(stage: Stage) -> None:
     await part(lin, "room").click()
     await lin.get_by_label("Slow mode").select_option("30")
     await expect(lin.locator(".toasts")).to_contain_text("Changed")
-    assert stage.call("GET", "")["policy"]["slow_mode_s"] == 30
+    await stage.comes("", lambda said: said["policy"]["slow_mode_s"] == 30)
     await lin.locator(".toasts").get_by_role("button", name="Undo").click()
     await expect(lin.get_by_label("Slow mode")).to_have_value("0")
-    assert stage.call("GET", "")["policy"]["slow_mode_s"] == 0
+    await stage.comes("", lambda said: said["policy"]["slow_mode_s"] == 0)
 
 
 async def test_figures_add_up(stage: Stage) -> None:

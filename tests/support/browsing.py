@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import itertools
 import json
+import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from typing import Any
 
 from playwright.async_api import Browser, ConsoleMessage, Page
@@ -78,6 +80,12 @@ class Stage:
     def call(self, method: str, path: str, body: object = None) -> Any:
         """Ask the control plane about this room."""
         return self._ask(method, path, body, {**DEV_KEY, "Idempotency-Key": f"{self.room}-{next(self._numbers)}"})
+
+    async def comes(self, path: str, holds: Callable[[Any], bool]) -> None:
+        """Wait until what the control plane says of this room `holds`: a page may show a step before the node has done it."""
+        deadline = time.monotonic() + WITHIN_MS / 1000
+        while not holds(found := await asyncio.to_thread(self.call, "GET", path)):
+            assert time.monotonic() < deadline, f"{path} stays {found}"
 
     def say(self, sub: str, message: dict[str, Any], *, name: str = "") -> dict[str, Any]:
         """A client message of somebody without a browser."""
