@@ -262,7 +262,7 @@ async def test_a_ledger_that_cannot_be_used_closes_money_alone() -> None:
         assert "money is closed" in node.log_text()
 
 
-async def until(condition: Callable[[], Any], within_s: float = 10) -> None:
+async def until(condition: Callable[[], Any], within_s: float = 30) -> None:
     """Wait for a condition."""
     end = time.monotonic() + within_s
     while not condition():

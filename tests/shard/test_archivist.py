@@ -150,7 +150,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     await made.close()
 
 
-async def until(condition: Callable[[], Any], within_s: float = 20.0) -> None:
+async def until(condition: Callable[[], Any], within_s: float = 60.0) -> None:
     """Wait for it."""
     async with asyncio.timeout(within_s):
         while not await condition():  # noqa: ASYNC110 - the condition is in a database, which rings no bell
