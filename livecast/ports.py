@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from livecast.core.errors import LivecastError
 from livecast.core.events import Event, Notice, Reply
+from livecast.core.formats import Mark
 from livecast.core.membership import Beat
 
 
@@ -27,6 +28,10 @@ class Unavailable(StoreError):  # noqa: N818 - the field's word
 
 class Fenced(StoreError):  # noqa: N818 - the field's word
     """Another owner holds the shard now: nothing was written, and nothing this owner writes will be. Step down."""
+
+
+class WrongFormat(StoreError):  # noqa: N818 - says what is wrong
+    """What is in the store, or would be put there, is of a format that this version or another node there cannot read."""
 
 
 class OutOfOrder(StoreError):  # noqa: N818 - says what the commit was
@@ -185,6 +190,9 @@ class Roster(Protocol):
     async def beat(self, node: str, beat: Beat) -> dict[str, Beat]:
         """Show this node's sign of life; the signs of all that are kept, as they are right then."""
 
+    async def signs(self) -> dict[str, Beat]:
+        """The signs of all that are kept, without showing one: of nodes that died lately, too."""
+
     async def forget(self, node: str, beat: Beat) -> None:
         """Keep a node's sign no longer, if it is still this one."""
 
@@ -196,6 +204,20 @@ class Roster(Protocol):
 
         Gives the shards in which the new token stands then, so that a call without an answer can be repeated. From that moment
         every commit under another token is `Fenced`.
+        """
+
+
+class Formats(Protocol):
+    """The mark of one store, which says what is in it (`core.formats`). Calls raise `Unavailable`."""
+
+    async def mark(self) -> Mark | None:
+        """What stands there. Raises `WrongFormat` if it is nothing that this version knows as a mark."""
+
+    async def put(self, former: Mark | None, mark: Mark, beside: Collection[str] | None = None) -> bool:
+        """Put `mark` in the place of `former`. With `beside` only if nobody but these shows signs of life in this store.
+
+        One atomic step: whoever shows a first sign and then looks at the mark either is seen here or sees the new mark. False:
+        something else stood there, or somebody else is there; nothing was written.
         """
 
 
@@ -417,6 +439,12 @@ class ShardsHeld(Struct, frozen=True):
     ownerless: int
 
 
+class VersionsSeen(Struct, frozen=True):
+    """How many processes share the stores by their version, as this one sees them, itself included. Told when it changes."""
+
+    versions: dict[str, int]
+
+
 class ShardsMoved(Struct, frozen=True):
     """Shards came or went. `how`: `taken` (they were free), `taken_over` (their owner fell silent, or had lost them), `given` (in
     order, to another node) or `lost` (another node took them). `took_ms`: from the first step to the last, for one batch.
@@ -516,6 +544,7 @@ Fact: TypeAlias = (
     | Served
     | RoomsHeld
     | ShardsHeld
+    | VersionsSeen
     | ShardsMoved
     | CommitRefused
     | StoreLookedAt

@@ -20,6 +20,10 @@ class MemoryRoster:
         self._beats[node] = beat
         return dict(self._beats)
 
+    async def signs(self) -> dict[str, Beat]:
+        """Give all."""
+        return dict(self._beats)
+
     async def forget(self, node: str, beat: Beat) -> None:
         """Unless it is another one by now."""
         if self._beats.get(node) == beat:

@@ -22,6 +22,7 @@
 {house}:revision       string    how often either was changed
 {house}:acts           stream    what staff did beyond single rooms: a `StaffAct`, MessagePack
 {nodes}:beats          hash      node -> its last sign of life: a `Beat`, MessagePack
+{nodes}:format         hash      `rooms` or `ledger`, in the store of each -> what is written there: a `core.formats.Mark`, JSON
 idempotency:<key>      hash      d digest, a answer (absent while in flight)
 """
 
@@ -31,6 +32,7 @@ from livecast.core.placement import shard_of
 
 NOTICES = "{notices}"
 BEATS = "{nodes}:beats"
+FORMAT = "{nodes}:format"
 HOUSE_FILTERS = "{house}:filters"
 HOUSE_SANCTIONS = "{house}:sanctions"
 HOUSE_SECRETS = "{house}:secrets"

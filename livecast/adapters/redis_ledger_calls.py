@@ -59,7 +59,15 @@ class LedgerServer(RedisServer):
     def __init__(self, url: str, *, durability: Durability = "always", replicas: int = 0, deadline_s: float = DEADLINE_S) -> None:
         self.durability = durability
         self.replicas = replicas
+        self.held = ""
+        """Why nothing may reach it yet; empty: nothing speaks against it."""
         super().__init__(url, deadline_s=deadline_s)
+
+    async def exchange(self, commands: Sequence[Command], *, follow: bool = True) -> list[Any]:
+        """As any server's. Raises `LedgerClosed` while it is held."""
+        if self.held:
+            raise LedgerClosed(self.held)
+        return await super().exchange(commands, follow=follow)
 
     @property
     def _vouches(self) -> bool:

@@ -34,9 +34,11 @@ class RedisRoster:
         commands: list[tuple[str | bytes | int, ...]] = [("HSET", keys.BEATS, node, _encode(beat)), ("HGETALL", keys.BEATS)]
         if beat.count % KEEP_EVERY == 1:
             commands.append(("EXPIRE", keys.BEATS, KEEP_S))
-        flat = (await self._server.pipeline(commands))[1]
-        pairs = flat.items() if isinstance(flat, dict) else zip(flat[::2], flat[1::2], strict=True)
-        return {name.decode(): seen for name, value in pairs if (seen := _read(value)) is not None}
+        return _signs((await self._server.pipeline(commands))[1])
+
+    async def signs(self) -> dict[str, Beat]:
+        """One command."""
+        return _signs(await self._server.run("HGETALL", keys.BEATS))
 
     async def forget(self, node: str, beat: Beat) -> None:
         """Between the look and the deletion the node may show a new sign: then it shows another one half a second later."""
@@ -61,6 +63,11 @@ class RedisRoster:
             if isinstance(answer, Exception):
                 raise answer
         return {shard for shard, done in zip(moves, answers, strict=True) if done == 1}
+
+
+def _signs(flat: list[bytes]) -> dict[str, Beat]:
+    pairs = zip(flat[::2], flat[1::2], strict=True)
+    return {name.decode(): seen for name, value in pairs if (seen := _read(value)) is not None}
 
 
 def _read(value: bytes) -> Beat | None:

@@ -28,12 +28,15 @@ store came back without the last second."""
 
 
 class Beat(Struct, frozen=True, omit_defaults=True):
-    """A node's sign of life. `owns` is a bit for each shard that it owns; `leaving`: it wants none any more."""
+    """A node's sign of life. `owns` is a bit for each shard that it owns; `leaving`: it wants none any more; `format`: the newest
+    format of what is stored that it can read (`core.formats`).
+    """
 
     count: int
     owns: bytes = b""
     leaving: bool = False
     version: str = ""
+    format: int = 1
 
 
 def bits_of(shards: Iterable[int]) -> bytes:
@@ -127,6 +130,10 @@ class Membership:
         """The nodes that shards are dealt to: those that live and do not leave."""
         others = [name for name, peer in self._peers.items() if not peer.dead and peer.beat is not None and not peer.beat.leaving]
         return sorted([*others, self._me] if myself else others)
+
+    def living(self) -> list[Beat]:
+        """The last signs of all others that live, also of those that leave."""
+        return [peer.beat for peer in self._peers.values() if not peer.dead and peer.beat is not None]
 
     def is_dead(self, name: str) -> bool:
         """Whether this node was watched for long enough without a sign."""

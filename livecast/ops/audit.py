@@ -19,6 +19,7 @@ from livecast.core.audit import Difference, Sums
 from livecast.ledger import Ledger, ShardStatus, audit
 from livecast.ops.check import without_password
 from livecast.ops.embedded import EmbeddedStoreError
+from livecast.ops.holding import must_fit
 from livecast.ops.serve import settings_or_exit
 from livecast.ops.settings import Settings
 from livecast.ops.store_access import EXIT_USAGE, NoStoreError, opened, run, stop
@@ -48,6 +49,7 @@ async def _connected(url: str) -> AsyncIterator[RedisLedger]:
     server = LedgerServer(url, durability="external", deadline_s=DEADLINE_S)
     ledger = RedisLedger(server)
     try:
+        await must_fit(server)
         yield ledger
     finally:
         await ledger.close()

@@ -33,6 +33,7 @@ LARGEST: Final = frozenset(
         "livecast_store_memory_max_bytes",
         "livecast_shards_ownerless",
         "livecast_nodes",
+        "livecast_nodes_by_version",
         "livecast_money_closed",
         "livecast_webhook_oldest_seconds",
         "python_info",

@@ -18,8 +18,10 @@ import click
 import uvloop
 from aiohttp import web
 
+from livecast import __version__
 from livecast.adapters.archive.store import SqlArchive, sqlite_url
 from livecast.adapters.redis_bus import RedisBus
+from livecast.adapters.redis_formats import RedisFormats
 from livecast.adapters.redis_house import RedisHouseRules
 from livecast.adapters.redis_idempotency import RedisIdempotency
 from livecast.adapters.redis_ledger import RedisLedger
@@ -33,6 +35,7 @@ from livecast.adapters.redis_server import RedisServer
 from livecast.adapters.redis_webhooks import RedisWebhooks
 from livecast.adapters.review_http import HttpJudge
 from livecast.adapters.webhook_http import HttpSender
+from livecast.core.formats import Knows
 from livecast.core.gifts import catalogue_rev
 from livecast.core.placement import SHARDS
 from livecast.edge.app import build_app
@@ -48,6 +51,7 @@ from livecast.edge.webhooks import WebhookDesk
 from livecast.ops import logs
 from livecast.ops.check import without_password
 from livecast.ops.embedded import EmbeddedStoreError, EmbeddedValkey
+from livecast.ops.holding import LedgerHolder
 from livecast.ops.neighbours import Neighbours
 from livecast.ops.observers import LogObserver, Observers, PrometheusObserver
 from livecast.ops.place import Alone, Parts, Place
@@ -65,12 +69,13 @@ from livecast.ops.reloading import Reloading, authenticator, money_rules
 from livecast.ops.revoking import Revoking
 from livecast.ops.settings import Settings
 from livecast.ops.source import Source
-from livecast.ops.stopping import StartFailed, later, unless
+from livecast.ops.stopping import EXIT_FORMAT, StartFailed, later, unless
 from livecast.ops.store_probe import StoreProbe
 from livecast.ops.valkey_binary import NoValkeyError
-from livecast.ports import Observer, RoomsHeld, ShardsHeld, StoreError, Trouble
+from livecast.ports import Observer, RoomsHeld, ShardsHeld, StoreError, Trouble, VersionsSeen, WrongFormat
 from livecast.shard.archivist import Archivist, Retention
 from livecast.shard.checkpointer import Checkpointer
+from livecast.shard.formats import FormatWatch, enter, settle
 from livecast.shard.house import House
 from livecast.shard.ownership import Ownership, Tenant
 from livecast.shard.position_keeper import PositionKeeper
@@ -101,7 +106,7 @@ DEV_COINS: Final = 10_000
 def run(settings: Settings, source: Source, beside: Beside | None = None) -> int:
     """Run a node in this process until SIGTERM or SIGINT; at SIGHUP it reads its settings from `source` again.
 
-    The exit code: 0 after a clean stop, 1 if it could not start or `beside` failed.
+    The exit code: 0 after a clean stop, 1 if it could not start or `beside` failed, 4 if the stores need another version.
     """
     logs.configure(settings.log.format, settings.log.level)
     raise_file_limit()
@@ -110,31 +115,34 @@ def run(settings: Settings, source: Source, beside: Beside | None = None) -> int
             runner.run(serve(settings, Alone(source), beside))
     except (StartFailed, CannotListen) as error:
         click.echo(f"livecast: {error}", err=True)
-        return 1
+        return error.code if isinstance(error, StartFailed) else 1
     return 0
 
 
 async def serve(settings: Settings, place: Place, beside: Beside | None = None) -> None:
     """Run a node until its place says stop. Raises `StartFailed`, `CannotListen`."""
     place.enter()
+    expelled: list[str] = []
     listeners = listening_sockets(settings.server.host, settings.server.port, shared=place.shared)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(place.leave)
         for listener in listeners:
             stack.callback(listener.close)
-        if not await unless(place.stop, _start(settings, stack, listeners, place)):
+        if not await unless(place.stop, _start(settings, stack, listeners, place, expelled)):
             return
         url = url_of(settings.server.host, listeners[0].getsockname()[1])
         place.begin(url)
         if beside is not None and not await unless(place.stop, beside(url)):
             return
         await place.stop.wait()
+    if expelled:
+        raise StartFailed(expelled[0], EXIT_FORMAT)
 
 
 async def _start(  # noqa: PLR0915 - which parts there are, in the order in which they start
-    settings: Settings, stack: AsyncExitStack, listeners: list[socket.socket], place: Place
+    settings: Settings, stack: AsyncExitStack, listeners: list[socket.socket], place: Place, expelled: list[str]
 ) -> None:
-    """Start everything, from the store to the door. Raises `StartFailed`."""
+    """Start everything, from the store to the door. `expelled`: why the node stops by itself, should it. Raises `StartFailed`."""
     clock = steady_clock()
     prometheus = PrometheusObserver()
     log_observer = LogObserver(settings.log.level)
@@ -145,6 +153,9 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
     archived = settings.archive.url != "none"
     name = f"{settings.node.id}-{secrets.token_hex(6)}" if settings.node.id else secrets.token_hex(8)
     alone = not settings.redis.url  # a store of our own: nobody else is there, and nobody has to be watched
+    roster = RedisRoster(server)
+    formats = RedisFormats(server, "rooms")
+    await _enter(formats, None if alone else roster, name, settings)
     bus = RedisBus(server, observer)
     log = RedisRoomLog(server, record_bytes_max=settings.archive.backlog_bytes if archived else 0)
     later(stack, observer, log.close, CLOSE_STORE_S)
@@ -202,7 +213,7 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
     workers = cores() if settings.server.workers == "auto" else settings.server.workers
     observer.add(Neighbours(settings, 2 * workers if place.shared else 1, observer))  # each may have a successor while it goes
     ownership = Ownership(
-        me=name, shards=shards, roster=RedisRoster(server), bus=bus, clock=clock, observer=observer, rules=settings.node,
+        me=name, shards=shards, roster=roster, bus=bus, clock=clock, observer=observer, rules=settings.node,
         tenants=tenants,
     )  # fmt: skip
     keys = KeyRing(settings.auth.api_keys)
@@ -269,6 +280,9 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
     probe = LagProbe(observer)
     probe.start()
     stack.callback(probe.stop)
+    watch = FormatWatch(formats=formats, mine=Knows(), observer=observer, leave=partial(_leave, place, observer, name, expelled))
+    watch.start()
+    stack.callback(watch.stop)
     stores = StoreProbe({"rooms": server, "ledger": money_server}, keeper.closed if keeper else str, clock, observer)
     stores.start()
     later(stack, observer, stores.stop, CLOSE_STORE_S)
@@ -298,6 +312,7 @@ async def _own(  # noqa: PLR0917 - those who have to do with it
         await shards.start()
         later(stack, observer, shards.drain, DRAIN_ROOMS_S)
         observer.observe(ShardsHeld(SHARDS, 1, 0))
+        observer.observe(VersionsSeen({__version__: 1}))
     at_once = range(SHARDS) if alone else ()
     await treasury.start(at_once)
     stack.callback(treasury.stop)
@@ -328,6 +343,27 @@ async def _store(settings: Settings, stack: AsyncExitStack, observer: Observer) 
     return server
 
 
+async def _enter(formats: RedisFormats, roster: RedisRoster | None, name: str, settings: Settings) -> None:
+    """Come to the rooms' store, beside whoever is there. Raises `StartFailed`."""
+    try:
+        if roster is None:
+            await settle("the rooms' store", formats, Knows())
+        else:
+            dead_after_s = settings.node.dead_after_ms / 1000
+            await enter(me=name, formats=formats, roster=roster, mine=Knows(), dead_after_s=dead_after_s)
+    except WrongFormat as error:
+        raise StartFailed(str(error), EXIT_FORMAT) from error
+    except StoreError as error:
+        raise StartFailed(f"the store does not answer as it should: {error}") from error
+
+
+def _leave(place: Place, observer: Observer, name: str, expelled: list[str], why: str) -> None:
+    """A later version has raised the format of what is written while this node slept: stop, in order."""
+    observer.observe(Trouble("this node must not go on", name, why, "error"))
+    expelled.append(why)
+    place.stop.set()
+
+
 async def _ledger(settings: Settings, stack: AsyncExitStack, observer: Observer) -> LedgerServer:
     """The ledger's server: the configured one, or a Valkey of our own in the data directory.
 
@@ -350,6 +386,12 @@ async def _ledger(settings: Settings, stack: AsyncExitStack, observer: Observer)
         where = without_password(wanted.url) or "the embedded Valkey"
         advice = f"look at [ledger] url and at that server; everything else works meanwhile ({error})"
         observer.observe(Trouble("money is closed: the ledger cannot be used", where, advice, "error"))
+    holder = LedgerHolder(server, url, observer)
+    try:
+        await holder.start()
+    except WrongFormat as error:
+        raise StartFailed(str(error), EXIT_FORMAT) from error
+    later(stack, observer, holder.stop, CLOSE_STORE_S)
     return server
 
 

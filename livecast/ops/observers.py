@@ -47,6 +47,7 @@ from livecast.ports import (
     ShardsMoved,
     StoreLookedAt,
     Trouble,
+    VersionsSeen,
     WebhooksCounted,
     WebhookTried,
 )
@@ -74,6 +75,8 @@ LABELS_MAX: Final = 4_096
 SAME_TROUBLE_S: Final = 5.0
 #: Different troubles remembered for that; beyond, all are forgotten and may be said again.
 TROUBLES_MAX: Final = 1_000
+#: Versions of nodes that are told apart; two at most are meant to run side by side.
+VERSIONS_MAX: Final = 8
 
 
 Metric = TypeVar("Metric", Counter, Gauge)
@@ -140,6 +143,7 @@ class PrometheusObserver:
         self._shards = gauge("shards", "Shards this process owns; over all processes that share the stores they are 256.")
         self._ownerless = gauge("shards_ownerless", "Shards that no living process says to own.")
         self._nodes = gauge("nodes", "Processes that share the stores, as this one sees them.")
+        self._versions = gauge("nodes_by_version", "Processes that share the stores by version, as this one sees them.", "version")
         self._moved = of(counter("shards_moved_total", "Shards that came or went: taken, taken_over, given, lost.", "how"))
         self._move_took = histogram("hand_over_seconds", "Time to flush and give up, or to take, one batch of shards.")
         self._commits_refused = of(counter("commits_refused_total", "Commits the log refused: fenced, out_of_order.", "why"))
@@ -183,6 +187,7 @@ class PrometheusObserver:
             RoomsHeld: self._held,
             ShardsHeld: self._shards_held,
             ShardsMoved: self._shards_moved,
+            VersionsSeen: self._versions_seen,
             CommitRefused: lambda fact: self._commits_refused(fact.why).inc(),
             StoreLookedAt: self._store_looked_at,
             MoneyLookedAt: lambda fact: self._money_closed.set(fact.closed),
@@ -288,6 +293,11 @@ class PrometheusObserver:
         self._shards.set(fact.owned)
         self._ownerless.set(fact.ownerless)
         self._nodes.set(fact.nodes)
+
+    def _versions_seen(self, fact: VersionsSeen) -> None:
+        self._versions.clear()
+        for version, count in list(fact.versions.items())[-VERSIONS_MAX:]:
+            self._versions.labels(version).set(count)
 
     def _shards_moved(self, fact: ShardsMoved) -> None:
         self._moved(_bounded(fact.how, MOVES)).inc(fact.shards)

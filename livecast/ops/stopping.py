@@ -16,8 +16,16 @@ from livecast.ports import Observer, Trouble
 BYE_SPREAD_MS: Final = 10_000
 
 
+#: Exit code where another version of livecast is needed: starting this one again changes nothing.
+EXIT_FORMAT: Final = 4
+
+
 class StartFailed(Exception):  # noqa: N818 - says what happened; the message says what to do
-    """The node could not start."""
+    """The node could not start. `code`: what its process exits with."""
+
+    def __init__(self, message: str, code: int = 1) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class Stopping(asyncio.Event):

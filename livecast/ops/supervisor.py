@@ -32,7 +32,7 @@ from livecast.ops.observers import LogObserver
 from livecast.ops.process import CannotListen, cores, raise_file_limit, reserved_port, url_of
 from livecast.ops.settings import Settings
 from livecast.ops.source import FOR_GOOD, STORES, Source, entries, fixed
-from livecast.ops.stopping import BYE_SPREAD_MS, StartFailed, later, on_hang_up, told_to_stop, unless
+from livecast.ops.stopping import BYE_SPREAD_MS, EXIT_FORMAT, StartFailed, later, on_hang_up, told_to_stop, unless
 from livecast.ops.valkey_binary import NoValkeyError
 from livecast.ops.worker_process import Worker
 from livecast.ports import Trouble
@@ -62,7 +62,8 @@ COME_BACK_MS: Final = 2
 
 
 def run(settings: Settings, layer: Layer, source: Source, beside: Beside | None = None) -> int:
-    """Run a node of several workers until SIGTERM or SIGINT. The exit code: 0 after a clean stop, 1 if it could not start.
+    """Run a node of several workers until SIGTERM or SIGINT. The exit code: 0 after a clean stop, 1 if it could not start, 4 if the
+    stores need another version.
 
     `layer` is what the settings were made of, `source` where they are read again.
     """
@@ -73,7 +74,7 @@ def run(settings: Settings, layer: Layer, source: Source, beside: Beside | None 
             runner.run(Supervisor(settings, layer, source).serve(beside))
     except (StartFailed, CannotListen) as error:
         click.echo(f"livecast: {error}", err=True)
-        return 1
+        return error.code if isinstance(error, StartFailed) else 1
     return 0
 
 
@@ -180,7 +181,8 @@ class Supervisor:
         slot = self._add(number)
         worker = await self._launch(slot)
         if not worker.is_ready:
-            raise StartFailed(f"worker {number} did not start ({cause(worker.code)}): what it said stands above")
+            code = EXIT_FORMAT if worker.code == EXIT_FORMAT else 1
+            raise StartFailed(f"worker {number} did not start ({cause(worker.code)}): what it said stands above", code)
         self._fill(slot, worker)
         slot.keeper = asyncio.create_task(self._keep(slot), name=f"keep worker {number}")
 

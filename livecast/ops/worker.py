@@ -37,14 +37,14 @@ async def work(end: socket.socket) -> None:
 
 
 def main() -> int:
-    """The exit code: 0 after a clean stop, 1 if it could not start."""
+    """The exit code: 0 after a clean stop, 1 if it could not start, 4 if the stores need another version."""
     raise_file_limit()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(work(socket.socket(fileno=int(sys.argv[1]))))
     except (StartFailed, CannotListen, SettingsError) as error:
         click.echo(f"livecast: {error}", err=True)
-        return 1
+        return error.code if isinstance(error, StartFailed) else 1
     return 0
 
 

@@ -19,12 +19,14 @@ from contextlib import suppress
 from typing import Annotated, Final, Protocol
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from livecast import __version__
 from livecast.core.events import Notice
+from livecast.core.formats import FORMAT, versions
 from livecast.core.membership import FREE, UNCLAIMED_BEATS, Beat, Membership, bits_of, holder_of, token_of
 from livecast.core.placement import SHARDS, deal
-from livecast.ports import Bus, Clock, Observer, Roster, ShardsHeld, ShardsMoved, StoreError, Trouble
+from livecast.ports import Bus, Clock, Observer, Roster, ShardsHeld, ShardsMoved, StoreError, Trouble, VersionsSeen
 from livecast.shard.shards import Shards
 
 GIVE_MAX: Final = 16
@@ -88,7 +90,7 @@ class Ownership:
         self._monotonic_s = monotonic_s
         self._dead_after_s = self._rules.dead_after_ms / 1000
         self._members = Membership(me, self._dead_after_s)
-        self._beat = Beat(0, version=__version__)
+        self._beat = Beat(0, version=__version__, format=FORMAT)
         self._trusted_until_s = float("-inf")
         self._leaving = False
         self._to_verify: set[int] = set()
@@ -99,6 +101,7 @@ class Ownership:
         """Somebody said to have let go of shards."""
         self._giving = False
         self._told: ShardsHeld | None = None
+        self._versions: dict[str, int] = {}
         self._present: list[str] = []
         self._ours: frozenset[int] = frozenset()
         self._move = asyncio.Event()
@@ -134,7 +137,7 @@ class Ownership:
         while self._shards.tokens or self._giving:  # noqa: ASYNC110 - many steps bring it about, and it happens once
             await asyncio.sleep(RETRY_S / 10)
         await self.stop()
-        last = Beat(self._beat.count + 1, leaving=True, version=__version__)  # behind any that was still on its way
+        last = replace(self._beat, count=self._beat.count + 1, owns=b"", leaving=True)  # behind any that was still on its way
         with suppress(StoreError):
             await self._roster.beat(self._me, last)
             await self._roster.forget(self._me, last)
@@ -164,7 +167,7 @@ class Ownership:
         began_s = self._monotonic_s()
         owned = self._shards.tokens
         asleep = bool(owned) and began_s >= self._trusted_until_s
-        self._beat = Beat(self._beat.count + 1, bits_of(owned), self._leaving, __version__)
+        self._beat = Beat(self._beat.count + 1, bits_of(owned), self._leaving, __version__, FORMAT)
         beats = await self._roster.beat(self._me, self._beat)
         for name in self._members.look(beats, self._monotonic_s()):
             self._gone(name)
@@ -197,6 +200,14 @@ class Ownership:
         if told != self._told:
             self._told = told
             self._observer.observe(told)
+        there = versions([self._beat, *self._members.living()])
+        if there != self._versions:
+            if len(there) > 1 or len(self._versions) > 1:
+                said = ", ".join(f"{count} of {version}" for version, count in there.items())
+                advice = "as while they are upgraded" if len(there) > 1 else "the upgrade is through"
+                self._observer.observe(Trouble("versions of the nodes on these stores", said, advice, "info"))
+            self._versions = there
+            self._observer.observe(VersionsSeen(there))
 
     # --- What is whose ------------------------------------------------------------------------------------------------
     def _wanted(self) -> frozenset[int]:

@@ -13,6 +13,7 @@ import pytest
 
 from livecast.adapters.archive.store import SqlArchive, sqlite_url
 from livecast.adapters.memory_bus import MemoryBus
+from livecast.adapters.memory_formats import MemoryFormats
 from livecast.adapters.memory_house import MemoryHouseRules
 from livecast.adapters.memory_idempotency import MemoryIdempotency
 from livecast.adapters.memory_ledger import MemoryLedger
@@ -20,6 +21,7 @@ from livecast.adapters.memory_log import MemoryRoomLog
 from livecast.adapters.memory_records import MemoryRoomRecords
 from livecast.adapters.memory_roster import MemoryRoster
 from livecast.adapters.redis_bus import RedisBus
+from livecast.adapters.redis_formats import RedisFormats
 from livecast.adapters.redis_house import RedisHouseRules
 from livecast.adapters.redis_idempotency import RedisIdempotency
 from livecast.adapters.redis_ledger import RedisLedger
@@ -30,7 +32,7 @@ from livecast.adapters.redis_roster import RedisRoster
 from livecast.adapters.redis_server import RedisServer
 from livecast.house import HouseRules
 from livecast.ledger import Ledger
-from livecast.ports import Bus, Fact, IdempotencyStore, RoomLog, RoomRecords, Roster
+from livecast.ports import Bus, Fact, Formats, IdempotencyStore, RoomLog, RoomRecords, Roster
 
 RECORD_BYTES_MAX = 2_000
 """Small enough to be filled by a test."""
@@ -62,6 +64,9 @@ class Stores(Protocol):
     def roster(self) -> Roster:
         """Who is there, and who owns what; the fences are those of `log`."""
 
+    def formats(self) -> Formats:
+        """The mark of the store that `roster` is in."""
+
     def idempotency(self, clock: Callable[[], int]) -> IdempotencyStore:
         """An idempotency store; `clock` counts only where the store has none of its own."""
 
@@ -80,6 +85,7 @@ class MemoryStores:
         self._log = MemoryRoomLog(self._records)
         self._bus = MemoryBus()
         self._roster: MemoryRoster | None = None
+        self._formats: MemoryFormats | None = None
         self._idempotency: IdempotencyStore | None = None
         self._house = MemoryHouseRules()
 
@@ -95,6 +101,10 @@ class MemoryStores:
     def roster(self) -> Roster:
         self._roster = self._roster or MemoryRoster(self._log)
         return self._roster
+
+    def formats(self) -> Formats:
+        self._formats = self._formats or MemoryFormats(self.roster())
+        return self._formats
 
     def idempotency(self, clock: Callable[[], int]) -> IdempotencyStore:
         self._idempotency = self._idempotency or MemoryIdempotency(clock)
@@ -133,6 +143,9 @@ class RedisStores:
 
     def roster(self) -> Roster:
         return RedisRoster(self._server())
+
+    def formats(self) -> Formats:
+        return RedisFormats(self._server(), "rooms")
 
     def idempotency(self, clock: Callable[[], int]) -> IdempotencyStore:
         del clock  # the server has its own

@@ -32,6 +32,7 @@ from livecast.ports import (
     ShardsMoved,
     StoreLookedAt,
     Trouble,
+    VersionsSeen,
     WebhooksCounted,
     WebhookTried,
 )
@@ -48,6 +49,7 @@ FACTS: list[Fact] = [
     RoomsHeld(12, 3, 5, 1_000_000),
     ShardsHeld(128, 2, 2),
     ShardsMoved("taken_over", 12, 250),
+    VersionsSeen({"0.1.0": 1, "0.2.0": 3}),
     CommitRefused("r", "fenced"),
     StoreLookedAt("rooms", "no answer within 2.0 s"),
     StoreLookedAt("ledger", "", -250.0, 900, 1_000),
@@ -128,6 +130,7 @@ def test_facts_add_up(told: PrometheusObserver) -> None:
         "livecast_shards": 128,
         "livecast_shards_ownerless": 2,
         "livecast_nodes": 2,
+        "livecast_nodes_by_version|0.2.0": 3,
         "livecast_shards_moved_total|taken_over": 12,
         "livecast_hand_over_seconds_sum": 0.25,
         "livecast_view_bytes": 1_000_000,

@@ -1,0 +1,130 @@
+"""Stores of later versions: what a node and the tools say of them, and that they touch nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from livecast.adapters.redis_ledger import RedisLedger
+from livecast.adapters.redis_ledger_calls import LedgerServer
+from livecast.core.money import Movement
+from livecast.ledger import LedgerClosed
+from livecast.ops.cli import main
+from livecast.ops.holding import LedgerHolder
+from livecast.ops.main import _ledger
+from livecast.ops.settings import load
+from livecast.ops.stopping import EXIT_FORMAT, StartFailed
+from livecast.ports import Fact, Trouble, WrongFormat
+
+LATER = json.dumps({"format": 9, "reader": 9, "since": "7.0.0", "what_this_version_does_not_know": [1]})
+MARKS = "{nodes}:format"
+
+
+class Facts:
+    """An observer that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.seen: list[Fact] = []
+
+    def observe(self, fact: Fact) -> None:
+        """Keep it."""
+        self.seen.append(fact)
+
+
+def marked(valkey: Any, role: str) -> None:
+    """A later version has been here."""
+    assert valkey.command("HSET", MARKS, role, LATER).startswith(b":")
+
+
+def test_a_node_goes(valkey: str, valkey_server: Any, tmp_path: Path) -> None:
+    """Exit code 4, one line that says what to do, and no trace in the store but what was there."""
+    marked(valkey_server, "rooms")
+    command = [str(Path(sys.executable).with_name("livecast")), "serve", "--dev", "--port", "0", "--data-dir", str(tmp_path)]
+    done = subprocess.run([*command, "--redis", valkey], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == EXIT_FORMAT == 4, done.stderr
+    assert done.stdout == ""
+    assert "the rooms' store is written in format 9 by livecast 7.0.0" in (said := done.stderr.splitlines()[-1])
+    assert "Run livecast 7.0.0 or a later one" in said
+    assert "Traceback" not in done.stderr
+    assert LATER.encode() in valkey_server.command("HGET", MARKS, "rooms")
+    assert valkey_server.command("DBSIZE") == b":1\r\n"
+
+
+async def test_a_node_goes_from_a_ledger(ledger_valkey: str, ledger_server: Any) -> None:
+    """Likewise."""
+    marked(ledger_server, "ledger")
+    settings = load(dev=True, environment={"LIVECAST_LEDGER__URL": ledger_valkey})
+    async with AsyncExitStack() as stack:
+        with pytest.raises(StartFailed, match="the ledger is written in format 9") as refused:
+            await _ledger(settings, stack, Facts())
+    assert refused.value.code == EXIT_FORMAT
+    assert ledger_server.command("DBSIZE") == b":1\r\n"
+
+
+def test_tools_say_it(ledger_valkey: str, ledger_server: Any) -> None:
+    """An audit by rules of an earlier version would accuse books that agree."""
+    marked(ledger_server, "ledger")
+    for command in (["audit"], ["ledger", "status"], ["ledger", "confirm"]):
+        done = CliRunner().invoke(main, [*command, "--ledger", ledger_valkey])
+        assert done.exit_code == 3, done.output
+        assert "the ledger is written in format 9 by livecast 7.0.0" in done.output
+
+
+async def credit(ledger: RedisLedger) -> None:
+    """Anything that needs the ledger."""
+    await ledger.move(Movement("ann", "t1", 5, "house"), 1_000)
+
+
+async def test_a_ledger_that_was_away_opens_when_it_is_known(crashable_ledger: Any) -> None:
+    """Until then nothing reaches it, and whoever asks hears why."""
+    facts, url = Facts(), crashable_ledger.url
+    crashable_ledger.kill()
+    server = LedgerServer(url)
+    ledger, holder = RedisLedger(server), LedgerHolder(server, url, facts)
+    try:
+        await holder.start()
+        with pytest.raises(LedgerClosed, match="not known"):
+            await credit(ledger)
+        crashable_ledger.start()
+        async with asyncio.timeout(20):
+            while server.held:  # noqa: ASYNC110 - a store that starts brings it about
+                await asyncio.sleep(0.02)
+        await credit(ledger)
+        assert b'"format":1' in crashable_ledger.command("HGET", MARKS, "ledger")
+        assert facts.seen == []
+    finally:
+        await holder.stop()
+        await ledger.close()
+        await server.close()
+
+
+async def test_a_ledger_that_was_away_and_is_of_a_later_version_stays_shut(crashable_ledger: Any) -> None:
+    """The rooms go on; money says why it is closed, and an operator hears it once."""
+    facts, url = Facts(), crashable_ledger.url
+    marked(crashable_ledger, "ledger")
+    server = LedgerServer(url)
+    ledger, holder = RedisLedger(server), LedgerHolder(server, url, facts)
+    try:
+        with pytest.raises(WrongFormat):
+            await holder.start()
+        crashable_ledger.kill()
+        await holder.start()
+        crashable_ledger.start()
+        async with asyncio.timeout(20):
+            while not facts.seen:  # noqa: ASYNC110 - its next look brings it about
+                await asyncio.sleep(0.02)
+        with pytest.raises(LedgerClosed, match="format 9"):
+            await credit(ledger)
+        assert [fact.level for fact in facts.seen if isinstance(fact, Trouble)] == ["error"]
+    finally:
+        await holder.stop()
+        await ledger.close()
+        await server.close()
