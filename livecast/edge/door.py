@@ -62,11 +62,13 @@ class FrontDoor:
 class Door(asyncio.Protocol):
     """One connection that speaks HTTP."""
 
-    __slots__ = ("_address", "_front", "_head", "_http", "_transport")
+    __slots__ = ("_address", "_early", "_front", "_head", "_http", "_transport")
 
     def __init__(self, front: FrontDoor) -> None:
         self._front = front
         self._head = b""
+        self._early = b""
+        """What came before aiohttp was round to waiting for it."""
         self._http: HttpProtocol = None
         self._address: str | None = None
         """What it is counted for while it speaks HTTP."""
@@ -80,12 +82,33 @@ class Door(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Collect a head, or hand on what belongs to a request under way."""
         http = self._http
-        if http is not None:
-            if not self._head and not _waits_for_a_request(http):
-                http.data_received(data)
-                return
-            if not self._head:
-                self._front.waiting.add(self, self._front.node.clock())
+        if self._early:
+            self._early += data
+        elif http is None or self._head or _waits_for_a_request(http):
+            self._collect(data)
+        elif _is_at_work(http):
+            http.data_received(data)
+        else:
+            self._early = data
+            asyncio.get_running_loop().call_soon(self._look_again)
+
+    def _look_again(self) -> None:
+        """What came behind an answer: aiohttp comes round to waiting a step later, and peers are quick enough to ask before.
+
+        One step suffices, as its next one was due before this one. If it does not wait now, what came belongs to the request.
+        """
+        data, self._early = self._early, b""
+        http = self._http
+        if http is None:
+            return  # the connection is gone
+        if _waits_for_a_request(http):
+            self._collect(data)
+        else:
+            http.data_received(data)
+
+    def _collect(self, data: bytes) -> None:
+        if self._http is not None and not self._head:
+            self._front.waiting.add(self, self._front.node.clock())
         self._head += data
         try:
             end = head_end(self._head)
@@ -216,3 +239,8 @@ def _waits_for_a_request(http: HttpProtocol) -> bool:
     """
     waiter = getattr(http, "_waiter", None)
     return waiter is not None and not waiter.done()
+
+
+def _is_at_work(http: HttpProtocol) -> bool:
+    """Whether aiohttp is between a request's first step and the last byte of its answer."""
+    return bool(getattr(http, "_request_in_progress", True))

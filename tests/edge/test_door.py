@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from livecast.edge.door import Door, FrontDoor
 from livecast.edge.rules import EdgeRules
 from livecast.ports import Refused
 from support.house import House, until
@@ -106,6 +107,39 @@ async def test_a_handshake_on_a_connection_kept_alive(room):
     assert len(room.runner.server.connections) == 1  # the house's own: of this one aiohttp has let go
     writer.close()
     await until(lambda: not room.node.pulse.sockets, "leave")
+
+
+class Watched(FrontDoor):
+    """A front door that keeps the last connection's."""
+
+    door: Door
+
+    def __call__(self) -> Door:
+        self.door = super().__call__()
+        return self.door
+
+
+@pytest.mark.parametrize("second", [HANDSHAKE, PLAIN])
+async def test_a_request_right_behind_an_answer(room, second):
+    """Who is answered may ask again before aiohttp is round to waiting for it, also for a socket."""
+    front = Watched(room.node, room.runner.server)
+    server = await front.listen("127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    patch = f"PATCH /v1/rooms/r HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {room.key}\r\nContent-Length: 2\r\n\r\n{{}}"
+    writer.write(patch.encode())
+    async with asyncio.timeout(10):
+        while not hasattr(front, "door") or not getattr(front.door._http, "_request_in_progress", False):  # noqa: ASYNC110 - each step counts
+            await asyncio.sleep(0)
+        while front.door._http._request_in_progress:  # noqa: ASYNC110 - each step counts
+            await asyncio.sleep(0)
+    assert front.door._http._waiter is None  # the moment in question
+    front.door.data_received(second[:20])
+    front.door.data_received(second[20:])
+    assert (await read_response(reader)).startswith(b"HTTP/1.1 200 ")
+    told = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+    assert told.startswith(b"HTTP/1.1 101 " if second is HANDSHAKE else b"HTTP/1.1 200 ")
+    writer.close()
+    server.close()
 
 
 async def test_pipelined_requests(room):
