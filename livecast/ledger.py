@@ -16,8 +16,9 @@ from typing import Final, Literal, Protocol, TypeAlias
 import msgspec
 from msgspec import Struct
 
+from livecast import __version__
 from livecast.core.audit import AWAITED, Audit, HalfWay, Sums
-from livecast.core.bookkeeping import BookEntry
+from livecast.core.bookkeeping import BookEntry, LaterFact
 from livecast.core.checkpoint import BadCheckpoint, Checkpoint, replay_of
 from livecast.core.errors import Refusal
 from livecast.core.inventory import Difference, Found
@@ -77,6 +78,21 @@ class ShardStatus(Struct, frozen=True):
 
 class NoCheckpoint(StoreError):  # noqa: N818 - says what is missing
     """The ledger's first entries are forgotten, and what they led to is not at hand: nothing is known about it."""
+
+
+class LaterEntry(StoreError):  # noqa: N818 - says what it is
+    """The next entry is of a kind that only a later version knows. Whoever may leave none out waits here."""
+
+
+def understood(shard: int, entries: Sequence[BookEntry]) -> Sequence[BookEntry]:
+    """Entries up to the first that only a later version understands. Raises `LaterEntry` if that is the next one."""
+    for n, entry in enumerate(entries):
+        if isinstance(entry.fact, LaterFact):
+            if n:
+                return entries[:n]
+            what = f"entry {entry.position} of shard {shard} is a {entry.fact.kind!r}"
+            raise LaterEntry(f"{what}, which livecast {__version__} does not know: a later version wrote it, and can read it")
+    return entries
 
 
 class Span(Struct, frozen=True):
@@ -428,7 +444,7 @@ async def _follow(ledger: Ledger, auditor: Audit, replay: ShardReplay, upto: int
     """Replay a shard's entries up to a position, or to its end."""
     while upto is None or replay.at < upto:
         try:
-            page = await ledger.read(replay.shard, replay.at, ENTRIES_READ_MAX)
+            page = understood(replay.shard, await ledger.read(replay.shard, replay.at, ENTRIES_READ_MAX))
         except UNREADABLE as fault:
             raise Difference(f"shard {replay.shard}: an entry behind {replay.at} cannot be read ({fault!r})") from fault
         auditor.follow(replay, page if upto is None else [entry for entry in page if entry.position <= upto])

@@ -20,6 +20,7 @@ from livecast.core.bookkeeping import (
     GiftDebited,
     GiftReversed,
     Grant,
+    LaterFact,
     OrderTaken,
     PendingCleared,
     PotEntered,
@@ -35,9 +36,11 @@ _decode_entrants = msgspec.msgpack.Decoder(list[tuple[str, str, str, int]]).deco
 
 
 def entry_of(id_: bytes, fields: Sequence[bytes]) -> BookEntry:
-    """An entry from the stream."""
+    """An entry from the stream, also of a kind that only later versions write."""
     held = named(fields)
-    return BookEntry(int(id_.split(b"-")[0]), int(held["at"]), _FACTS[held["k"].decode()](held))
+    kind = held["k"].decode()
+    fact = _FACTS[kind](held) if kind in _FACTS else LaterFact(kind)
+    return BookEntry(int(id_.split(b"-")[0]), int(held["at"]), fact)
 
 
 def _wallet(held: Mapping[str, bytes]) -> BookFact:

@@ -124,6 +124,12 @@ class ShardConfirmed(Struct, frozen=True):
     was: int
 
 
+class LaterFact(Struct, frozen=True):
+    """Something that a later version has decided: this one cannot say what. Rooms go on without it; books cannot."""
+
+    kind: str
+
+
 BookFact: TypeAlias = (
     WalletMoved
     | GiftDebited
@@ -136,6 +142,7 @@ BookFact: TypeAlias = (
     | UnitsChanged
     | OrderTaken
     | ShardConfirmed
+    | LaterFact
 )
 
 

@@ -22,6 +22,7 @@ from livecast.core.bookkeeping import (
     GiftCommitted,
     GiftDebited,
     GiftReversed,
+    LaterFact,
     OrderTaken,
     PendingCleared,
     PotEntered,
@@ -287,6 +288,8 @@ class ShardReplay:
                 self._orders[room][order.order_id] = order
             case ShardConfirmed():
                 self.confirmations += 1
+            case LaterFact(kind=kind):
+                raise self._difference(f"entry {self.at} is a {kind!r}, which only a later version of livecast can replay")
             case _:
                 pass
 

@@ -20,7 +20,7 @@ from livecast.archive import Archive, Class, Cursor, Move, Overtaken, Source
 from livecast.core.bookkeeping import BookEntry
 from livecast.core.chronicle import Chronicle
 from livecast.core.placement import SHARDS, shard_of
-from livecast.ledger import Ledger
+from livecast.ledger import Ledger, understood
 from livecast.ports import Archived, Clock, Fact, Flushed, Observer, Record, RoomRecords, StoreError, Trouble
 from livecast.shard.ledger_tail import Read
 from livecast.wire import records as wire
@@ -258,18 +258,21 @@ class Archivist:
         while due and len(batch.chronicle) < ROWS_MAX:
             shards = sorted(due)[:SHARDS_READ_MAX]
             due.difference_update(shards)
-            known = {shard: cursors.get(shard) for shard in shards}
-            reads = (self._read_on(shard, int(at.position) if at else 0, LEDGER_READ_MAX) for shard, at in known.items())
+            stand = {shard: cursors.get(shard) for shard in shards}
+            reads = (self._read_ledger(shard, int(at.position) if at else 0) for shard, at in stand.items())
             for shard, found in zip(shards, await asyncio.gather(*reads, return_exceptions=True), strict=True):
                 if isinstance(found, StoreError):
-                    continue  # closed until an operator has looked at it, or away until the next poll
+                    continue  # closed until an operator has looked at it, away until the next poll, or a later version's to read
                 if isinstance(found, BaseException):
                     raise found
                 if found:
-                    await batch.take_entries(shard, found, known[shard])
+                    await batch.take_entries(shard, found, stand[shard])
                     cursors[shard] = Cursor(str(found[-1].position))
                 if len(found) == LEDGER_READ_MAX:
                     due.add(shard)
+
+    async def _read_ledger(self, shard: int, after: int) -> list[BookEntry]:
+        return list(understood(shard, await self._read_on(shard, after, LEDGER_READ_MAX)))
 
     async def _write(self, batch: _Batch) -> None:
         began = self._clock()

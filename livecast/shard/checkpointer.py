@@ -18,7 +18,7 @@ from livecast.core.bookkeeping import BookEntry
 from livecast.core.checkpoint import BadCheckpoint, Checkpoint, parts_of, replay_of
 from livecast.core.placement import SHARDS
 from livecast.core.replay import ShardReplay
-from livecast.ledger import Ledger, Span
+from livecast.ledger import LaterEntry, Ledger, Span, understood
 from livecast.ports import Clock, Observer, StoreError, Trouble
 
 LOOK_S: Final = 60.0
@@ -92,7 +92,7 @@ class Checkpointer:
                 gone += await self._make(span, stands, min((each.get(span.shard, 0) for each in cursors), default=2**53))
             except Overtaken:
                 continue  # another owner makes them now
-            except (Difference, BadCheckpoint) as fault:
+            except (Difference, BadCheckpoint, LaterEntry) as fault:
                 advice = f"its entries are kept until `livecast audit` says that the books agree ({fault})"
                 self._observer.observe(Trouble("no checkpoint could be made", f"shard {span.shard}", advice, "error"))
         return gone
@@ -135,8 +135,10 @@ class Checkpointer:
         """Entries above a position that have `keep` others behind them; no more at once than two checkpoints' worth."""
         found: list[BookEntry] = []
         while len(found) < 2 * self._step + self._keep and (entries := await self._ledger.read(shard, at, READ_MAX)):
-            found += entries
+            found += (some := understood(shard, entries))
             at = found[-1].position
+            if len(some) < len(entries):
+                break
         return found[: -self._keep]
 
     async def _restored(self, checkpoint: Checkpoint) -> ShardReplay:

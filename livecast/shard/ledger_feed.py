@@ -25,6 +25,7 @@ from livecast.core.bookkeeping import (
     DropChanged,
     GiftCommitted,
     GiftReversed,
+    LaterFact,
     OrderTaken,
     UnitsChanged,
     UnitsGranted,
@@ -237,6 +238,10 @@ class LedgerFeed:
                 by_room[room_of(entry.fact)].append(event)
             elif isinstance(entry.fact, WalletMoved):
                 self._bus.notify("", entry.fact.user, _wallet_notice(shard, entry, entry.fact))
+            elif isinstance(entry.fact, LaterFact):
+                advice = "rooms go on without it; archive, webhooks and checkpoints of this shard wait for a node of that version"
+                what = "a ledger entry is of a later version"
+                self._observer.observe(Trouble(what, f"{entry.fact.kind} at {entry.position} of shard {shard}", advice))
         for room, events in by_room.items():
             self._deliver(room, _latest(events))
         for listener in self.listeners:

@@ -32,7 +32,7 @@ from livecast.core.webhook_events import (
     portion_of,
 )
 from livecast.core.webhooks import Draft
-from livecast.ledger import Ledger
+from livecast.ledger import Ledger, understood
 from livecast.ports import Clock, Observer, RoomLog, StoreError, Trouble
 from livecast.shard.ledger_feed import room_of
 from livecast.shard.ledger_tail import Read
@@ -213,8 +213,9 @@ class WebhookFeed:
         """Tell what is new in a shard's ledger, to its end."""
         while True:
             at = self._cursors.get(shard, 0)
-            entries = await self._read_on(shard, at, READ_MAX)
-            if await self._tell(shard, at, entries) and len(entries) < READ_MAX:
+            found = await self._read_on(shard, at, READ_MAX)
+            entries = understood(shard, found)
+            if await self._tell(shard, at, entries) and len(found) < READ_MAX and len(entries) == len(found):
                 return
 
     async def _tell(self, shard: int, at: int, entries: Sequence[BookEntry]) -> bool:

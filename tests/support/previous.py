@@ -52,7 +52,11 @@ def environment_of(commit: str, directory: Path) -> dict[str, str]:
         done = subprocess.run(install, capture_output=True, text=True, check=False, timeout=INSTALL_S)
         assert done.returncode == 0, f"what {commit} needs cannot be installed: {done.stderr[-2000:]}"
         places.insert(0, target)
-    return {"PYTHONPATH": os.pathsep.join(map(str, places))}
+    environment = {"PYTHONPATH": os.pathsep.join(map(str, places))}
+    asked = [sys.executable, "-c", "import livecast; print(livecast.__file__)"]
+    found = subprocess.run(asked, capture_output=True, text=True, check=True, env={**os.environ, **environment}, timeout=60)
+    assert found.stdout.startswith(str(tree)), f"{found.stdout} would be run instead of {commit}"
+    return environment
 
 
 def _not_installed(tree: Path) -> list[str]:
