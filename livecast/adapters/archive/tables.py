@@ -194,6 +194,14 @@ secrets: Final = Table(
     _key("name"),
 )  # fmt: skip
 
+revisions: Final = Table(
+    "revisions", metadata,
+    Column("revision", String(32), nullable=False),
+    Column("oldest", String(32), nullable=False),
+    _key("revision"),
+)  # fmt: skip
+"""Of each revision the oldest one whose livecast can work with it."""
+
 checkpoints: Final = Table(
     "checkpoints", metadata,
     Column("shard", Integer, nullable=False, autoincrement=False),

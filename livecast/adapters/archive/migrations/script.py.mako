@@ -9,6 +9,7 @@ revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
 branch_labels = ${repr(branch_labels)}
 depends_on = ${repr(depends_on)}
+oldest = "0001"  # as in the migration before it, as long as that version can work beside this: see schema.py
 
 
 def upgrade() -> None:
