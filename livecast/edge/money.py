@@ -65,6 +65,8 @@ class MoneyRules(Struct, frozen=True):
     claims_per_user_per_s: float = 5
     claims_per_user_burst: int = 20
     claims_per_address_per_s: float = 0
+    shown_s: float = 2
+    """How long the answer to a drop's step waits for viewers to see it, as for any word of a room. It is taken either way."""
 
 
 class Money:

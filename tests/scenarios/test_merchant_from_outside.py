@@ -138,6 +138,19 @@ async def test_what_a_shop_changes_and_sells_is_on_the_screens(node: NodeProcess
         assert time.time() * 1000 >= soon
 
 
+async def test_an_open_drop_counts_at_once(node: NodeProcess, http: aiohttp.ClientSession) -> None:
+    """Once its opening is answered everybody is asked for what it asks for, and what they do for it counts."""
+    desk = await Desk(node, "keyword", http).begin()
+    for user in ("ann", "bob", "cyd"):
+        drop = await desk.drop(eligibility={"commented": "teatime"})
+        comment = {"t": "comment", "cid": "m1", "text": f"teatime for {user}"}
+        assert (await desk.call("POST", "/messages", comment, auth=token(user)))["verdict"] == "shown"
+        assert (await desk.click(user, drop))["verdict"] == "won"
+        assert (await desk.me("dan"))["eligibility"][drop]["missing"][0]["rule"] == "commented"
+        await desk.call("POST", f"/drops/{drop}/close")
+        assert drop not in (await desk.me("dan"))["eligibility"]
+
+
 async def test_facts_of_a_service_decide_who_may(node: NodeProcess, http: aiohttp.ClientSession) -> None:
     """What is missing is said before the click and after it; what the platform says counts above the token."""
     desk = await Desk(node, "facts", http).begin()

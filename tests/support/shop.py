@@ -5,7 +5,7 @@ from __future__ import annotations
 from livecast.adapters.memory_ledger import MemoryLedger
 from livecast.core.placement import shard_of
 from livecast.core.rules import RoomRules
-from livecast.edge.money import Money
+from livecast.edge.money import Money, MoneyRules
 from livecast.edge.receipts import Receipts, new_key
 from livecast.edge.rules import EdgeRules
 from support.house import House
@@ -18,7 +18,8 @@ class Shop(House):
         super().__init__(rules, room_rules)
         self.ledger = MemoryLedger(self.clock)
         self.rung: list[str] = []
-        self.node.money = Money(self.node, self.ledger, Receipts(new_key()), self.rung.append)
+        money_rules = MoneyRules(shown_s=0)  # nobody tells the rooms of their drops here
+        self.node.money = Money(self.node, self.ledger, Receipts(new_key()), self.rung.append, money_rules)
 
     async def close_money(self, place: str) -> None:
         """The shard of a room or a user turns out to stand behind what was seen of it."""

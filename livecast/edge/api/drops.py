@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -21,9 +22,24 @@ from livecast.edge.conditions import check_match, etag, names_tag
 from livecast.edge.idempotency import key_of
 from livecast.edge.money import Money
 from livecast.edge.problems import ProblemError
+from livecast.ports import StoreError
+
+if TYPE_CHECKING:
+    from livecast.edge.hub import RoomHub
 
 ID_CHARS: Final = 16
 """Hexadecimal digits of a drop's id: 64 bits, of which no room has two the same."""
+
+BEFORE: Final[dict[Step, tuple[str | None, ...]]] = {
+    "announce": (None,),
+    "open": (None, "announced"),
+    "pause": ("open", "sold_out"),
+    "resume": ("paused",),
+    "close": ("open", "sold_out", "paused"),
+    "cancel": ("announced", "open", "sold_out", "paused", "closed"),
+}
+"""In which states viewers still see a drop while a step that was taken has not reached them; None: not at all."""
+SHOWN_EVERY_S: Final = 0.01
 
 
 class DropNow(Struct):
@@ -168,7 +184,26 @@ async def cancel_drop(call: Call) -> Outcome:
 
 
 async def _step(call: Call, step: Step) -> Outcome:
-    return _changed(call, await call.money.ledger.step_drop(call.room, call.path("drop"), step, call.node.clock()))
+    drop = call.path("drop")
+    outcome = _changed(call, await call.money.ledger.step_drop(call.room, drop, step, call.node.clock()))
+    await _until_shown(call, drop, BEFORE[step])
+    return outcome
+
+
+async def _until_shown(call: Call, drop: str, before: tuple[str | None, ...]) -> None:
+    """Who is told that a drop is open may count on it: who joins now sees it, and what it asks for counts from now on."""
+    try:
+        async with asyncio.timeout(call.money.rules.shown_s):
+            hub = await call.node.views.get(call.room)
+            while hub is not None and _state_shown(hub, drop) in before:  # noqa: ASYNC110 - a view tells nobody that it changed
+                await asyncio.sleep(SHOWN_EVERY_S)
+    except (TimeoutError, StoreError):
+        return  # the room is slow or not to be reached: that does not undo the step
+
+
+def _state_shown(hub: RoomHub, drop: str) -> str | None:
+    shown: str | None = hub.view.state.get("drops", {}).get(drop, {}).get("state")
+    return shown
 
 
 async def found(call: Call) -> Drop:
