@@ -11,9 +11,11 @@ from typing import Any, Final
 import click
 from msgspec import Struct
 
+from livecast.adapters.redis_formats import RedisFormats
 from livecast.adapters.redis_ledger import RedisLedger
 from livecast.adapters.redis_positions import RedisPositions
 from livecast.adapters.redis_server import RedisServer
+from livecast.core.formats import Mark
 from livecast.ledger import ShardStatus
 from livecast.ops.audit import ledger_of
 from livecast.ops.embedded import EmbeddedStoreError
@@ -33,6 +35,7 @@ class Stand(Struct):
     durability: str
     statuses: list[ShardStatus]
     remembered: Mapping[int, int]
+    mark: Mark | None = None
 
 
 def _options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -66,7 +69,10 @@ def status(**options: Any) -> None:
     as it is used, 2 if there is no such ledger, 3 if it cannot be read.
     """
     stand = _run(_looked(_settings(options)))
-    click.echo(f"Ledger: {stand.where}\nDurability: {stand.durability}\n")
+    click.echo(f"Ledger: {stand.where}\nDurability: {stand.durability}")
+    if stand.mark is not None:
+        click.echo(f"Format: {stand.mark.reader}, as livecast {stand.mark.since or '?'} writes it")
+    click.echo()
     lost = behind(stand)
     click.echo(table(stand))
     if lost:
@@ -136,7 +142,8 @@ async def _looked(settings: Settings) -> Stand:
     async with ledger_of(settings) as (ledger, where), _positions(settings) as positions:
         remembered = await positions.seen() if positions is not None else {}
         statuses = [each for each in await ledger.statuses() if each.position or each.closed or each.shard in remembered]
-        return Stand(where, await _durability(ledger), statuses, remembered)
+        mark = await RedisFormats(ledger.server, "ledger").mark()
+        return Stand(where, await _durability(ledger), statuses, remembered, mark)
 
 
 async def _confirmed(settings: Settings) -> list[tuple[ShardStatus, str]]:

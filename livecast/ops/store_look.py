@@ -14,10 +14,13 @@ from typing import Any, Final, Literal, TypeAlias
 from msgspec import Struct, field
 
 from livecast.adapters.redis_address import without_password
+from livecast.adapters.redis_formats import RedisFormats
 from livecast.adapters.redis_node import Node, fields_of, version_of
+from livecast.adapters.redis_roster import RedisRoster
 from livecast.adapters.redis_server import RedisServer
+from livecast.core.formats import Knows, fits, too_new, versions
 from livecast.ops.settings import Settings
-from livecast.ports import StoreError
+from livecast.ports import Roster, StoreError
 
 Role: TypeAlias = Literal["redis", "ledger"]
 
@@ -28,6 +31,8 @@ SLOW_MS: Final = 5.0
 below 1 ms."""
 FAIL_OVER_MS: Final = 5_000
 """What viewers are promised: back within so long."""
+BEATS: Final = 2.5
+"""A living node has shown another sign of life after so many of ours."""
 CLOCK_MS: Final = 1_000
 """Drops open by both clocks, so one that is behind opens them late."""
 _ASKED: Final = ("appendonly", "appendfsync", "maxmemory-policy", "min-replicas-to-write", "cluster-node-timeout")
@@ -89,6 +94,9 @@ async def _look(settings: Settings, role: Role, url: str) -> Look:
             judge_replicas(look, primary, len(replicas), settings, server.address.form)
         if server.address.form == "sentinel":
             await _look_at_sentinels(look, server)
+        await _look_at_format(look, server)
+        if role == "redis":
+            await _look_at_nodes(look, RedisRoster(server), settings.node.heartbeat_ms)
     except StoreError as error:
         look.problems.append(f"it cannot be used: {error}")
     finally:
@@ -207,6 +215,33 @@ async def _look_at_sentinels(look: Look, server: RedisServer) -> None:
     if int(state["down-after-milliseconds"]) > FAIL_OVER_MS // 2:
         after_ms = state["down-after-milliseconds"]
         look.hints.append(f"the Sentinels wait {after_ms} ms before they take a primary for dead. Set down-after-milliseconds 1000")
+
+
+async def _look_at_format(look: Look, server: RedisServer) -> None:
+    mark = await RedisFormats(server, "rooms" if look.role == "redis" else "ledger").mark()
+    if mark is None:
+        return  # nobody was here yet
+    look.seen.append(f"format {mark.reader}, as livecast {mark.since or '?'} writes it")
+    if not fits(mark, Knows()):
+        look.problems.append(too_new("it", mark, Knows()))
+
+
+async def _look_at_nodes(look: Look, roster: Roster, heartbeat_ms: int) -> None:
+    """Who is there: whoever shows another sign after a while."""
+    before = await roster.signs()
+    if not before:
+        return
+    await asyncio.sleep(heartbeat_ms * BEATS / 1000)
+    signs = await roster.signs()
+    living = [sign for name, sign in signs.items() if name not in before or before[name].count != sign.count]
+    silent = f", {len(signs) - len(living)} silent" if len(signs) > len(living) else ""
+    there = versions(living)
+    said = ", ".join(f"{count} of livecast {version}" for version, count in there.items()) or "none"
+    look.seen.append(f"nodes: {said}{silent}")
+    if len(there) > 1:
+        look.hints.append(
+            "nodes of several versions are at work, as while they are upgraded: let it be two at most, next to each other"
+        )
 
 
 def lines(looks: Sequence[Look]) -> list[str]:

@@ -13,8 +13,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from livecast.adapters.redis_formats import RedisFormats
 from livecast.adapters.redis_ledger import RedisLedger
 from livecast.adapters.redis_ledger_calls import LedgerServer
+from livecast.adapters.redis_roster import RedisRoster
+from livecast.adapters.redis_server import RedisServer
+from livecast.core.formats import Mark
+from livecast.core.membership import Beat
 from livecast.core.money import Movement
 from livecast.ledger import LedgerClosed
 from livecast.ops.cli import main
@@ -22,6 +27,7 @@ from livecast.ops.holding import LedgerHolder
 from livecast.ops.main import _ledger
 from livecast.ops.settings import load
 from livecast.ops.stopping import EXIT_FORMAT, StartFailed
+from livecast.ops.store_look import look_at_stores
 from livecast.ports import Fact, Trouble, WrongFormat
 
 LATER = json.dumps({"format": 9, "reader": 9, "since": "7.0.0", "what_this_version_does_not_know": [1]})
@@ -76,6 +82,38 @@ def test_tools_say_it(ledger_valkey: str, ledger_server: Any) -> None:
         done = CliRunner().invoke(main, [*command, "--ledger", ledger_valkey])
         assert done.exit_code == 3, done.output
         assert "the ledger is written in format 9 by livecast 7.0.0" in done.output
+
+
+async def test_check_shows_who_is_there(valkey: str) -> None:
+    """Versions of living nodes, how many are silent, and the format; nothing is written."""
+    settings = load(dev=True, environment={"LIVECAST_REDIS__URL": valkey})
+    server = RedisServer(valkey)
+    roster = RedisRoster(server)
+    await roster.beat("dead", Beat(1, version="0.0.9"))
+
+    async def live(name: str, version: str) -> None:
+        for count in range(1, 10_000):
+            await roster.beat(name, Beat(count, version=version))
+            await asyncio.sleep(0.05)
+
+    living = [asyncio.create_task(live(name, version)) for name, version in (("a", "0.1.0"), ("b", "0.2.0"), ("c", "0.2.0"))]
+    try:
+        await RedisFormats(server, "rooms").put(None, Mark(1, 1, "0.1.0"))
+        async with asyncio.timeout(30):
+            while len(await roster.signs()) < 4:  # noqa: ASYNC110 - tasks bring it about
+                await asyncio.sleep(0.02)
+        look, *_ = await look_at_stores(settings)
+        assert "nodes: 1 of livecast 0.1.0, 2 of livecast 0.2.0, 1 silent" in look.seen
+        assert "format 1, as livecast 0.1.0 writes it" in look.seen
+        assert any("several versions" in hint for hint in look.hints)
+        await server.run("HSET", MARKS, "rooms", LATER)
+        look, *_ = await look_at_stores(settings)
+        assert any("format 9 by livecast 7.0.0" in problem for problem in look.problems)
+    finally:
+        for task in living:
+            task.cancel()
+        await asyncio.gather(*living, return_exceptions=True)
+        await server.close()
 
 
 async def credit(ledger: RedisLedger) -> None:
