@@ -3,6 +3,7 @@
 import { useState } from 'preact/hooks';
 import { clock, count, switchLanguage } from '../shared/language';
 import { Dialog, useTicking } from '../shared/ui';
+import * as commands from './commands';
 import { desk } from './console';
 import { Field, useDesk } from './parts';
 import { t } from './words';
@@ -11,14 +12,14 @@ type Asking = 'start' | 'end' | 'panic' | null;
 
 export function Bar({ onLanguage }: { onLanguage: () => void }) {
   useTicking(1000);
-  const { live, runs, rate } = useDesk('room', 'live');
+  const { live, runs, measures: { rate } } = useDesk('room', 'live');
   const [asking, setAsking] = useState<Asking>(null);
   const close = () => setAsking(null);
   const { state } = live.view;
   const { status, started_at, viewers, likes } = state;
   const on = status === 'live' || status === 'paused';
-  const claims = desk.drops.reduce((sum, drop) => sum + ((drop.opened_at ?? 0) >= (started_at ?? 0) ? drop.granted : 0), 0);
-  const step = (name: 'pause' | 'resume') => void desk.act('POST', name, {}, t(`did_${name}`));
+  const claims = desk.told.drops.reduce((sum, drop) => sum + ((drop.opened_at ?? 0) >= (started_at ?? 0) ? drop.granted : 0), 0);
+  const step = (name: 'pause' | 'resume') => void desk.acts.act('POST', name, {}, t(`did_${name}`));
   return (
     <header class="head">
       <span class={`status ${status}`}>{t(status)}{on && started_at ? <time> {clock(live.now() - started_at)}</time> : ''}</span>
@@ -29,7 +30,7 @@ export function Bar({ onLanguage }: { onLanguage: () => void }) {
         <Sum n={viewers.total} words={t('w_seen')} name="total" />
         <Sum n={rate} words={t('w_rate')} name="rate" digits={rate < 10 ? 1 : 0} />
         <Sum n={likes} words={t('w_likes')} name="likes" />
-        {runs && <Sum n={desk.coins} words={t('w_coins')} name="coins" />}
+        {runs && <Sum n={desk.told.coins} words={t('w_coins')} name="coins" />}
         <Sum n={claims} words={t('w_claims')} name="claims" />
       </dl>
       <div class="controls">
@@ -46,7 +47,7 @@ export function Bar({ onLanguage }: { onLanguage: () => void }) {
       {asking === 'panic' && (
         <Dialog title={t('panic_title')} onClose={close}>
           <p>{t('panic_text')}</p>
-          <div class="does"><button class="primary" onClick={() => { close(); void desk.panic(); }}>{t('panic_do')}</button><button onClick={close}>{t('cancel')}</button></div>
+          <div class="does"><button class="primary" onClick={() => { close(); void commands.panic(); }}>{t('panic_do')}</button><button onClick={close}>{t('cancel')}</button></div>
         </Dialog>
       )}
     </header>
@@ -69,7 +70,7 @@ function Start({ onClose }: { onClose: () => void }) {
     event.preventDefault();
     const form = new FormData(event.currentTarget as HTMLFormElement);
     const title = String(form.get('title') ?? '').trim();
-    if (await desk.act('POST', 'start', { ...(title ? { title } : {}), test: Boolean(form.get('test')) }, t('did_start'))) onClose();
+    if (await desk.acts.act('POST', 'start', { ...(title ? { title } : {}), test: Boolean(form.get('test')) }, t('did_start'))) onClose();
   };
   return (
     <Dialog title={t('start_title')} onClose={onClose}>
@@ -86,7 +87,7 @@ function End({ onClose }: { onClose: () => void }) {
   const end = async (event: Event) => {
     event.preventDefault();
     const redirect = String(new FormData(event.currentTarget as HTMLFormElement).get('redirect') ?? '').trim();
-    if (await desk.act('POST', 'end', redirect ? { redirect } : {}, t('did_end'))) onClose();
+    if (await desk.acts.act('POST', 'end', redirect ? { redirect } : {}, t('did_end'))) onClose();
   };
   return (
     <Dialog title={t('end_title')} onClose={onClose}>
@@ -107,12 +108,12 @@ export function Alerts() {
   return (
     <div class="alerts">
       {policy?.mode === 'staff' && (
-        <p class="alert" role="alert"><b>{t('calm_text')}</b>{desk.runs && <button class="small" onClick={() => void desk.calm()}>{t('calm')}</button>}</p>
+        <p class="alert" role="alert"><b>{t('calm_text')}</b>{desk.runs && <button class="small" onClick={() => void commands.calm()}>{t('calm')}</button>}</p>
       )}
       {(connection.state === 'waiting' || (connection.state === 'connecting' && connection.attempt > 0)) && (
         <p class="alert" role="status">{t(navigator.onLine ? 'waiting' : 'offline')}<button class="small" onClick={() => live.resume()}>{t('again')}</button></p>
       )}
-      {notice && <p class="alert quiet"><b>{t('notice')}</b> <span dir="auto">{notice.text}</span>{desk.runs && <button class="small" onClick={() => void desk.unpin()}>{t('remove')}</button>}</p>}
+      {notice && <p class="alert quiet"><b>{t('notice')}</b> <span dir="auto">{notice.text}</span>{desk.runs && <button class="small" onClick={() => void commands.unpin()}>{t('remove')}</button>}</p>}
     </div>
   );
 }

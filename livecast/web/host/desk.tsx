@@ -2,12 +2,13 @@
 
 import { memo } from 'preact/compat';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { count } from '../shared/language';
+import { count, timeOf } from '../shared/language';
+import * as commands from './commands';
 import { desk } from './console';
 import { BanIcon, MuteIcon, PinIcon, RemoveIcon, ReplyIcon } from './icons';
 import { fitting, VERDICTS, type Known, type Line, type Verdict } from './lines';
 import { VirtualList } from './list';
-import { Empty, Key, timeOf, useDesk } from './parts';
+import { Empty, Key, useDesk } from './parts';
 import { t, tOr } from './words';
 
 /** The shortest time that a pointer rests on the list before it stands still. */
@@ -46,7 +47,7 @@ export function Desk() {
     else if (event.key === ' ') paused === null ? desk.pause(true) : goOn();
     else if (event.key === '/') document.getElementById('search')?.focus();
     else if (event.key === '?') setHelping(!helping);
-    else if (event.key.toLowerCase() === 'z') void desk.undo();
+    else if (event.key.toLowerCase() === 'z') void desk.acts.undo();
     else if (!line || !act(line, event.key.toLowerCase())) return;
     event.preventDefault();
   };
@@ -63,7 +64,7 @@ export function Desk() {
         }}>
         {lines.length === 0 && <Empty>{t(book.lines.length ? 'nothing_fits' : 'no_comments')}</Empty>}
         <VirtualList items={lines} keyOf={keyOf} follow={follow} onFollow={setFollow} reveal={byKeys && chosen !== null ? String(chosen) : null}
-          row={(one) => <Row key={one.no} line={one} known={book.known.get(one.u.id)} chosen={one.no === chosen} armed={desk.armed} />} />
+          row={(one) => <Row key={one.no} line={one} known={book.known.get(one.u.id)} chosen={one.no === chosen} armed={desk.arming.what} />} />
         {(paused !== null || !follow) && (
           <button class="newer small" onClick={goOn}>{newer > 0 || paused !== null ? t('paused_n', { n: count(newer) }) : `↓ ${t('newest')}`}</button>
         )}
@@ -83,30 +84,29 @@ function act(line: Line, key: string): boolean {
   const { id: user, name } = line.u;
   switch (key) {
     case 'm':
-      void desk.mute(user, name);
+      void commands.mute(user, name);
       return true;
     case 'b':
-      if (desk.sure(`ban:${user}`)) void desk.ban(user, name);
+      if (desk.arming.press(`ban:${user}`)) void commands.ban(user, name);
       return true;
     case 'd':
     case 'delete':
-      if (line.id && line.verdict === 'shown' && desk.sure(`remove:${line.id}`)) void desk.remove([line.id]);
+      if (line.id && line.verdict === 'shown' && desk.arming.press(`remove:${line.id}`)) void commands.remove([line.id]);
       return true;
     case 'p':
-      void desk.pin(`${name}: ${line.text}`);
+      void commands.pin(`${name}: ${line.text}`);
       return true;
     case 'r':
-      desk.reply(line);
+      desk.setReply(line);
       return true;
     case 'u':
     case 'enter':
-      desk.person = { id: user, name };
-      desk.changed('room');
+      desk.showPerson({ id: user, name });
       return true;
     case 'a':
     case 'x': {
-      const held = desk.held.find((one) => one.id === line.id);
-      if (held) void desk.judge(held, key === 'a' ? 'approve' : 'reject');
+      const held = desk.told.held.find((one) => one.id === line.id);
+      if (held) void commands.judge(held, key === 'a' ? 'approve' : 'reject');
       return Boolean(held);
     }
     default:
@@ -188,7 +188,7 @@ const Row = memo(
 const concerns = ({ line, armed }: RowProps): string => (armed === `ban:${line.u.id}` || (line.id && armed === `remove:${line.id}`) ? armed : '');
 
 function Twice({ what, word, onClick, children }: { what: string; word: 'remove' | 'ban'; onClick: (event: Event) => void; children: preact.ComponentChildren }) {
-  const armed = desk.armed === what;
+  const armed = desk.arming.what === what;
   return (
     <button tabIndex={-1} class={armed ? 'armed' : ''} title={`${t(word)} (${word === 'ban' ? 'B' : 'D'})`} aria-label={armed ? t('sure') : t(word)} onClick={onClick}>
       {armed ? t('sure') : children}
@@ -199,11 +199,11 @@ function Twice({ what, word, onClick, children }: { what: string; word: 'remove'
 /** What can be done with the chosen comment, for fingers and for those who do not know the keys. */
 function Actions({ line }: { line: Line | null }) {
   if (!line) return <p class="actions none">{t('choose')} <Key>?</Key></p>;
-  const held = line.verdict === 'held' && desk.held.some((one) => one.id === line.id);
+  const held = line.verdict === 'held' && desk.told.held.some((one) => one.id === line.id);
   const shown = Boolean(line.id) && line.verdict === 'shown';
   const button = (key: string, word: Parameters<typeof t>[0], what = '') => (
-    <button class={`small${what && desk.armed === what ? ' armed' : ''}`} aria-keyshortcuts={key} onClick={() => act(line, key)}>
-      {what && desk.armed === what ? t('sure') : t(word)} <Key>{key.toUpperCase()}</Key>
+    <button class={`small${what && desk.arming.what === what ? ' armed' : ''}`} aria-keyshortcuts={key} onClick={() => act(line, key)}>
+      {what && desk.arming.what === what ? t('sure') : t(word)} <Key>{key.toUpperCase()}</Key>
     </button>
   );
   return (
@@ -229,7 +229,7 @@ function Composer() {
   const submit = (event: Event) => {
     event.preventDefault();
     if (!text.trim() || length > max) return;
-    void desk.say(text.trim());
+    void commands.say(text.trim(), replyTo);
     setText('');
   };
   return (
@@ -237,10 +237,10 @@ function Composer() {
       {replyTo && (
         <p class="replying">
           <span>{t('replying', { name: replyTo.u.name })}: {replyTo.text}</span>
-          <button type="button" class="icon" aria-label={t('cancel')} onClick={() => desk.reply(null)}>✕</button>
+          <button type="button" class="icon" aria-label={t('cancel')} onClick={() => desk.setReply(null)}>✕</button>
         </p>
       )}
-      <input id="say" value={text} onInput={(e) => setText(e.currentTarget.value)} onKeyDown={(e) => e.key === 'Escape' && desk.reply(null)}
+      <input id="say" value={text} onInput={(e) => setText(e.currentTarget.value)} onKeyDown={(e) => e.key === 'Escape' && desk.setReply(null)}
         placeholder={t('say', { name: live.you?.name ?? '' })} aria-label={t('say', { name: live.you?.name ?? '' })} autocomplete="off" enterkeyhint="send" dir="auto" />
       {length > max - 20 && <small class={length > max ? 'bad' : ''}>{max - length}</small>}
       <button class="primary" disabled={!text.trim() || length > max}>{t('send')}</button>

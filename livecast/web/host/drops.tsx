@@ -1,12 +1,13 @@
 /** Drops: made, opened, watched, given more stock, closed, and read who won. */
 
 import { useEffect, useState } from 'preact/hooks';
-import { clock, count } from '../shared/language';
+import { part, type Page } from '../shared/api';
+import { clock, count, timeOf, when } from '../shared/language';
 import { Dialog, useTicking } from '../shared/ui';
-import { part, type Page } from './api';
-import { desk, type FullDrop } from './console';
-import { Empty, Field, Section, Sure, timeOf, useDesk, when } from './parts';
+import { desk } from './console';
+import { Empty, Field, Section, Sure, useDesk } from './parts';
 import { Name } from './queue';
+import type { FullDrop } from './told';
 import { t, tOr } from './words';
 
 /** What leads on from a state. */
@@ -20,7 +21,7 @@ const MIN_MS = 60_000;
 const WINNERS_SHOWN = 200;
 
 export function Drops() {
-  const { drops, runs } = useDesk('goods', 'live');
+  const { told: { drops }, runs } = useDesk('goods', 'live');
   const [making, setMaking] = useState(false);
   const [winners, setWinners] = useState<FullDrop | null>(null);
   return (
@@ -45,15 +46,15 @@ function Card({ drop, onWinners }: { drop: FullDrop; onWinners: () => void }) {
   const gone = Math.max(0, stock - left);
   const path = `drops/${part(drop.id)}`;
   const step = async (name: keyof typeof WORDS) => {
-    await desk.act('POST', `${path}/${name}`, {}, `${drop.title}: ${t(WORDS[name])}`);
-    void desk.fetch('drops');
+    await desk.acts.act('POST', `${path}/${name}`, {}, `${drop.title}: ${t(WORDS[name])}`);
+    void desk.told.fetch('drops');
   };
   const csv = () => {
     const name = role === 'merchant' ? 'claims' : 'winners'; // codes are for those who settle
-    void desk.api.download(`${path}/${name}.csv`, `${name}-${desk.room}-${drop.id}.csv`).catch((why) => desk.refused(why));
+    void desk.api.download(`${path}/${name}.csv`, `${name}-${desk.room}-${drop.id}.csv`).catch((why) => desk.acts.refused(why));
   };
   const upload = async (file: File | undefined) => {
-    if (file && (await desk.act('PUT', `${path}/codes`, await file.text(), t('did_upload')))) void desk.fetch('drops');
+    if (file && (await desk.acts.act('PUT', `${path}/codes`, await file.text(), t('did_upload')))) void desk.told.fetch('drops');
   };
   const sold_in = drop.opened_at && state === 'sold_out' && drop.closed_at === null ? null : drop.opened_at && drop.closed_at && left === 0 ? drop.closed_at - drop.opened_at : null;
   return (
@@ -115,8 +116,8 @@ function Add({ path, onClose }: { path: string; onClose: () => void }) {
   const [n, setN] = useState('10');
   const submit = async (event: Event) => {
     event.preventDefault();
-    if (await desk.act('PATCH', path, { stock_delta: Math.trunc(Number(n)) }, t('did_save'))) onClose();
-    void desk.fetch('drops');
+    if (await desk.acts.act('PATCH', path, { stock_delta: Math.trunc(Number(n)) }, t('did_save'))) onClose();
+    void desk.told.fetch('drops');
   };
   return (
     <form class="inline" onSubmit={(e) => void submit(e)}>
@@ -131,7 +132,7 @@ function Winners({ drop, onClose }: { drop: FullDrop; onClose: () => void }) {
   useEffect(() => {
     desk.api.get<Page<{ serial: number; user: string; state: string; at: number }>>(`drops/${part(drop.id)}/winners?limit=${WINNERS_SHOWN}`).then(
       (page) => setFound(page.data),
-      (why) => desk.refused(why),
+      (why) => desk.acts.refused(why),
     );
   }, []);
   return (
@@ -175,12 +176,12 @@ function Make({ onClose }: { onClose: () => void }) {
       const made = await desk.api.call<FullDrop>('POST', 'drops', body);
       const file = form.get('file');
       if (codes === 'list' && file instanceof File && file.size) await desk.api.call('PUT', `drops/${part(made.id)}/codes`, await file.text());
-      desk.toast(t('did_make'));
+      desk.acts.say(t('did_make'));
       onClose();
     } catch (why) {
-      desk.refused(why);
+      desk.acts.refused(why);
     }
-    void desk.fetch('drops');
+    void desk.told.fetch('drops');
   };
   return (
     <Dialog title={t('new_drop')} onClose={onClose}>

@@ -3,8 +3,8 @@
 import { useState } from 'preact/hooks';
 import { count } from '../shared/language';
 import { Chart } from './chart';
-import { Name } from './queue';
 import { Empty, Section, useDesk } from './parts';
+import { Name } from './queue';
 import type { Point } from './series';
 import { t, tOr } from './words';
 
@@ -13,7 +13,7 @@ const SPANS = [['5', 30], ['15', 90], ['60', 360], ['all', 720]] as const;
 const CODES_MAX = 4;
 
 export function Figures() {
-  const { series, runs } = useDesk('live');
+  const { measures: { series }, runs } = useDesk('live');
   const [steps, setSteps] = useState<number>(SPANS[1][1]);
   const points = series.points.slice(-steps);
   const now = points.at(-1);
@@ -42,7 +42,7 @@ export function Figures() {
 const PARTS = [['shown', 'v_shown'], ['merged', 'v_merged'], ['sampled', 'v_sampled'], ['held', 'v_held']] as const;
 
 function Tallied() {
-  const { tally } = useDesk('live');
+  const { measures: { tally } } = useDesk('live');
   const refused = Object.values(tally.rejected).reduce((sum, n) => sum + n, 0);
   const parts = [...PARTS.map(([name, word]) => ({ name: name as string, words: t(word), n: tally[name] })), { name: 'rejected', words: t('rejected'), n: refused }];
   const share = (n: number) => (tally.in ? (100 * n) / tally.in : 0);
@@ -65,7 +65,7 @@ function Tallied() {
 
 function Givers() {
   const desk = useDesk('live');
-  const { givers } = desk;
+  const { givers } = desk.told;
   const top = givers[0]?.value ?? 1;
   return (
     <Section title={t('givers')}>

@@ -23,7 +23,7 @@ const SIDES = ['live', 'shelf', 'drops', 'polls', 'room'] as const;
 const PANELS = { live: Figures, shelf: Shelf, drops: Drops, polls: Polls, room: Room };
 
 /** The connection is over, by the server's word. */
-const CLOSED: Record<number, Word> = { 4001: 'expired', 4401: 'expired', 4003: 'banned', 4403: 'refused', 4404: 'no_room', 4010: 'room_closed' };
+const CLOSED: Record<number, Word> = { 4001: 'expired', 4401: 'expired', 4003: 'banned', 4403: 'refused', 4404: 'no_room', 4400: 'no_room', 4010: 'room_closed' };
 
 function Page() {
   const { live, view, side, person } = useDesk('room', 'queue');
@@ -39,7 +39,7 @@ function Page() {
     desk.changed('room');
   };
   const Panel = PANELS[side as keyof typeof PANELS];
-  const waits = desk.held.length + desk.reports.length;
+  const waits = desk.told.held.length + desk.told.reports.length;
   return (
     <div class="console" data-view={view} key={language}>
       <Bar onLanguage={() => { desk.changed(); draw(0); }} />
@@ -64,18 +64,18 @@ function Page() {
         })}
       </nav>
       <Toasts />
-      {person && <PersonCard key={person.id} person={person} onClose={() => { desk.person = null; desk.changed('room'); }} />}
+      {person && <PersonCard key={person.id} person={person} onClose={() => desk.showPerson(null)} />}
     </div>
   );
 }
 
 function Toasts() {
-  const { toasts } = useDesk('room');
+  const { acts: { toasts } } = useDesk('room');
   return (
     <div class="toasts" role="status" aria-live="polite">
       {toasts.map((toast) => (
         <p key={toast.id} class={toast.bad ? 'bad' : ''}>
-          <span>{toast.text}</span>{toast.undo && <button class="small" onClick={() => void desk.undo(toast.id)}>{t('undo')}</button>}
+          <span>{toast.text}</span>{toast.undo && <button class="small" onClick={() => void desk.acts.undo(toast.id)}>{t('undo')}</button>}
         </p>
       ))}
     </div>
@@ -99,7 +99,7 @@ function Outside() {
     location.reload();
   };
   const again = async () => {
-    if (await desk.act('POST', 'start', {}, '')) location.reload();
+    if (await desk.acts.act('POST', 'start', {}, '')) location.reload();
   };
   return (
     <main class="outside">

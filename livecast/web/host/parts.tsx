@@ -2,8 +2,9 @@
 
 import type { ComponentChildren } from 'preact';
 import { useEffect, useId, useReducer } from 'preact/hooks';
-import { language } from '../shared/language';
-import { desk, type Console, type Topic } from './console';
+import { Armable } from '../shared/ui';
+import { desk, type Console } from './console';
+import type { Topic } from './drawing';
 import { t } from './words';
 
 /** Draw this component anew when one of these topics changes. */
@@ -13,16 +14,9 @@ export function useDesk(...topics: Topic[]): Console {
   return desk;
 }
 
-/** A button for what cannot be taken back: the second press does it. */
-export function Sure({ what, onSure, children, class: className = '', label }: {
-  what: string; onSure: () => void; children: ComponentChildren; class?: string; label?: string;
-}) {
-  const armed = desk.armed === what;
-  return (
-    <button type="button" class={`small ${className}${armed ? ' armed' : ''}`} aria-label={armed ? t('sure') : label} onClick={() => desk.sure(what) && onSure()}>
-      {armed ? t('sure') : children}
-    </button>
-  );
+/** A button for what cannot be taken back: the second press does it, here or by its key. */
+export function Sure({ what, onSure, children }: { what: string; onSure: () => void; children: ComponentChildren }) {
+  return <Armable arming={desk.arming} what={what} onSure={onSure}>{children}</Armable>;
 }
 
 /** A label over what is to be filled in. */
@@ -80,26 +74,5 @@ export function Section({ title, children, aside }: { title: string; children: C
 export const Empty = ({ children }: { children: ComponentChildren }) => <p class="empty">{children}</p>;
 export const Key = ({ children }: { children: ComponentChildren }) => <kbd aria-hidden="true">{children}</kbd>;
 
-let formats: { language: string; time: Intl.DateTimeFormat; short: Intl.DateTimeFormat; day: Intl.DateTimeFormat } | null = null;
-function inLanguage() {
-  if (formats?.language !== language) {
-    const hour = { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' } as const;
-    formats = {
-      language,
-      time: new Intl.DateTimeFormat(language, { ...hour, second: '2-digit' }),
-      short: new Intl.DateTimeFormat(language, hour),
-      day: new Intl.DateTimeFormat(language, { month: 'short', day: 'numeric', ...hour }),
-    };
-  }
-  return formats;
-}
-
-/** 20:15:03 */
-export const timeOf = (at: number): string => inLanguage().time.format(at);
-/** 20:15, or with the day where it is another one. */
-export function when(at: number): string {
-  const { short, day } = inLanguage();
-  return new Date(at).toDateString() === new Date().toDateString() ? short.format(at) : day.format(at);
-}
 /** 75 s: 1:15 h, min or s in words would be longer. */
 export const minutes = (s: number): string => t('minutes', { n: s < 60 ? '<1' : Math.round(s / 60) });

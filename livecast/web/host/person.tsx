@@ -1,11 +1,13 @@
 /** Somebody, as the staff may know them: new here, earlier violations, what they bought, what they said lately; and what to do. */
 
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { part, type Page } from '../shared/api';
+import { timeOf, when } from '../shared/language';
 import { Avatar, Dialog } from '../shared/ui';
-import { part, type Page } from './api';
+import * as commands from './commands';
 import { desk } from './console';
 import type { Known } from './lines';
-import { Empty, Sure, timeOf, when } from './parts';
+import { Empty, Sure } from './parts';
 import { Marks } from './queue';
 import { t } from './words';
 
@@ -33,13 +35,13 @@ export function PersonCard({ person, onClose }: { person: { id: string; name: st
   const fetch = async () => {
     const mine = ++asked.current;
     try {
-      const [known, page] = await Promise.all([desk.api.get<Card>(`users/${part(id)}`), desk.api.get<Page<Said>>(`comments?user=${part(id)}&limit=20`)]);
+      const [found, page] = await Promise.all([desk.api.get<Card>(`users/${part(id)}`), desk.api.get<Page<Said>>(`comments?user=${part(id)}&limit=20`)]);
       if (mine !== asked.current) return; // asked before something was done that this does not know of
-      desk.book.learn(id, known);
-      setCard(known);
+      desk.book.learn(found.user, found.user === id ? found : { ...found, alias: id });
+      setCard(found);
       setSaid(page.data);
     } catch (why) {
-      desk.refused(why);
+      desk.acts.refused(why);
     }
   };
   useEffect(() => void fetch(), [id]);
@@ -47,15 +49,16 @@ export function PersonCard({ person, onClose }: { person: { id: string; name: st
   /** What frames have taken off counts before the list says so, which may come from the archive. */
   const gone = (one: Said) => one.redacted || desk.book.get(one.id)?.verdict === 'redacted';
   const then = (doing: Promise<boolean>) => void doing.then(fetch);
-  const mute = (for_s: number | null) => () => then(desk.mute(id, name, for_s));
+  const mute = (for_s: number | null) => () => then(commands.mute(id, name, for_s));
   const { moderators } = desk.live.view.state as { moderators?: { id: string }[] | null };
-  const moderates = Boolean(moderators?.some((one) => one.id === id));
-  const appoint = () => then(desk.act('PUT', `moderators/${part(id)}`, name === id ? {} : { name }, t('did_make_mod', { name })));
-  const dismiss = () => then(desk.act('DELETE', `moderators/${part(id)}`, undefined, t('did_unmake_mod', { name })));
+  const known = card?.user ?? id; // the room may have been told an alias, which is what moderators are not listed under
+  const moderates = Boolean(moderators?.some((one) => one.id === known));
+  const appoint = () => then(desk.acts.act('PUT', `moderators/${part(id)}`, name === id ? {} : { name }, t('did_make_mod', { name })));
+  const dismiss = () => then(desk.acts.act('DELETE', `moderators/${part(id)}`, undefined, t('did_unmake_mod', { name })));
   return (
     <Dialog title={name} onClose={onClose}>
       <div class="person" data-person={id}>
-        <p class="who"><Avatar u={person} /><code>{id}</code>{moderates && <span class="mark moderator">{t('moderator')}</span>}</p>
+        <p class="who"><Avatar u={person} /><code>{known}</code>{moderates && <span class="mark moderator">{t('moderator')}</span>}</p>
         <p class="marks">
           <Marks known={card ?? desk.book.known.get(id)} />
           {card?.muted && <span class="mark bad">{card.muted_until ? t('muted_until', { time: when(card.muted_until) }) : t('muted_open')}</span>}
@@ -63,12 +66,12 @@ export function PersonCard({ person, onClose }: { person: { id: string; name: st
         </p>
         <div class="does">
           {card?.muted
-            ? <button class="small yes" onClick={() => then(desk.unmute(id, name))}>{t('unmute')}</button>
+            ? <button class="small yes" onClick={() => then(commands.unmute(id, name))}>{t('unmute')}</button>
             : <><button class="small" onClick={mute(600)}>{t('for_10m')}</button><button class="small" onClick={mute(3600)}>{t('for_1h')}</button><button class="small" onClick={mute(null)}>{t('for_good')}</button></>}
           {card?.banned
-            ? <button class="small yes" onClick={() => then(desk.unban(id, name))}>{t('unban')}</button>
-            : <Sure what={`ban:${id}`} onSure={() => then(desk.ban(id, name))}>{t('ban')}</Sure>}
-          <Sure what={`all:${id}`} onSure={() => then(desk.removeAllOf(id, name))}>{t('remove_all')}</Sure>
+            ? <button class="small yes" onClick={() => then(commands.unban(id, name))}>{t('unban')}</button>
+            : <Sure what={`ban:${id}`} onSure={() => then(commands.ban(id, name))}>{t('ban')}</Sure>}
+          <Sure what={`all:${id}`} onSure={() => then(commands.removeAllOf(id, name))}>{t('remove_all')}</Sure>
           {desk.runs && (moderates ? <button class="small" onClick={dismiss}>{t('unmake_mod')}</button> : <button class="small" onClick={appoint}>{t('make_mod')}</button>)}
         </div>
         <h3>{t('latest')}</h3>
@@ -77,7 +80,7 @@ export function PersonCard({ person, onClose }: { person: { id: string; name: st
           {said.map((one) => (
             <li key={one.id} class={gone(one) ? 'gone' : ''}>
               <time>{timeOf(one.at)}</time><span dir="auto">{gone(one) ? t('v_redacted') : one.text}</span>
-              {!gone(one) && <Sure what={`remove:${one.id}`} onSure={() => then(desk.remove([one.id]))}>{t('remove')}</Sure>}
+              {!gone(one) && <Sure what={`remove:${one.id}`} onSure={() => then(commands.remove([one.id]))}>{t('remove')}</Sure>}
             </li>
           ))}
         </ol>

@@ -1,18 +1,19 @@
 /** Polls: asked, watched, closed. */
 
 import { useState } from 'preact/hooks';
+import { part } from '../shared/api';
 import { clock, count } from '../shared/language';
 import { Dialog, useTicking } from '../shared/ui';
-import { part } from './api';
-import { desk, type FullPoll } from './console';
+import { desk } from './console';
 import { Choice, Empty, Field, Section, Sure, useDesk } from './parts';
+import type { FullPoll } from './told';
 import { t } from './words';
 
 const CHOICES_MAX = 10;
 const DURATIONS = ['0', '30', '60', '120', '300'] as const;
 
 export function Polls() {
-  const { polls, runs } = useDesk('goods');
+  const { told: { polls }, runs } = useDesk('goods');
   const [making, setMaking] = useState(false);
   return (
     <Section title={t('polls')} aside={runs && <button class="small primary" onClick={() => setMaking(true)}>+ {t('new_poll')}</button>}>
@@ -34,8 +35,8 @@ function Card({ poll }: { poll: FullPoll }) {
   const most = Math.max(...choices.map((choice) => choice.votes));
   const open = (seen?.state ?? poll.state) === 'open';
   const close = async () => {
-    await desk.act('POST', `polls/${part(poll.id)}/close`, {}, t('poll_closed'));
-    void desk.fetch('polls');
+    await desk.acts.act('POST', `polls/${part(poll.id)}/close`, {}, t('poll_closed'));
+    void desk.told.fetch('polls');
   };
   return (
     <li class={`card poll ${open ? 'open' : 'closed'}`} data-poll={poll.id}>
@@ -63,8 +64,8 @@ function Make({ onClose }: { onClose: () => void }) {
   const make = async (event: Event) => {
     event.preventDefault();
     const body = { question, choices: given, results, ...(duration === '0' ? {} : { duration_s: Number(duration) }) };
-    if (await desk.act('POST', 'polls', body, t('did_make'))) onClose();
-    void desk.fetch('polls');
+    if (await desk.acts.act('POST', 'polls', body, t('did_make'))) onClose();
+    void desk.told.fetch('polls');
   };
   return (
     <Dialog title={t('new_poll')} onClose={onClose}>

@@ -1,13 +1,16 @@
 /** What waits for the staff: held comments, viewers' reports, and what viewers ask. */
 
 import { useState } from 'preact/hooks';
-import { desk, type Held, type Queue, type Question, type Report } from './console';
+import { timeOf } from '../shared/language';
+import * as commands from './commands';
+import { desk, type Queue } from './console';
 import type { Known } from './lines';
-import { Empty, Key, minutes, Sure, Tabs, timeOf, useDesk } from './parts';
+import { Empty, Key, minutes, Sure, Tabs, useDesk } from './parts';
+import type { Held, Question, Report } from './told';
 import { t } from './words';
 
 export function Todo() {
-  const { held, reports, queue } = useDesk('queue');
+  const { told: { held, reports }, queue } = useDesk('queue');
   const choose = (id: Queue) => {
     desk.queue = id;
     desk.changed('queue');
@@ -27,7 +30,7 @@ export function Todo() {
 }
 
 export function Questions() {
-  const { questions } = useDesk('queue');
+  const { told: { questions } } = useDesk('queue');
   return (
     <section class="asked" aria-labelledby="asked">
       <header><h2 id="asked">{t('questions')}{questions.length > 0 && <b class="badge-n calm">{questions.length}</b>}</h2></header>
@@ -56,14 +59,13 @@ export function Marks({ known }: { known: Known | undefined }) {
 
 export function Name({ id, name }: { id: string; name: string }) {
   const open = () => {
-    desk.person = { id, name };
-    desk.changed('room');
+    desk.showPerson({ id, name });
   };
   return <button class="name" onClick={open} aria-haspopup="dialog">{name}</button>;
 }
 
 function HeldOnes() {
-  const { held, book } = useDesk('queue', 'chat');
+  const { told: { held }, book } = useDesk('queue', 'chat');
   const [chosen, setChosen] = useState('');
   const at = Math.max(0, held.findIndex((one) => one.id === chosen));
   const one = held[at];
@@ -78,18 +80,17 @@ function HeldOnes() {
     };
     const judged = (action: 'approve' | 'reject') => {
       setChosen(held[at + 1]?.id ?? '');
-      void desk.judge(one, action);
+      void commands.judge(one, action);
     };
     if (event.key === 'ArrowDown' || name === 'j') to(1);
     else if (event.key === 'ArrowUp' || name === 'k') to(-1);
     else if (name === 'a') judged('approve');
     else if (name === 'x') judged('reject');
-    else if (name === 'm') void desk.mute(one.u.id, one.u.name);
-    else if (name === 'b') desk.sure(`ban:${one.u.id}`) && void desk.ban(one.u.id, one.u.name);
+    else if (name === 'm') void commands.mute(one.u.id, one.u.name);
+    else if (name === 'b') desk.arming.press(`ban:${one.u.id}`) && void commands.ban(one.u.id, one.u.name);
     else if (name === 'u') {
-      desk.person = { id: one.u.id, name: one.u.name };
-      desk.changed('room');
-    } else if (name === 'z') void desk.undo();
+      desk.showPerson({ id: one.u.id, name: one.u.name });
+    } else if (name === 'z') void desk.acts.undo();
     else return;
     event.preventDefault();
   };
@@ -107,10 +108,10 @@ function Waiting({ held, known, chosen }: { held: Held; known: Known | undefined
       <Marks known={known} />
       <p class="words" dir="auto">{held.text}</p>
       <div class="does">
-        <button class="small yes" onClick={() => void desk.judge(held, 'approve')}>{t('approve')} {chosen && <Key>A</Key>}</button>
-        <button class="small" onClick={() => void desk.judge(held, 'reject')}>{t('reject')} {chosen && <Key>X</Key>}</button>
-        <button class="small" onClick={() => void desk.mute(held.u.id, held.u.name)}>{t('mute')} {chosen && <Key>M</Key>}</button>
-        <Sure what={`ban:${held.u.id}`} onSure={() => void desk.ban(held.u.id, held.u.name)}>{t('ban')} {chosen && <Key>B</Key>}</Sure>
+        <button class="small yes" onClick={() => void commands.judge(held, 'approve')}>{t('approve')} {chosen && <Key>A</Key>}</button>
+        <button class="small" onClick={() => void commands.judge(held, 'reject')}>{t('reject')} {chosen && <Key>X</Key>}</button>
+        <button class="small" onClick={() => void commands.mute(held.u.id, held.u.name)}>{t('mute')} {chosen && <Key>M</Key>}</button>
+        <Sure what={`ban:${held.u.id}`} onSure={() => void commands.ban(held.u.id, held.u.name)}>{t('ban')} {chosen && <Key>B</Key>}</Sure>
       </div>
     </li>
   );
@@ -126,10 +127,10 @@ function Reported({ report }: { report: Report }) {
       <p class="words" dir="auto">{report.text ?? <i>{t('of_user')}</i>}</p>
       <ul class="reasons">{report.reasons.map((one) => <li key={one.by} dir="auto">{one.reason || '–'} <small>{one.by}</small></li>)}</ul>
       <div class="does">
-        {comment && <Sure what={`report:${report.id}`} onSure={() => void desk.remove([comment])}>{t('remove')}</Sure>}
-        <button class="small" onClick={() => void desk.mute(report.user, name)}>{t('mute')}</button>
-        <Sure what={`ban:${report.user}`} onSure={() => void desk.ban(report.user, name)}>{t('ban')}</Sure>
-        <button class="small" onClick={() => void desk.settle(report)}>{t('dismiss')}</button>
+        {comment && <Sure what={`report:${report.id}`} onSure={() => void commands.remove([comment])}>{t('remove')}</Sure>}
+        <button class="small" onClick={() => void commands.mute(report.user, name)}>{t('mute')}</button>
+        <Sure what={`ban:${report.user}`} onSure={() => void commands.ban(report.user, name)}>{t('ban')}</Sure>
+        <button class="small" onClick={() => void commands.settle(report)}>{t('dismiss')}</button>
       </div>
     </li>
   );
@@ -141,7 +142,7 @@ function Asked({ question }: { question: Question }) {
   const [open, setOpen] = useState(false);
   const submit = (event: Event) => {
     event.preventDefault();
-    if (text.trim()) void desk.answer(question, text.trim(), aloud);
+    if (text.trim()) void commands.answer(question, text.trim(), aloud);
   };
   return (
     <li class="card question" data-question={question.id}>
@@ -158,8 +159,8 @@ function Asked({ question }: { question: Question }) {
       ) : (
         <div class="does">
           <button class="small yes" onClick={() => setOpen(true)}>{t('answer')}</button>
-          <button class="small" onClick={() => void desk.answer(question, '', false)}>{t('answered_said')}</button>
-          <button class="small" onClick={() => void desk.dismiss(question)}>{t('dismiss')}</button>
+          <button class="small" onClick={() => void commands.answer(question, '', false)}>{t('answered_said')}</button>
+          <button class="small" onClick={() => void commands.dismiss(question)}>{t('dismiss')}</button>
         </div>
       )}
     </li>

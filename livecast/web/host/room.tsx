@@ -1,11 +1,12 @@
 /** The room itself: the rules of its chat, the pinned line, its word filter, who is silenced and who moderates, the log, its files. */
 
 import { useEffect, useState } from 'preact/hooks';
-import { count, language } from '../shared/language';
+import { part, Problem, type Page } from '../shared/api';
+import { count, language, timeOf, when } from '../shared/language';
 import { Dialog } from '../shared/ui';
-import { part, Problem, type Page } from './api';
+import * as commands from './commands';
 import { desk } from './console';
-import { Choice, Empty, Field, Section, Sure, timeOf, useDesk, when } from './parts';
+import { Choice, Empty, Field, Section, Sure, useDesk } from './parts';
 import { Name } from './queue';
 import { t, tOr } from './words';
 
@@ -30,7 +31,7 @@ function Rules() {
   const { live } = useDesk('room');
   const { policy } = live;
   if (!policy) return null;
-  const set = (patch: Record<string, unknown>) => void desk.policy(patch);
+  const set = (patch: Record<string, unknown>) => void commands.setPolicy(patch);
   const number = (name: string, label: string, min: number, max: number) => (
     <Field label={label}>
       <input type="number" min={min} max={max} value={String(policy[name] ?? '')} onChange={(e) => e.currentTarget.reportValidity() && set({ [name]: Number(e.currentTarget.value) })} />
@@ -63,11 +64,11 @@ function Pinned() {
   const [text, setText] = useState('');
   const submit = (event: Event) => {
     event.preventDefault();
-    if (text.trim()) void desk.pin(text.trim()).then((done) => done && setText(''));
+    if (text.trim()) void commands.pin(text.trim()).then((done) => done && setText(''));
   };
   return (
     <Section title={t('notice')}>
-      {notice && <p class="pinned"><span dir="auto">{notice.text}</span> <button class="small" onClick={() => void desk.unpin()}>{t('remove')}</button></p>}
+      {notice && <p class="pinned"><span dir="auto">{notice.text}</span> <button class="small" onClick={() => void commands.unpin()}>{t('remove')}</button></p>}
       <form class="inline" onSubmit={submit}>
         <input value={text} onInput={(e) => setText(e.currentTarget.value)} maxLength={500} placeholder={t('notice_text')} aria-label={t('notice_text')} dir="auto" />
         <button class="small primary" disabled={!text.trim()}>{t('pin')}</button>
@@ -91,7 +92,7 @@ function Silenced() {
       const [mutes, bans] = await Promise.all([desk.api.get<Page<Sentence>>('mutes?limit=200'), desk.api.get<Page<Sentence>>('bans?limit=200')]);
       setLists({ mutes: mutes.data, bans: bans.data });
     } catch (why) {
-      desk.refused(why);
+      desk.acts.refused(why);
     }
   };
   useEffect(() => void fetch(), []);
@@ -100,7 +101,7 @@ function Silenced() {
       <span class="mark bad">{t(kind === 'mutes' ? 'muted_open' : 'banned_open')}</span>
       <Name id={one.user} name={desk.nameOf(one.user)} />
       <small>{one.until ? t('until_time', { time: when(one.until) }) : ''} {t('since_by', { by: one.by })} {tOr(`scope_${one.scope}`, '')} {one.reason}</small>
-      <button class="small" onClick={() => void (kind === 'mutes' ? desk.unmute(one.user, one.user) : desk.unban(one.user, one.user)).then(fetch)}>{t(kind === 'mutes' ? 'unmute' : 'unban')}</button>
+      <button class="small" onClick={() => void (kind === 'mutes' ? commands.unmute(one.user, one.user) : commands.unban(one.user, one.user)).then(fetch)}>{t(kind === 'mutes' ? 'unmute' : 'unban')}</button>
     </li>
   );
   return (
@@ -117,7 +118,7 @@ function Moderators() {
   const { moderators } = live.view.state as { moderators?: { id: string; name?: string }[] | null };
   const submit = (event: Event) => {
     event.preventDefault();
-    void desk.act('PUT', `moderators/${part(id.trim())}`, {}, t('did_make_mod', { name: id.trim() })).then((done) => done && setId(''));
+    void desk.acts.act('PUT', `moderators/${part(id.trim())}`, {}, t('did_make_mod', { name: id.trim() })).then((done) => done && setId(''));
   };
   return (
     <Section title={t('moderators')}>
@@ -125,7 +126,7 @@ function Moderators() {
         {(moderators ?? []).map((one) => (
           <li key={one.id}>
             <Name id={one.id} name={one.name || one.id} />
-            {runs && <Sure what={`moderator:${one.id}`} onSure={() => void desk.act('DELETE', `moderators/${part(one.id)}`, undefined, t('did_unmake_mod', { name: one.name || one.id }))}>{t('remove')}</Sure>}
+            {runs && <Sure what={`moderator:${one.id}`} onSure={() => void desk.acts.act('DELETE', `moderators/${part(one.id)}`, undefined, t('did_unmake_mod', { name: one.name || one.id }))}>{t('remove')}</Sure>}
           </li>
         ))}
       </ul>
@@ -164,7 +165,7 @@ function Words() {
     event.preventDefault();
     const { block, mask, hold, links, phones } = filter;
     const clean = (list: string[]) => list.map((word) => word.trim()).filter(Boolean);
-    void desk.act('PUT', path, { block: clean(block), mask: clean(mask), hold: clean(hold), links, phones }, t('did_save'));
+    void desk.acts.act('PUT', path, { block: clean(block), mask: clean(mask), hold: clean(hold), links, phones }, t('did_save'));
   };
   return (
     <Section title={t('word_filter')}>
@@ -202,11 +203,11 @@ export function Files() {
     try {
       setReport(await desk.api.get<Figures>('report'));
     } catch (why) {
-      if (why instanceof Problem && why.status === 404) desk.toast(t('no_report'), true);
-      else desk.refused(why);
+      if (why instanceof Problem && why.status === 404) desk.acts.say(t('no_report'), true);
+      else desk.acts.refused(why);
     }
   };
-  const save = (path: string, name: string) => void desk.api.download(path, name).catch((why) => desk.refused(why));
+  const save = (path: string, name: string) => void desk.api.download(path, name).catch((why) => desk.acts.refused(why));
   return (
     <Section title={t('files')}>
       <div class="does">
@@ -244,7 +245,7 @@ interface Act {
 
 function Log() {
   const [acts, setActs] = useState<Act[]>([]);
-  const fetch = () => desk.api.get<Page<Act>>('audit?limit=50').then((page) => setActs(page.data), (why) => desk.refused(why));
+  const fetch = () => desk.api.get<Page<Act>>('audit?limit=50').then((page) => setActs(page.data), (why) => desk.acts.refused(why));
   useEffect(() => void fetch(), []);
   const about = ({ args }: Act) => [args.user, args.text, args.question, args.title, args.action, args.id].find((one) => typeof one === 'string') ?? '';
   return (

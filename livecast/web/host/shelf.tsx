@@ -1,15 +1,16 @@
 /** The shelf: what is for sale, and which of it is on air. */
 
 import { useState } from 'preact/hooks';
+import { part } from '../shared/api';
 import { count, money } from '../shared/language';
 import { Dialog } from '../shared/ui';
-import { part } from './api';
-import { desk, type FullProduct } from './console';
+import { desk } from './console';
 import { Empty, Field, Section, Sure, useDesk } from './parts';
+import type { FullProduct } from './told';
 import { t } from './words';
 
 export function Shelf() {
-  const { products, live, runs } = useDesk('goods', 'room');
+  const { told: { products }, live, runs } = useDesk('goods', 'room');
   const [editing, setEditing] = useState<FullProduct | 'new' | null>(null);
   const { on_air } = live.view.state;
   return (
@@ -34,7 +35,7 @@ export function Shelf() {
                   ? <button class="small" onClick={() => void air(null)}>{t('off_air')}</button>
                   : <button class="small yes" onClick={() => void air(product.id)}>{t('put_on_air')}</button>}
                 <button class="small" onClick={() => setEditing(product)}>{t('edit')}</button>
-                <Sure what={`product:${product.id}`} onSure={() => void desk.act('DELETE', `products/${part(product.id)}`, undefined, t('did_delete'))}>{t('delete')}</Sure>
+                <Sure what={`product:${product.id}`} onSure={() => void desk.acts.act('DELETE', `products/${part(product.id)}`, undefined, t('did_delete'))}>{t('delete')}</Sure>
               </div>
             )}
           </li>
@@ -45,7 +46,7 @@ export function Shelf() {
   );
 }
 
-const air = (product: string | null) => desk.act('PUT', 'on-air', { product }, t(product ? 'did_air' : 'did_air_off'));
+const air = (product: string | null) => desk.acts.act('PUT', 'on-air', { product }, t(product ? 'did_air' : 'did_air_off'));
 
 /** Units of a currency's smallest one in one of it: 100 for CNY, 1 for JPY. */
 function unit(currency: string): number {
@@ -57,7 +58,7 @@ function unit(currency: string): number {
 }
 
 function Edit({ product, onClose }: { product: FullProduct | null; onClose: () => void }) {
-  const [currency, setCurrency] = useState(product?.price?.currency ?? desk.products.at(-1)?.price?.currency ?? 'CNY');
+  const [currency, setCurrency] = useState(product?.price?.currency ?? desk.told.products.at(-1)?.price?.currency ?? 'CNY');
   const shown = (price: FullProduct['price']) => (price ? String(price.amount / unit(price.currency)) : '');
   const save = async (event: Event) => {
     event.preventDefault();
@@ -70,12 +71,12 @@ function Edit({ product, onClose }: { product: FullProduct | null; onClose: () =
       ...Object.fromEntries((['url', 'image', 'sku'] as const).filter(text).map((name) => [name, text(name)])),
       ...(product ? { status: product.status ?? 'available', order: product.order ?? 0 } : {}),
     };
-    if (await desk.act('PUT', `products/${part(product?.id ?? text('id'))}`, body, t('did_save'))) onClose();
+    if (await desk.acts.act('PUT', `products/${part(product?.id ?? text('id'))}`, body, t('did_save'))) onClose();
   };
   return (
     <Dialog title={product ? t('edit') : t('new_product')} onClose={onClose}>
       <form class="form" onSubmit={(e) => void save(e)}>
-        {!product && <Field label={t('p_id')}><input name="id" required pattern="[A-Za-z0-9_.:\-]{1,64}" defaultValue={`p${desk.products.length + 1}`} /></Field>}
+        {!product && <Field label={t('p_id')}><input name="id" required pattern="[A-Za-z0-9_.:\-]{1,64}" defaultValue={`p${desk.told.products.length + 1}`} /></Field>}
         <Field label={t('p_title')} wide={!product}><input name="title" required maxLength={200} defaultValue={product?.title ?? ''} dir="auto" /></Field>
         <Field label={t('p_price')}><input name="price" type="number" min="0" step="any" required defaultValue={shown(product?.price)} /></Field>
         <Field label={t('p_list')}><input name="list" type="number" min="0" step="any" defaultValue={shown(product?.list_price)} /></Field>

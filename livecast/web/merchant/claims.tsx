@@ -1,10 +1,11 @@
 /** Who won what of one drop, and what becomes of it: confirmed with an order, released, taken back. */
 
 import { useEffect, useState } from 'preact/hooks';
+import { part, type Page } from '../shared/api';
+import { when } from '../shared/language';
 import { Dialog } from '../shared/ui';
-import { part, type Page } from '../host/api';
 import { stateOf } from './drops';
-import { Needs, Sure, useShop, when } from './parts';
+import { Needs, Sure, useShop } from './parts';
 import { explain, shop, type Drop } from './shop';
 import { t, tOr } from './words';
 

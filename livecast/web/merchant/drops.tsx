@@ -1,9 +1,9 @@
 /** Drops over all rooms: how they go, and what leads on. */
 
 import { useState } from 'preact/hooks';
-import { count } from '../shared/language';
-import { part } from '../host/api';
-import { Needs, Sure, useShop, when } from './parts';
+import { part } from '../shared/api';
+import { count, when } from '../shared/language';
+import { Needs, Sure, useShop } from './parts';
 import { shop, type Drop } from './shop';
 import { t, tOr } from './words';
 

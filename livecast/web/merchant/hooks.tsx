@@ -1,9 +1,10 @@
 /** Webhooks: who is told of what, how it goes, and what did not arrive. */
 
 import { useEffect, useState } from 'preact/hooks';
+import { part, type Page } from '../shared/api';
+import { when } from '../shared/language';
 import { Copy, Dialog } from '../shared/ui';
-import { part, type Page } from '../host/api';
-import { Needs, Sure, useShop, when } from './parts';
+import { Needs, Sure, useShop } from './parts';
 import { explain, shop } from './shop';
 import { t, tOr } from './words';
 

@@ -1,6 +1,6 @@
 /** What the panel knows: who looks at it, which rooms and drops there are, and what to say about the last act. */
 
-import { Api, part, Problem, type Page } from '../host/api';
+import { Api, part, Problem, type Page } from '../shared/api';
 import { tokenOfAddress } from '../shared/token';
 import { t, tOr } from './words';
 

@@ -8,13 +8,14 @@ import { render } from 'preact';
 import { useEffect, useReducer } from 'preact/hooks';
 import { GiftPicture } from '../shared/icons';
 import { clock, count } from '../shared/language';
+import { roomOfAddress } from '../shared/links';
 import { tokenOfAddress } from '../shared/token';
 import { Avatar, useTicking } from '../shared/ui';
 import { settingsOf } from './settings';
 import { t, tOr } from './words';
 
 const settings = settingsOf(new URLSearchParams(location.search));
-const room = decodeURIComponent(location.pathname.split('/')[2] ?? '');
+const room = roomOfAddress();
 const token = tokenOfAddress();
 const live = new LivecastClient({ room, recentMax: settings.max, ...(token ? { token } : {}) });
 const banners = new Map<string, { combo: Combo; until: number }>();

@@ -99,11 +99,10 @@ function Code({ claims }: { claims: Claims }) {
     return () => void (over = true);
   }, [code]);
   return (
-    <label class="code">
-      {t('code')}
-      <input value={code} onInput={(e) => setCode(e.currentTarget.value)} autocomplete="off" spellcheck={false} />
+    <div class="code">
+      <label>{t('code')}<input value={code} onInput={(e) => setCode(e.currentTarget.value)} autocomplete="off" spellcheck={false} /></label>
       <span role="status" class={fits ? 'yes' : 'no'}>{fits === null ? '' : t(fits ? 'code_yes' : 'code_no')}</span>
-    </label>
+    </div>
   );
 }
 

@@ -53,6 +53,24 @@ export function clock(ms: number): string {
   return s >= 3600 ? `${Math.floor(s / 3600)}:${two(Math.floor(s / 60) % 60)}:${two(s % 60)}` : `${two(Math.floor(s / 60))}:${two(s % 60)}`;
 }
 
+const hour = { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' } as const;
+const times = (name: Language) => ({
+  exact: new Intl.DateTimeFormat(name, { ...hour, second: '2-digit' }),
+  short: new Intl.DateTimeFormat(name, hour),
+  day: new Intl.DateTimeFormat(name, { month: 'short', day: 'numeric', ...hour }),
+});
+const moments: Record<Language, ReturnType<typeof times>> = { en: times('en'), 'zh-CN': times('zh-CN') };
+
+/** 20:15:03 */
+export const timeOf = (at: number): string => moments[language].exact.format(at);
+
+/** 20:15, or with the day where it is another one; a dash for never. */
+export function when(at: number | null | undefined): string {
+  if (!at) return '–';
+  const { short, day } = moments[language];
+  return new Date(at).toDateString() === new Date().toDateString() ? short.format(at) : day.format(at);
+}
+
 /** Storage that may be forbidden (private windows): then nothing is remembered. */
 export function remembered(key: string): string | null {
   try {

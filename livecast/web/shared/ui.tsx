@@ -3,6 +3,7 @@
 import type { Person } from '@livecast/client';
 import type { ComponentChildren } from 'preact';
 import { useEffect, useReducer, useRef, useState } from 'preact/hooks';
+import type { Arming } from './arming';
 import { speak } from './language';
 import { EN, ZH } from './words';
 
@@ -36,6 +37,16 @@ export function Dialog({ title, onClose, children }: { title: string; onClose: (
         {children}
       </div>
     </dialog>
+  );
+}
+
+/** A button for what cannot be taken back: the second press does it. */
+export function Armable({ arming, what, onSure, children }: { arming: Arming; what: string; onSure: () => void; children: ComponentChildren }) {
+  const armed = arming.what === what;
+  return (
+    <button type="button" class={`small${armed ? ' armed' : ''}`} aria-label={armed ? t('sure') : undefined} onClick={() => arming.press(what) && onSure()}>
+      {armed ? t('sure') : children}
+    </button>
   );
 }
 

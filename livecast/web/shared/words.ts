@@ -2,9 +2,9 @@
 
 export const EN = {
   live: 'Live', scheduled: 'Not yet live', paused: 'Paused', ended: 'Ended', close: 'Close', cancel: 'Cancel', copy: 'Copy', copied: 'Copied',
-  language: '中文', failed: 'That did not work: {why}', again: 'Try again',
+  language: '中文', failed: 'That did not work: {why}', again: 'Try again', sure: 'Sure?',
   host: 'Host', moderator: 'Moderator', merchant: 'Shop', service: 'Service', you: 'You',
-  e_muted: 'you are muted', e_rate_limited: 'too fast', e_slow_mode: 'slow mode: once every {s} s', e_repeated_text: 'you just said that',
+  e_muted: 'you are muted', e_rate_limited: 'too fast', e_slow_mode: 'slow mode: again in {s} s', e_repeated_text: 'you just said that',
   e_blocked: 'not allowed here', e_room_not_live: 'the broadcast is not live', e_insufficient_funds: 'not enough coins',
   e_price_changed: 'the price has changed', e_spend_limit: 'spending limit reached', e_unavailable: 'not available now',
   e_overloaded: 'too busy now', e_unauthorized: 'sign in first', e_not_allowed: 'not allowed for you', e_forbidden: 'not allowed now',
@@ -19,9 +19,9 @@ export const EN = {
 
 export const ZH: typeof EN = {
   live: '直播中', scheduled: '尚未开播', paused: '已暂停', ended: '已结束', close: '关闭', cancel: '取消', copy: '复制', copied: '已复制', language: 'English',
-  failed: '没有成功：{why}', again: '重试',
+  failed: '没有成功：{why}', again: '重试', sure: '确定？',
   host: '主播', moderator: '房管', merchant: '商家', service: '系统', you: '我',
-  e_muted: '你已被禁言', e_rate_limited: '太快了', e_slow_mode: '慢速模式：每 {s} 秒一条', e_repeated_text: '刚刚说过了', e_blocked: '内容不允许', e_room_not_live: '尚未开播',
+  e_muted: '你已被禁言', e_rate_limited: '太快了', e_slow_mode: '慢速模式：{s} 秒后可再发', e_repeated_text: '刚刚说过了', e_blocked: '内容不允许', e_room_not_live: '尚未开播',
   e_insufficient_funds: '金币不足', e_price_changed: '价格有变', e_spend_limit: '已达消费上限', e_unavailable: '暂时不可用', e_overloaded: '太忙了，请稍后',
   e_unauthorized: '请先登录', e_not_allowed: '没有权限', e_forbidden: '当前不允许', e_too_large: '太长了', e_invalid: '无法完成', e_conflict: '已无法完成',
   e_already_voted: '你已投过票', e_other: '{code}',

@@ -1,13 +1,15 @@
 /** The row of cards below the picture: what is given away, asked, and on air. */
 
 import type { Poll } from '@livecast/client';
-import { count, money } from '../shared/language';
+import { useLayoutEffect, useRef } from 'preact/hooks';
+import { count } from '../shared/language';
 import { safeLink } from '../shared/links';
 import { DropCard } from './drops';
 import { room } from './room';
-import { Picture } from './shelf';
+import { Picture, Price } from './shelf';
 import { useRoom } from './use-room';
 import { t } from './words';
+import { callsOut } from './worth';
 
 /** Drops with a card at once: the most urgent. */
 const DROPS_MAX = 3;
@@ -17,9 +19,15 @@ export function Cards() {
   const polls = Object.values(live.view.state.polls);
   const open = polls.filter((poll) => poll.state === 'open').slice(-1);
   const over = open.length ? [] : polls.filter((poll) => account.voted.has(poll.id)).slice(-1);
+  const drops = room.drops().slice(0, DROPS_MAX);
+  const row = useRef<HTMLDivElement>(null);
+  const calling = callsOut(drops);
+  useLayoutEffect(() => {
+    if (calling) row.current!.scrollLeft = 0; // on a telephone one card fills the row, which stays at the one that was there: a sale would begin unseen
+  }, [calling]);
   return (
-    <div class="cards">
-      {room.drops().slice(0, DROPS_MAX).map((drop) => <DropCard key={drop.id} drop={drop} />)}
+    <div class="cards" ref={row}>
+      {drops.map((drop) => <DropCard key={drop.id} drop={drop} />)}
       {[...open, ...over].map((poll) => <PollCard key={poll.id} poll={poll} />)}
       <OnAir />
     </div>
@@ -39,12 +47,7 @@ function OnAir() {
         <Picture product={product} />
         <div>
           <h2 dir="auto">{product.title}</h2>
-          {product.price && (
-            <p>
-              <b class="cost">{money(product.price.amount, product.price.currency)}</b>{' '}
-              {product.list_price && <s>{money(product.list_price.amount, product.list_price.currency)}</s>}
-            </p>
-          )}
+          <Price product={product} />
         </div>
       </div>
       {link && <a class="button" href={link} target="_blank" rel="noopener noreferrer" onClick={() => live.tap(on_air!)}>{t('look')}</a>}

@@ -47,10 +47,25 @@ export function Chat() {
     else if (scrollTop < top.current) setFollowing(false); // people scroll up; lists that grow or shrink do not
     top.current = scrollTop;
   };
+  /** One stop of the Tab key for all comments: the arrows go on from one to the next. */
+  const step = (event: KeyboardEvent) => {
+    const all = [...list.current!.querySelectorAll<HTMLElement>('.more')];
+    const at = all.indexOf(document.activeElement as HTMLElement);
+    const to = ({ ArrowUp: at < 0 ? all.length - 1 : at - 1, ArrowDown: at < 0 ? all.length - 1 : at + 1, Home: 0, End: all.length - 1 } as Record<string, number>)[event.key];
+    if (event.key === 'Escape' && at >= 0) {
+      list.current!.focus();
+      setFollowing(true);
+    } else if (to === undefined || !all[to]) return;
+    else {
+      setFollowing(false); // what is being read stays where it is
+      all[to].focus();
+    }
+    event.preventDefault();
+  };
   return (
     <section class="chat" aria-label={t('chat')}>
       <Above />
-      <div class="list" ref={list} onScroll={scrolled} role="log" aria-live="off" tabIndex={0} aria-label={t('chat')}>
+      <div class="list" ref={list} onScroll={scrolled} onKeyDown={step} role="log" aria-live="off" tabIndex={0} aria-label={t('chat_keys')}>
         <ol>
           {lines.map((line) => <Row key={line.key} line={line} comment={line.comment} mine={line.mine} state={line.state} onMore={setAbout} />)}
         </ol>
@@ -109,13 +124,13 @@ const Row = memo(
         {u && <Avatar u={u} />}
         <div class="said">
           {reply_to && <div class="quote">↪ {reply_to.u.name || reply_to.u.id}: {reply_to.text}</div>}
-          <span class="name" dir="auto">{name}</span>
-          {u?.role && u.role !== 'viewer' && <span class={`badge ${u.role}`}>{tOr(u.role, u.role)}</span>}
-          {mine && <span class="badge me">{t('you')}</span>}
-          {!!u?.level && <span class="badge level">Lv {u.level}</span>}
-          {u?.badges?.slice(0, 2).map((badge) => <span key={badge} class="badge">{badge}</span>)}
-          <span class="text" dir="auto">{text}</span>
-          {n > 1 && <b class="n" aria-label={t('people', { n })}>×{count(n)}</b>}
+          <span class="name" dir="auto">{name}</span>{' '}
+          {u?.role && u.role !== 'viewer' && <><span class={`badge ${u.role}`}>{tOr(u.role, u.role)}</span>{' '}</>}
+          {mine && <><span class="badge me">{t('you')}</span>{' '}</>}
+          {!!u?.level && <><span class="badge level">Lv {u.level}</span>{' '}</>}
+          {u?.badges?.slice(0, 2).map((badge) => <span key={badge}><span class="badge">{badge}</span>{' '}</span>)}
+          <span class="text" dir="auto" id={comment.id ? `c-${comment.id}` : undefined}>{text}</span>{' '}
+          {n > 1 && <b class="n" aria-label={t('people', { n })}>×{count(n)}</b>}{' '}
           {paid && <span class="coins">{count(paid.value)}</span>}
           {state && state.state !== 'shown' && (
             <small class="state">
@@ -124,7 +139,7 @@ const Row = memo(
           )}
         </div>
         {comment.id && !mine && u && (
-          <button class="icon more" aria-label={t('more', { name })} onClick={() => onMore(comment)}>⋯</button>
+          <button class="icon more" tabIndex={-1} aria-label={t('more', { name })} aria-describedby={`c-${comment.id}`} onClick={() => onMore(comment)}>⋯</button>
         )}
       </li>
     );

@@ -44,7 +44,7 @@ export function DropCard({ drop }: { drop: Drop }) {
         {open && drop.closes_at && <Countdown word={t('closes_in')} ms={drop.closes_at - now} />}
       </p>
       <div role="status" aria-live="polite">
-        {verdict && <p class={`outcome ${verdict}`}>{told(drop, verdict, prize ?? outcome?.answer?.ack)}</p>}
+        {verdict && <p class={`outcome ${verdict === 'entered' && drop.result ? 'lost' : verdict}`}>{told(drop, verdict, prize ?? outcome?.answer?.ack)}</p>}
         <Won prize={prize ?? outcome?.answer?.ack} />
       </div>
       {!had && !over && <Conditions drop={drop} missing={account.missing(drop.id)} />}

@@ -29,6 +29,8 @@ export class Flying {
   private danmaku: Danmaku | null = null;
   private container: HTMLElement | null = null;
   private known = new Map<string, { node: HTMLElement; user: string }>();
+  /** Those there was no room for: once many say the same, they may fly after all. */
+  private left = new Map<string, Comment>();
   private allowance = 0;
   private at = performance.now();
 
@@ -67,12 +69,15 @@ export class Flying {
     for (const comment of frame.comments ?? []) this.fly(comment);
     for (const { id, n } of frame.merges ?? []) {
       const known = this.known.get(id);
+      const left = this.left.get(id);
       if (known) grow(known.node, n);
+      else if (left) this.fly({ ...left, n });
     }
     if (frame.redact) {
       const ids = new Set(frame.redact.comments);
       const users = new Set(frame.redact.users);
       for (const [id, { node, user }] of this.known) if (ids.has(id) || users.has(user)) node.textContent = '';
+      for (const [id, { u }] of this.left) if (ids.has(id) || users.has(u?.id ?? '')) this.left.delete(id);
     }
   }
 
@@ -85,19 +90,28 @@ export class Flying {
     this.at = now;
     const mine = this.mine(comment);
     const special = mine || comment.paid || (comment.lane ?? 3) === 0;
-    if (this.allowance < 1 && !special) return;
+    if (this.allowance < 1 && !special) {
+      keep(this.left, comment.id, comment);
+      return;
+    }
     this.allowance -= 1;
+    this.left.delete(comment.id);
     const node = document.createElement('div');
     node.className = `fly${mine ? ' mine' : ''}${comment.paid ? ' paid' : ''}${(comment.lane ?? 3) === 0 ? ' staff' : ''}`;
     node.append(comment.text ?? '');
     const color = comment.style?.color;
     if (color !== undefined && color !== null && !comment.paid) node.style.color = `#${color.toString(16).padStart(6, '0')}`;
     if ((comment.n ?? 1) > 1) grow(node, comment.n!);
-    this.known.set(comment.id, { node, user: comment.u?.id ?? '' });
-    if (this.known.size > KNOWN_MAX) this.known.delete(this.known.keys().next().value!);
+    keep(this.known, comment.id, { node, user: comment.u?.id ?? '' });
     const mode = comment.style?.mode;
     this.danmaku.emit({ mode: mode === 'top' || mode === 'bottom' ? mode : 'rtl', render: () => node });
   }
+}
+
+/** Remember it; the eldest of too many is forgotten. */
+function keep<V>(map: Map<string, V>, id: string, value: V): void {
+  map.set(id, value);
+  if (map.size > KNOWN_MAX) map.delete(map.keys().next().value!);
 }
 
 /** Say by how many people. */

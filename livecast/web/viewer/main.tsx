@@ -97,7 +97,7 @@ function Connection() {
     return (
       <div class="connection over" role="alert">
         <p>{t(words, { code })}</p>
-        {code === 1000 || code >= 4500 ? <button class="small" onClick={() => location.reload()}>{t('again')}</button> : null}
+        {code === 1000 || code === 4429 || code >= 4500 ? <button class="small" onClick={() => location.reload()}>{t('again')}</button> : null}
         {redirect && /^https?:/.test(redirect) && <a class="button" href={redirect}>{t('go_on')}</a>}
       </div>
     );
@@ -114,7 +114,7 @@ function Connection() {
 }
 
 const CLOSED: Record<number, 'ended_room' | 'banned' | 'expired' | 'refused' | 'no_room'> = {
-  4010: 'ended_room', 4003: 'banned', 4001: 'expired', 4401: 'expired', 4403: 'refused', 4404: 'no_room',
+  4010: 'ended_room', 4003: 'banned', 4001: 'expired', 4401: 'expired', 4403: 'refused', 4404: 'no_room', 4400: 'no_room',
 };
 
 render(<Page />, document.getElementById('page')!);

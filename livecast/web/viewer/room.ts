@@ -1,10 +1,11 @@
 /** What the page knows: the client, and beside its view what only this page needs. Components read it and hear `changed`. */
 
 import { LivecastClient, seenAs, type Answer, type Combo, type Comment, type Drop, type Frame, type Notice, type OwnComment } from '@livecast/client';
-import { mediaLink } from '../shared/links';
+import { mediaLink, roomOfAddress } from '../shared/links';
 import { tokenOfAddress } from '../shared/token';
 import { Account } from './account';
 import { linesOf, type Line } from './lines';
+import { worthACard } from './worth';
 import { t, tOr } from './words';
 
 export interface Gift {
@@ -28,7 +29,7 @@ const PROGRESS_MS = 5000;
 const query = new URLSearchParams(location.search);
 
 export class Room {
-  readonly name = decodeURIComponent(location.pathname.split('/')[2] ?? '');
+  readonly name = roomOfAddress();
   /** The video, if there is one that the page may load. */
   readonly src = mediaLink(query.get('src'));
   readonly wanted = query.has('src');
@@ -105,11 +106,8 @@ export class Room {
 
   /** Drops worth a card, the most urgent first. */
   drops(): Drop[] {
-    const rank: Record<string, number> = { open: 0, paused: 1, announced: 2, sold_out: 3, closed: 4, settled: 5 };
     const { account } = this;
-    return Object.values(this.live.view.state.drops)
-      .filter((d) => d.state in rank && (rank[d.state]! <= 3 || d.commitment || account.outcomes.has(d.id) || account.held(d.id).length))
-      .sort((a, b) => rank[a.state]! - rank[b.state]! || (a.opens_at ?? 0) - (b.opens_at ?? 0));
+    return worthACard(Object.values(this.live.view.state.drops), ({ id }) => account.outcomes.has(id) || account.held(id).length > 0 || account.entry(id) !== undefined);
   }
 
   // --- Do ------------------------------------------------------------------------------------------------------------
@@ -194,6 +192,7 @@ export class Room {
       for (const [cid, own] of this.own) if (mine || gone.has(own.id ?? '')) this.own.delete(cid);
       if (this.replyTo && gone.has(this.replyTo.id)) this.replyTo = null;
     }
+    if (typeof frame.state?.broadcast === 'string') this.own.clear(); // what was said in the one before is its own
     if (frame.state?.drops) {
       this.account.keepCommitments(Object.values(this.live.view.state.drops));
       const stepped = Object.values(frame.state.drops as Record<string, { state?: string } | null>).some((drop) => drop?.state);
@@ -207,7 +206,7 @@ export class Room {
     const said = (data ?? {}) as { balance?: unknown; reason?: unknown; text?: unknown };
     if (kind === 'draw.won') this.toast(t('won_draw'));
     if (kind === 'reservation.expiring') this.toast(t('reserve_end'));
-    if (kind === 'muted') this.toast(t('failed', { why: t('e_muted') }), true);
+    if (kind === 'muted') this.toast(t('muted_now'), true);
     if (kind === 'unmuted') this.toast(t('unmuted'));
     if (kind === 'comment.rejected') this.toast(t('rejected'), true);
     if (kind === 'question.answered') this.toast(typeof said.text === 'string' ? `${t('answered')} ${said.text}` : t('answered'));

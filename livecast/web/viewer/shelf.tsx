@@ -19,6 +19,17 @@ export function Picture({ product }: { product: Product }) {
   );
 }
 
+/** What it costs, and what it cost before. */
+export function Price({ product: { price, list_price } }: { product: Product }) {
+  if (!price) return null;
+  return (
+    <span>
+      <b class="cost">{money(price.amount, price.currency)}</b>{' '}
+      {list_price && <s>{money(list_price.amount, list_price.currency)}</s>}
+    </span>
+  );
+}
+
 export function Shelf({ onClose }: { onClose: () => void }) {
   const { live } = useRoom();
   const { products, on_air } = live.view.state;
@@ -35,12 +46,7 @@ export function Shelf({ onClose }: { onClose: () => void }) {
               <div>
                 <b dir="auto">{product.title}</b>
                 {id === on_air && <small class="badge host">{t('on_air')}</small>}
-                {product.price && (
-                  <span>
-                    <b class="cost">{money(product.price.amount, product.price.currency)}</b>{' '}
-                    {product.list_price && <s>{money(product.list_price.amount, product.list_price.currency)}</s>}
-                  </span>
-                )}
+                <Price product={product} />
               </div>
               {link && <a class="button small" href={link} target="_blank" rel="noopener noreferrer" onClick={() => live.tap(id)}>{t('look')}</a>}
             </li>

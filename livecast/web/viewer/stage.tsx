@@ -51,7 +51,7 @@ export function Stage() {
           {host && <Avatar u={host} />}
           <div>
             <h1 dir="auto">{state.title || room.name}</h1>
-            <p><span class={`status ${status}`}>{t(status)}</span> {t('watching', { n: count(state.viewers.users) })}</p>
+            <p>{live.view.epoch ? <><span class={`status ${status}`}>{t(status)}</span> {t('watching', { n: count(state.viewers.users) })}</> : live.connection.state !== 'closed' && t('connecting')}</p>
           </div>
         </div>
         <Board />

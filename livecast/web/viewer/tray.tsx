@@ -2,7 +2,7 @@
 
 import { useState } from 'preact/hooks';
 import { GiftPicture } from '../shared/icons';
-import { count } from '../shared/language';
+import { count, language } from '../shared/language';
 import { Dialog } from '../shared/ui';
 import { room, type Gift } from './room';
 import { useRoom } from './use-room';
@@ -46,7 +46,7 @@ export function Tray({ onClose }: { onClose: () => void }) {
           <input id="gift-words" value={words} maxLength={200} onInput={(e) => setWords(e.currentTarget.value)} placeholder={t('gift_words_hint')} dir="auto" autocomplete="off" />
         </label>
       )}
-      {account.balance !== undefined && <p class="balance">{t('balance', { n: count(account.balance) })}</p>}
+      {account.balance !== undefined && <p class="balance">{t('balance', { n: account.balance.toLocaleString(language) })}</p>}
     </Dialog>
   );
 }

@@ -1,4 +1,4 @@
-/** The control plane, asked with the token of whoever looks at the console. */
+/** The control plane, asked with the token or key of whoever looks at the page. */
 
 /** A refusal: an RFC 9457 problem. */
 export class Problem extends Error {
