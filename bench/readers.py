@@ -29,6 +29,7 @@ from bench.machine import cores, cpu_s, pin, program
 from bench.nginx import Nginx, binary
 from bench.report import Row, run
 from bench.service import Service
+from livecast.edge.frames import BUNDLE
 
 ROOM: Final = "readers"
 CONNECTIONS: Final = 200
@@ -97,7 +98,7 @@ def newest(service: Service, bundles: bool) -> list[str]:
     head = service.ask("GET", f"/v1/rooms/{ROOM}/frames/head")
     base, last = f"/v1/rooms/{ROOM}", head["seq"]
     if bundles:
-        ready = (last + 1) // 10  # how many are complete
+        ready = (last + 1) // BUNDLE  # how many are complete
         files = [f"{base}/bundles/{head['epoch']}/{k}.msgpack" for k in range(max(0, ready - 2), ready)]
     else:
         files = [f"{base}/frames/{head['epoch']}/{seq}.msgpack" for seq in range(max(1, last - NEWEST + 1), last + 1)]
@@ -147,7 +148,8 @@ def measure(quick: bool) -> list[Row]:
         service.ask("PUT", f"/v1/rooms/{ROOM}", {})
         service.ask("POST", f"/v1/rooms/{ROOM}/start", {})
         with Talker(service):
-            time.sleep(5)  # the first two bundles
+            while service.ask("GET", f"/v1/rooms/{ROOM}/frames/head")["seq"] < 2 * BUNDLE:  # the first two bundles
+                time.sleep(0.1)
             turn(service, nginx, 1, "frames")
             quiet = turn(service, nginx, rounds, "nothing")
             frames = turn(service, nginx, rounds, "frames")

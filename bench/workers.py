@@ -22,32 +22,35 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import msgpack
+import redis
 import websockets
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
 
 from bench.machine import cpu_s
 from bench.report import Row, run
 from bench.service import Service, guests, token
 from bench.viewers import Viewers
-from livecast.core.placement import shard_of
+from livecast.core.placement import SHARDS, shard_of
 from livecast.ops.valkey_binary import valkey_binary
 
 SENDERS = 60
 WATCHED = 400
 """Viewers, spread over all, whose time from hand to screen is taken."""
 ROOM = "workers"
+NODES = ("a", "b")
+READY_WITHIN_S = 20
 
 
 class Spent(NamedTuple):
@@ -103,20 +106,29 @@ class Stores:
         """The socket of a store."""
         return self.directory / f"{role}.sock"
 
+    def rooms(self) -> redis.Redis:
+        """A connection to where rooms are kept; to a server that is only just starting it takes some tries."""
+        patience = Retry(ConstantBackoff(0.1), READY_WITHIN_S * 10)
+        errors: list[type[Exception]] = [redis.ConnectionError]
+        path = str(self.path("rooms"))
+        return redis.Redis(unix_socket_path=path, retry=patience, retry_on_error=errors, decode_responses=True)
+
     def published(self) -> int:
         """Messages published at the rooms' store so far, by scripts or without."""
-        said = self._ask("INFO", "commandstats")
-        return sum(int(calls) for calls in re.findall(r"cmdstat_s?publish:calls=(\d+)", said))
+        said = self.rooms().info("commandstats")
+        return sum(said[name]["calls"] for name in ("cmdstat_publish", "cmdstat_spublish") if name in said)
 
-    def owner(self, room: str) -> str:
-        """The fence token of a room's shard."""
-        return self._ask("GET", f"{{s{shard_of(room)}}}:owner")
+    def owners(self) -> list[str]:
+        """The fence token of each shard's owner, which begins with the node's name; empty if it has none."""
+        return [token or "" for token in self.rooms().mget([f"{{s{shard}}}:owner" for shard in range(SHARDS)])]
 
-    def _ask(self, *words: str) -> str:
-        with socket.socket(socket.AF_UNIX) as s:
-            s.connect(str(self.path("rooms")))
-            s.sendall(b"".join([b"*%d\r\n" % len(words), *(b"$%d\r\n%s\r\n" % (len(w), w.encode()) for w in words)]))
-            return s.recv(1_000_000).decode()
+    def until_dealt(self, names: Sequence[str]) -> None:
+        """Until every node has its share of the shards."""
+        deadline = time.monotonic() + READY_WITHIN_S
+        while any(sum(name + "-" in owner for owner in self.owners()) < SHARDS // len(names) for name in names):
+            if time.monotonic() > deadline:
+                raise SystemExit(f"bench: shards are not dealt among {', '.join(names)}: {sorted(set(self.owners()))}")
+            time.sleep(0.05)
 
 
 @contextmanager
@@ -145,7 +157,7 @@ class Hop(NamedTuple):
 
 async def hop(ports: list[int], stores: Stores, rounds: int) -> Hop:
     """Comments in turn from the viewer with the owner (`near`) and the other (`far`)."""
-    owner = 0 if "a-" in stores.owner(ROOM) else 1
+    owner = 0 if "a-" in stores.owners()[shard_of(ROOM)] else 1
     near_port, far_port = ports[owner], ports[1 - owner]
     async with _viewer(near_port, "near") as near, _viewer(far_port, "far") as far:
         took: dict[str, list[float]] = {"near": [], "far": [], "across": []}
@@ -192,9 +204,9 @@ def measure_hop(rounds: int) -> Hop:
     """Both nodes, from start to end."""
     with tempfile.TemporaryDirectory(prefix="lb-") as directory, ExitStack() as stack:
         stores = stack.enter_context(Stores(Path(directory)))
-        time.sleep(0.5)
-        ports = [stack.enter_context(node(name, stores)) for name in ("a", "b")]
-        time.sleep(2)  # shards are dealt
+        stores.rooms().ping()
+        ports = [stack.enter_context(node(name, stores)) for name in NODES]
+        stores.until_dealt(NODES)
         return asyncio.run(hop(ports, stores, rounds))
 
 
