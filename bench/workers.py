@@ -120,7 +120,7 @@ class Stores:
 
     def owners(self) -> list[str]:
         """The fence token of each shard's owner, which begins with the node's name; empty if it has none."""
-        return [token or "" for token in self.rooms().mget([f"{{s{shard}}}:owner" for shard in range(SHARDS)])]
+        return [str(token or "") for token in self.rooms().mget([f"{{s{shard}}}:owner" for shard in range(SHARDS)])]
 
     def until_dealt(self, names: Sequence[str]) -> None:
         """Until every node has its share of the shards."""
