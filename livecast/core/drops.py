@@ -36,7 +36,7 @@ FactText: TypeAlias = Annotated[str, Meta(max_length=64)]
 FactInt: TypeAlias = Annotated[int, Meta(ge=-INT_MAX, le=INT_MAX)]
 Stock: TypeAlias = Annotated[int, Meta(ge=1, le=1_000_000)]  # an uploaded list of so many codes is 64 MiB
 PerUser: TypeAlias = Annotated[int, Meta(ge=1, le=10)]
-ReserveS: TypeAlias = Annotated[int, Meta(ge=10, le=86_400)]  # nobody pays faster; a day later nobody does either
+ReserveS: TypeAlias = Annotated[int, Meta(ge=1, le=86_400)]  # a second is for trying it out; after a day nobody pays any more
 FairWindowMs: TypeAlias = Annotated[int, Meta(ge=100, le=60_000)]  # shorter is a ping again, longer is a draw
 
 
@@ -55,17 +55,17 @@ FactRule: TypeAlias = (
 
 
 class Eligibility(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What a claimant must have done or be. What is absent is not asked for.
+    """What a claimant must have done or be. What is absent, false or 0 is not asked for.
 
     `liked` counts taps, `commented` looks for the keyword in comments, both from the announcement on; `min_watch_s` counts the
     broadcast. `facts` are looked up in the token and in what the platform said of the user.
     """
 
-    min_watch_s: Annotated[int, Meta(ge=1, le=86_400)] | None = None
-    min_level: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    min_watch_s: Annotated[int, Meta(ge=0, le=86_400)] | None = None
+    min_level: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None
     commented: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
     gifted: bool = False
-    liked: Annotated[int, Meta(ge=1, le=100_000)] | None = None
+    liked: Annotated[int, Meta(ge=0, le=100_000)] | None = None
     facts: Annotated[dict[Name, FactRule], Meta(max_length=FACTS_MAX)] = {}
 
 
@@ -218,10 +218,17 @@ def checked(config: DropConfig, now: int) -> DropConfig:
     return msgspec.structs.replace(
         config,
         title=title,
-        eligibility=None if config.eligibility == ANYBODY else config.eligibility,
+        eligibility=_what_is_asked(config.eligibility),
         fair_window_ms=(config.fair_window_ms or FAIR_WINDOW_MS) if config.order == "fair" else None,
         meta=meta or None,
     )
+
+
+def _what_is_asked(of: Eligibility | None) -> Eligibility | None:
+    """A rule that everybody meets is none. None: anybody may."""
+    if of is not None:
+        of = msgspec.structs.replace(of, min_watch_s=of.min_watch_s or None, min_level=of.min_level or None, liked=of.liked or None)
+    return None if of == ANYBODY else of
 
 
 def _check_times(config: DropConfig, now: int) -> None:

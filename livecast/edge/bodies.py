@@ -30,6 +30,9 @@ INT_MAX: Final = 2**53 - 1
 #: Brackets outside of strings. Possessive, and an unclosed string runs to the end: one pass, whatever comes.
 _BRACKETS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+["\\]?|[\[{\]}]', re.DOTALL)
 
+#: How msgspec names a member that is not there, or should not be.
+_MEMBER: Final = re.compile(r"(?:required|unknown) field `(.+)`\Z")
+
 T = TypeVar("T", bound=Struct)
 
 
@@ -92,10 +95,17 @@ def check_names(value: dict[str, Any], shape: type[Struct], pointer: str = "") -
 
 
 def fault_of(message: str) -> Fault:
-    """What msgspec says (`Expected … - at `$.hosts[0].id``) as a pointer and a sentence."""
+    """What msgspec says (`Expected … - at `$.hosts[0].id``) as a pointer and a sentence.
+
+    The pointer is to the member that is missing or too much; below a map whose keys are the caller's own it ends at the map, as
+    msgspec does not tell the key.
+    """
     detail, _, path = message.partition(" - at `$")
-    steps = re.findall(r"\.([^.\[\]`]+)|\[(\d+|\.\.\.)\]", path.rstrip("`"))
-    return Fault("".join(f"/{_escape(name or index)}" for name, index in steps), detail.replace("`", ""))
+    path = path.rstrip("`").partition("[...]")[0]
+    steps = [name or index for name, index in re.findall(r"\.([^.\[\]`]+)|\[(\d+)\]", path)]
+    if "[...]" not in message and (member := _MEMBER.search(detail)):
+        steps.append(member[1])
+    return Fault("".join(f"/{_escape(step)}" for step in steps), detail.replace("`", ""))
 
 
 def check_depth(body: bytes) -> None:

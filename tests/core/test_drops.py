@@ -40,14 +40,18 @@ def kept(state: State = "draft", left: int = 5, result: bytes = b"", **members: 
         ("per_user", [1, 10], [0, 11]),
         ("opens_at", [0, None], [-1, 2**53]),
         ("codes", ["generated", "list", "none"], ["secret"]),
-        ("reserve_s", [10, 86_400, None], [9, 86_401]),
+        ("reserve_s", [1, 86_400, None], [0, 86_401]),
         ("order", ["first", "fair"], ["last"]),
         ("fair_window_ms", [100, 60_000], [99, 60_001]),
         ("limit_group", ["a.b-c_D", None], ["", "a b", "x" * 65]),
         ("sku", ["s1"], ["", "/"]),
         ("test", [True], [1]),
         ("colour", [], ["red"]),
-        ("eligibility", [{}, {"min_watch_s": 1}, {"facts": {"vip": {"gte": 2}}}], [{"min_age": 3}, {"min_watch_s": 0}, []]),
+        (
+            "eligibility",
+            [{}, {"min_watch_s": 1}, {"min_watch_s": 0, "min_level": 0, "liked": 0}, {"facts": {"vip": {"gte": 2}}}],
+            [{"min_age": 3}, {"min_watch_s": -1}, []],
+        ),
         (
             "eligibility",
             [{"facts": {"city": ["a", "b"], "n": 1, "ok": True, "x": 0.5}}],
@@ -62,7 +66,7 @@ def kept(state: State = "draft", left: int = 5, result: bytes = b"", **members: 
                 {"facts": {f"a{n}": 1 for n in range(11)}},
                 {"liked": 100_001},
                 {"commented": ""},
-                {"min_level": 0},
+                {"min_level": -1},
             ],
         ),
     ],
@@ -272,6 +276,14 @@ def test_facts_are_compared_as_json(rule: Any, good: list[Any], bad: list[Any]) 
         assert found.rule == "facts.k"
         assert msgspec.json.encode(found.need) == msgspec.json.encode(rule)
     assert missing(eligibility, Facts()) == [Missing("facts.k", None, msgspec.to_builtins(eligibility.facts["k"]))]
+
+
+def test_what_everybody_has_is_not_asked_for() -> None:
+    """Zero taps, level zero: as if nothing had been said."""
+    of = drops.DropConfig("x", "coupon", 1, eligibility=drops.Eligibility(min_watch_s=0, min_level=0, liked=0))
+    assert drops.checked(of, NOW).eligibility is None
+    kept = drops.checked(msgspec.structs.replace(of, eligibility=drops.Eligibility(min_level=0, liked=3)), NOW).eligibility
+    assert kept == drops.Eligibility(liked=3)
 
 
 def test_all_that_is_missing_is_told_at_once() -> None:

@@ -23,9 +23,11 @@ def refusal(body: bytes, shape: type[msgspec.Struct] = PutRoom) -> ProblemError:
     ("said", "fault"),
     [
         ("Expected `int`, got `str` - at `$.hosts[0].id`", Fault("/hosts/0/id", "Expected int, got str")),
-        ("Object missing required field `id` - at `$.hosts[3]`", Fault("/hosts/3", "Object missing required field id")),
-        ("Expected `int` >= 0 - at `$.d[...]`", Fault("/d/...", "Expected int >= 0")),
-        ("Object contains unknown field `x`", Fault("", "Object contains unknown field x")),
+        ("Object missing required field `id` - at `$.hosts[3]`", Fault("/hosts/3/id", "Object missing required field id")),
+        ("Object missing required field `a/b`", Fault("/a~1b", "Object missing required field a/b")),
+        ("Expected `int` >= 0 - at `$.d[...]`", Fault("/d", "Expected int >= 0")),
+        ("Object contains unknown field `x` - at `$.d[...]`", Fault("/d", "Object contains unknown field x")),
+        ("Object contains unknown field `x`", Fault("/x", "Object contains unknown field x")),
     ],
 )
 def test_faults_have_pointers(said: str, fault: Fault) -> None:

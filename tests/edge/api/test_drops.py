@@ -61,7 +61,7 @@ async def test_the_list_goes_page_by_page(shop: Shop) -> None:
     ("change", "pointer"),
     [({"stock": 0}, "/stock"), ({"stock": 1_000_001}, "/stock"), ({"per_user": 11}, "/per_user"), ({"kind": "raffle"}, "/kind"),
      ({"title": "\u200b"}, "/title"), ({"closes_at": 1}, "/closes_at"), ({"fair_window_ms": 500}, "/fair_window_ms"),
-     ({"eligibility": {"level": 3}}, "/eligibility"), ({"colour": 1}, "/colour")],
+     ({"eligibility": {"level": 3}}, "/eligibility/level"), ({"colour": 1}, "/colour")],
 )  # fmt: skip
 async def test_what_is_no_drop_is_refused(shop: Shop, change: dict[str, Any], pointer: str) -> None:
     """422 with the place."""

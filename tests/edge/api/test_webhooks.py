@@ -99,8 +99,8 @@ async def test_the_list_goes_page_by_page(office: Office) -> None:
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [
-        ({"events": ["*"]}, ""),
-        ({"url": URL}, ""),
+        ({"events": ["*"]}, "/url"),
+        ({"url": URL}, "/events"),
         ({"url": URL, "events": []}, "/events"),
         ({"url": URL, "events": ["drop.opend"]}, "/events/0"),
         ({"url": URL, "events": ["*", "Drop"]}, "/events/1"),
