@@ -363,6 +363,17 @@ async def test_what_was_on_its_way_is_erased_as_well(archive: SqlArchive) -> Non
     assert len([row async for _, row in archive.export("ann")]) == 1
 
 
+async def test_what_comes_in_late_is_erased_at_once(archive: SqlArchive) -> None:
+    """Nobody reads what was on its way when somebody asked; what they say afterwards is kept, and others' rows are as they were."""
+    erased = await archive.erase("ann", T + 2)
+    late = [comment(n) for n in (1, 2, 3)]
+    paid = [money(1, "gift", ref="ann/c1"), money(9, "gift", ref="ann/c9")]
+    await archive.append(Rows(comments=[*late, comment(4, "bob", at=T)], money=paid), [])
+    assert [(kind, row["at"]) async for kind, row in archive.export("ann")] == [("comments", T + 3), ("money", T + 9)]
+    assert [row["ref"] async for _, row in archive.export(erased.pseudonym)] == [f"{erased.pseudonym}/c1"]
+    assert len([row async for _, row in archive.export("bob")]) == 1
+
+
 async def test_what_is_old_is_deleted(archive: SqlArchive) -> None:
     """By class, the oldest first, so many at a time; other classes stay."""
     rows = Rows(comments=[comment(n) for n in range(10)], money=[money(n, "gift") for n in range(10)], broadcasts=[began()])

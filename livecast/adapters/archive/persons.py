@@ -18,10 +18,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from livecast.adapters.archive import tables as t
 from livecast.adapters.archive.writing import insert_new
 from livecast.archive import Erased
+from livecast.core.chronicle import Rows
 
 PREFIX: Final = "erased:"
 """What pseudonyms begin with, so that nobody takes one for a user's id."""
 KEY_NAME: Final = "pseudonyms"
+FOR_EVER: Final = 2**53
+"""Later than anything that happened."""
 EXPORTED: Final = ("comments", "money", "staff")
 
 
@@ -49,18 +52,33 @@ async def erase_again(connection: AsyncConnection, asked_before: int) -> int:
     return len(users)
 
 
-async def _erase(connection: AsyncConnection, user: str) -> Erased:
+async def erase_late(connection: AsyncConnection, rows: Rows) -> None:
+    """Erase what has just come in of people who asked after it happened: it was on its way then."""
+    c = t.erasures.c
+    asked = (await connection.execute(select(c.user_id, c.asked_at))).all()
+    if not asked:
+        return
+    named = {row.user for row in rows.comments} | {user for row in rows.money for user in (row.user, row.other)}
+    named |= {user for row in rows.staff for user in (row.who, row.whom)}
+    for user, asked_at in asked:
+        if user in named:
+            await _erase(connection, user, asked_at)
+
+
+async def _erase(connection: AsyncConnection, user: str, upto: int = FOR_EVER) -> Erased:
     pseudonym = await _pseudonym(connection, user)
-    said = await connection.execute(delete(t.comments).where(t.comments.c.user_id == user))
-    paid = 0
     m, s = t.money.c, t.staff.c
+    said = await connection.execute(delete(t.comments).where(t.comments.c.user_id == user, t.comments.c.at <= upto))
+    paid = 0
     # A viewer's gift is called user/cid, its refund refund:user/cid.
     ref = func.replace(m.ref, literal(f"{user}/"), literal(f"{pseudonym}/"))
-    paid += (await connection.execute(update(t.money).where(m.user_id == user).values(user_id=pseudonym, ref=ref))).rowcount
-    paid += (await connection.execute(update(t.money).where(m.other == user).values(other=pseudonym))).rowcount
-    acted = await connection.execute(update(t.staff).where(s.who == user).values(who=pseudonym, name=""))
+    paid += (
+        await connection.execute(update(t.money).where(m.user_id == user, m.at <= upto).values(user_id=pseudonym, ref=ref))
+    ).rowcount
+    paid += (await connection.execute(update(t.money).where(m.other == user, m.at <= upto).values(other=pseudonym))).rowcount
+    acted = await connection.execute(update(t.staff).where(s.who == user, s.at <= upto).values(who=pseudonym, name=""))
     args = func.replace(s.args, literal(user), literal(pseudonym))
-    met = await connection.execute(update(t.staff).where(s.whom == user).values(whom=pseudonym, args=args))
+    met = await connection.execute(update(t.staff).where(s.whom == user, s.at <= upto).values(whom=pseudonym, args=args))
     return Erased(pseudonym, said.rowcount, paid, acted.rowcount + met.rowcount)
 
 

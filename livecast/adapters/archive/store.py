@@ -76,6 +76,7 @@ class SqlArchive:
         async with self._transaction(write=True, deadline_s=WRITE_S) as connection:
             await writing.move_cursors(connection, moves)
             await writing.write(connection, rows)
+            await persons.erase_late(connection, rows)
 
     async def retain(self, oldest: Mapping[Class, int], limit: int) -> int:
         """In one transaction."""
