@@ -36,6 +36,7 @@ from livecast.core.events import (
     Verdict,
     Voted,
 )
+from livecast.core.tolerance import Reader
 from livecast.ports import Published
 
 
@@ -64,7 +65,7 @@ _events = msgspec.msgpack.Decoder(list[tuple[str, str, Raw]])
 _event: dict[str, msgspec.msgpack.Decoder[Any]] = {
     kind: msgspec.msgpack.Decoder(_CommandAsSent if type_ is Command else type_) for type_, kind in _EVENT_KINDS.items()
 }
-_arguments = {name: msgspec.msgpack.Decoder(type_) for name, type_ in COMMANDS.items()}
+_arguments: dict[str, Reader[Any]] = {name: Reader(type_) for name, type_ in COMMANDS.items()}
 _replies = msgspec.msgpack.Decoder(list[tuple[int, str | None, str, Raw]])
 _answer: dict[str, msgspec.msgpack.Decoder[Any]] = {kind: msgspec.msgpack.Decoder(type_) for type_, kind in _ANSWER_KINDS.items()}
 _notices = msgspec.msgpack.Decoder(list[tuple[str, str, str, Notice]])

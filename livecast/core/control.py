@@ -21,6 +21,7 @@ from livecast.core.policies import policy_dict, policy_from
 from livecast.core.rules import Policy, RoomRules
 from livecast.core.state import DEFAULTS, overlay_of, whole
 from livecast.core.text import clean, clean_name
+from livecast.core.tolerance import members, tolerant
 
 
 class Control:
@@ -291,9 +292,9 @@ class Control:
         self.overlay = self.told = overlay_of({**state, "viewers": viewers})
         self.totals_of = private.get("totals_of", self.broadcast)
         try:
-            self.policy = self.told_policy = msgspec.convert(policy, Policy)
-        except msgspec.ValidationError:  # of another version: what is valid here stays, the rest is as configured
-            self.policy = self.told_policy = self._rules.policy
+            self.policy = self.told_policy = tolerant(policy, Policy)
+        except msgspec.ValidationError:  # a value that a later version knows: the other members stay, this one is as configured
+            self.policy = self.told_policy = members(policy, self._rules.policy)
         if self.policy == self._rules.policy:
             self.policy = self.told_policy = self._rules.policy  # the shared object
         self.live = self.status == "live"

@@ -21,6 +21,7 @@ from livecast.core.limits import Taps
 from livecast.core.patch import merge
 from livecast.core.rules import Policy, RoomRules
 from livecast.core.text import clean
+from livecast.core.tolerance import without_unknown
 
 PRODUCTS_MAX: Final = 200
 """Products on one shelf: everybody downloads them on joining, some 60 KB at this number."""
@@ -112,7 +113,8 @@ def patch_product(control: Control, args: c.PatchProduct) -> Json:
     products = _products(control)
     if args.id not in products:
         raise InvalidChange(NOT_FOUND)
-    merged = merge({"id": args.id, **products[args.id]}, {name: value for name, value in args.patch.items() if name != "id"})
+    kept = without_unknown(products[args.id], c.PutProduct)
+    merged = merge({"id": args.id, **kept}, {name: value for name, value in args.patch.items() if name != "id"})
     try:
         wanted = msgspec.convert(merged, c.PutProduct)
     except msgspec.ValidationError as wrong:

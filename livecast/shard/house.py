@@ -22,6 +22,7 @@ from livecast.core.filters import Filter, FilterLists, layered
 from livecast.core.globs import glob_matches
 from livecast.core.moderation import Words
 from livecast.core.sanctions import SANCTIONS_MAX, Book, Sanction, Wide
+from livecast.core.tolerance import Reader
 from livecast.house import HouseRules, Kind, Rule
 from livecast.ports import Bus, Clock, Observer, StoreError, Trouble
 
@@ -34,7 +35,7 @@ RING: Final = "house"
 PUT_OUT: Final = "put_out"
 """Kinds of notices between houses; they go to no user."""
 
-_lists = msgspec.msgpack.Decoder(FilterLists)
+_lists = Reader(FilterLists)
 _sanction = msgspec.msgpack.Decoder(Sanction)
 _encode = msgspec.msgpack.Encoder().encode
 
