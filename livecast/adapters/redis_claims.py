@@ -49,6 +49,8 @@ Record = tuple[int, str, str, str, int, int, int]
 Fate = list[Any]
 """What became of it: state, changed_at, order_id, amount ("": none), currency, reason; and what only the scripts ask for."""
 
+_ALIKE: Final = {verdict: NotWon(verdict) for verdict in ("sold_out", "limit", "closed")}
+"""What most of a crowd hears, one object each."""
 _decode_answers = msgspec.msgpack.Decoder(list[list[Any]]).decode
 decode_record = msgspec.msgpack.Decoder(Record).decode
 _decode_fate = msgspec.msgpack.Decoder(Fate).decode
@@ -65,12 +67,18 @@ class RedisClaims(RedisDrops, RedisMoney):
         if len(claims) > CLAIMS_MAX:
             raise ValueError(f"at most {CLAIMS_MAX} claims in one call")
         arguments: list[Argument] = [room, drop, broadcast, REFUSALS_KEPT_MAX, REFUSALS_KEEP_MS]
-        for claim in claims:
-            arguments += (claim.user, claim.cid, claim.objection or ("-" if claim.missing else ""), claim.nonce)
+        if any(claim.missing or claim.objection or claim.nonce for claim in claims):
+            arguments.append(4)
+            for claim in claims:
+                arguments += (claim.user, claim.cid, claim.objection or ("-" if claim.missing else ""), claim.nonce)
+        else:  # mostly nothing is known against anybody: half the arguments
+            arguments.append(2)
+            for claim in claims:
+                arguments += (claim.user, claim.cid)
         answer = await self._calls.operate(CLAIM, place(room)[0], now, *arguments, bulk=True)
         if answer[0] == b"REFUSED":
             return [refusal(answer)] * len(claims)
-        return [_claim_answer(each) for each in _decode_answers(answer[1])]
+        return [_ALIKE.get(each[0]) or _claim_answer(each) for each in _decode_answers(answer[1])]
 
     async def occasion(self, room: str, drop: str) -> str:
         """The broadcast of the drop's first claim."""
@@ -218,8 +226,6 @@ def _claim_answer(answer: list[Any]) -> ClaimAnswer:
             return NotWon("not_eligible", gifted=gifted)
         case ["R", code]:
             return Refusal(code)
-        case [verdict]:
-            return NotWon(verdict)
         case _:
             raise ValueError(f"the claim script answered {answer!r}")
 

@@ -129,7 +129,7 @@ class DropChange(Struct, frozen=True):
 
 
 # --- Claims -----------------------------------------------------------------------------------------------------------
-class Claim(Struct, frozen=True):
+class Claim(Struct, frozen=True, gc=False):
     """A click. The id is (user, drop, cid).
 
     `missing`: what the room's facts say against it; `objection`: a refusal's code for any other reason (facts unknown:
@@ -144,7 +144,7 @@ class Claim(Struct, frozen=True):
     nonce: str = ""
 
 
-class Won(Struct, frozen=True):
+class Won(Struct, frozen=True, gc=False):
     """A unit. `of` is the stock at that moment. `code` is from the drop's list; generated ones follow from the serial.
     `again`: this answer was given before.
     """
@@ -157,7 +157,7 @@ class Won(Struct, frozen=True):
     again: bool = False
 
 
-class Entered(Struct, frozen=True):
+class Entered(Struct, frozen=True, gc=False):
     """In the pot, as its `number`th (from 1). The entrant's leaf is made of the `nonce`."""
 
     number: int
@@ -169,7 +169,7 @@ class Entered(Struct, frozen=True):
 NotWonVerdict: TypeAlias = Literal["sold_out", "limit", "not_eligible", "not_open", "closed"]
 
 
-class NotWon(Struct, frozen=True):
+class NotWon(Struct, frozen=True, gc=False):
     """No unit. Remembered for ten minutes: `limit`, `sold_out`, `closed`; never `not_open` and `not_eligible`.
 
     `opens_in_ms` goes with `not_open` if the time is known. `gifted` with `not_eligible`: a gift is missing, beside what the
@@ -184,7 +184,7 @@ class NotWon(Struct, frozen=True):
 ClaimAnswer: TypeAlias = Won | Entered | NotWon | Refusal
 
 
-class Unit(Struct, frozen=True):
+class Unit(Struct, frozen=True, gc=False):
     """A granted unit and what became of it. `of`, `at`, `expires_at` and `code` are what its winner was told.
 
     Its serial counts grants of the drop from 1 and is never used again.

@@ -22,10 +22,8 @@ class Answers:
 
     def expect(self, asked: Asked, now: int) -> None:
         """One more is due. (The same cid again, while it waits, awaits an answer of its own.)"""
-        if asked in self._due:
+        if not self._due.add_new(asked, now):
             self._again[asked] = self._again.get(asked, 0) + 1
-        else:
-            self._due.add(asked, now)
 
     def came(self, asked: Asked) -> bool:
         """One came; False if none is due (any more)."""

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 
 from livecast.core.codes import code_key, code_of
-from livecast.core.drops import Eligibility, needs_seed, read_about
+from livecast.core.drops import ANYBODY, Eligibility, needs_seed, read_about
 from livecast.core.units import BEFORE_OPENING, Drop, Unit
 from livecast.ledger import Ledger
 
@@ -27,6 +28,11 @@ class Card(Struct, frozen=True):
     code_key: bytes
     merchant: str | None = None
     """Whose drop it is; None: the room has to be asked."""
+
+    @property
+    def asks_anything(self) -> bool:
+        """Whether anything has to be known of a claimant but their gifts, which the ledger knows."""
+        return msgspec.structs.replace(self.eligibility, gifted=False) != ANYBODY
 
     @property
     def asks_the_room(self) -> bool:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -20,7 +20,7 @@ from livecast.core.drops import Missing
 from livecast.core.errors import Refusal
 from livecast.core.events import Ask, Done
 from livecast.core.receipts import Occasion, receipt_of
-from livecast.core.units import CLAIMS_MAX, Claim, ClaimAnswer, Entered, NotWon, Unit, Won
+from livecast.core.units import CLAIMS_MAX, Claim, Entered, NotWon, Unit, Won
 from livecast.edge.cards import Card, Cards
 from livecast.edge.entry import UNAVAILABLE
 from livecast.edge.facts import ASK_S, NODE, FactBook
@@ -40,8 +40,10 @@ WAITING_MAX: Final = 20_000
 """Claims that wait for one drop; more are `overloaded`. At 25,000 a second that is most of the second they are promised."""
 DEADLINE_S: Final = 0.95
 """For a batch in all: facts, ledger and those queued behind it. The ledger itself gives up after 800 ms."""
-GRANTED: Final = (Won, Entered)
-"""Answers that the ledger has an entry for."""
+SLICE_S: Final = 0.004
+"""How long receipts are made before the loop gets a turn: five hundred take 20 ms and more, and the room has frames to hand out."""
+PLAIN: Final = frozenset({"sold_out", "limit", "closed"})
+"""Verdicts that say all there is to say."""
 OVERLOADED: Final = Refusal("overloaded", retry_after_ms=1000)
 UNKNOWN_DROP: Final = Refusal("unknown_drop")
 
@@ -50,12 +52,15 @@ class Waiting(Struct, gc=False):
     """A claim that waits: who, which click, whom to answer."""
 
     who: Identity
+    user: str
     cid: str
     asker: int
 
 
-#: Tells answers: (asker, cid, answer) each.
-Tell = Callable[[Sequence[tuple[int, str, "ClaimAck | Refusal"]]], None]
+Told: TypeAlias = "tuple[int, str, ClaimAck | Refusal]"
+"""An answer on its way: asker, cid, what."""
+#: Tells answers.
+Tell = Callable[[Sequence[Told]], None]
 
 
 class Claims:
@@ -89,7 +94,7 @@ class Claims:
             queue = self._queues[hub.room, drop] = Queue(self, hub, drop)
         if len(queue.waiting) >= WAITING_MAX:
             return OVERLOADED
-        queue.put(Waiting(who, cid, asker))
+        queue.put(Waiting(who, who.person.id, cid, asker))
         return None
 
     def done(self, queue: Queue) -> None:
@@ -114,7 +119,7 @@ class Claims:
 
     def won(self, card: Card, one: Waiting, won: Won, broadcast: str, merchant: str) -> ClaimAck:
         """What a winner is told. It follows from the unit, so a repeat is told the same."""
-        unit = Unit(won.serial, one.who.person.id, one.cid, won.at, won.of, "granted", won.code, won.expires_at)
+        unit = Unit(won.serial, one.user, one.cid, won.at, won.of, "granted", won.code, won.expires_at)
         code = card.code_of(unit)
         receipt = self.receipt(card, unit, code, broadcast, merchant)
         test = card.drop.terms.test or None
@@ -162,17 +167,16 @@ class Queue:
         claims = self._claims
         try:
             while self.waiting:
-                batch = [self.waiting.popleft() for _ in range(min(CLAIMS_MAX, len(self.waiting)))]
+                untold = [self.waiting.popleft() for _ in range(min(CLAIMS_MAX, len(self.waiting)))]
                 try:
                     async with asyncio.timeout(DEADLINE_S):
-                        answers = await self._decide(batch)
+                        await self._decide(untold)
                 except (StoreError, TimeoutError) as fault:
-                    batch += self.waiting
+                    untold += self.waiting
                     self.waiting.clear()
-                    answers = [UNAVAILABLE] * len(batch)
                     advice = f"they are answered `unavailable`; is the ledger up? ({str(fault) or 'no answer in time'})"
                     claims.node.observer.observe(Trouble("claims not decided", self.hub.room, advice))
-                claims.tell([(one.asker, one.cid, answer) for one, answer in zip(batch, answers, strict=True)])
+                    claims.tell(_all(untold, UNAVAILABLE))
         except BaseException:
             # A fault of ours (or the end of the node): those who wait are told by their own deadline.
             self.waiting.clear()
@@ -181,67 +185,95 @@ class Queue:
             self._running = False
             claims.done(self)
 
-    async def _decide(self, batch: list[Waiting]) -> list[ClaimAck | Refusal]:
+    async def _decide(self, untold: list[Waiting]) -> None:
+        """Have a batch decided and tell everybody. If it raises, those who are left in `untold` have heard nothing."""
         claims, hub = self._claims, self.hub
         try:
             card = await claims.cards.get(hub.room, self.drop)
         except msgspec.DecodeError as fault:
             claims.node.trouble("a drop cannot be read", f"{hub.room}/{self.drop}", fault)
-            return [UNAVAILABLE] * len(batch)
+            claims.tell(_all(untold, UNAVAILABLE))
+            return
         if card is None:
-            return [UNKNOWN_DROP] * len(batch)
-        people = {one.who.person.id: one.who for one in batch}
-        lacking = await claims.facts.lacking(hub.room, card.eligibility, people.values(), ask=card.asks_the_room)
+            claims.tell(_all(untold, UNKNOWN_DROP))
+            return
+        lacking = dict[str, list[Missing] | None]()
+        if card.asks_anything:
+            people = {one.user: one.who for one in untold}
+            lacking = await claims.facts.lacking(hub.room, card.eligibility, people.values(), ask=card.asks_the_room)
         broadcast, began = str(hub.view.state["broadcast"]), claims.node.clock()
-        has_pot = card.has_pot
-        asked = [_claim(one, lacking[one.who.person.id], has_pot=has_pot) for one in batch]
+        if lacking or card.has_pot:
+            asked = [_claim(one, lacking.get(one.user, []), has_pot=card.has_pot) for one in untold]
+        else:
+            asked = [Claim(one.user, one.cid) for one in untold]
         decided = await claims.ledger.claim(hub.room, self.drop, broadcast, asked, began)
-        verdicts = Counter(map(verdict_of, decided))
-        claims.node.observer.observe(ClaimsDecided(len(batch), claims.node.clock() - began, verdicts))
-        if any(isinstance(answer, GRANTED) and not answer.again for answer in decided):
+        took_ms = claims.node.clock() - began
+        told, winners = list[Told](), list[tuple[Waiting, Won]]()
+        verdicts, is_news = dict[str, int](), False
+        verdict: str
+        for one, answer in zip(untold, decided, strict=True):
+            if isinstance(answer, NotWon):  # most of a crowd hears `sold_out`
+                verdict = answer.verdict
+                cid = one.cid
+                told.append((one.asker, cid, ClaimAck(cid, verdict) if verdict in PLAIN else _refused(one, answer, lacking)))
+            elif isinstance(answer, Won):
+                verdict = "won"
+                winners.append((one, answer))
+                is_news |= not answer.again
+            elif isinstance(answer, Entered):
+                verdict = "entered"
+                told.append((one.asker, one.cid, ClaimAck(one.cid, verdict, nonce=answer.nonce or None)))
+                is_news |= not answer.again
+            else:
+                verdict = answer.code
+                told.append((one.asker, one.cid, UNAVAILABLE if verdict == "unavailable" else answer))
+            verdicts[verdict] = verdicts.get(verdict, 0) + 1
+        claims.node.observer.observe(ClaimsDecided(len(untold), took_ms, verdicts))
+        if is_news:
             claims.ring(hub.room)
-        merchant: str | None = ""
-        if verdicts["won"]:
-            merchant = await claims.merchant(card, hub)
-            # Who asks again in a later broadcast gets the same receipt.
-            broadcast = await claims.cards.broadcast(hub.room, self.drop) or broadcast
+        untold[:] = [one for one, _ in winners]
+        claims.tell(told)
+        if winners:
+            await self._tell_winners(card, winners, broadcast, untold)
+
+    async def _tell_winners(self, card: Card, winners: list[tuple[Waiting, Won]], broadcast: str, untold: list[Waiting]) -> None:
+        """Receipts take time: the others have heard by now, and the room goes on in between."""
+        claims = self._claims
+        merchant = await claims.merchant(card, self.hub)
+        # Who asks again in a later broadcast gets the same receipt.
+        broadcast = await claims.cards.broadcast(self.hub.room, self.drop) or broadcast
         if merchant is None:  # who won is told once they ask again: a receipt says whom it is for
-            decided = [Refusal("unavailable") if isinstance(answer, Won) else answer for answer in decided]
-        return [
-            claims.won(card, one, answer, broadcast, merchant or "")
-            if isinstance(answer, Won)
-            else _told(one, answer, lacking[one.who.person.id] or [])
-            for one, answer in zip(batch, decided, strict=True)
-        ]
+            claims.tell(_all(untold, UNAVAILABLE))
+            return
+        time, told = asyncio.get_running_loop().time, list[Told]()
+        try:
+            until = time() + SLICE_S
+            for one, answer in winners:
+                told.append((one.asker, one.cid, claims.won(card, one, answer, broadcast, merchant)))
+                if time() >= until:
+                    await asyncio.sleep(0)
+                    until = time() + SLICE_S
+        finally:  # all at once: what one viewer won goes out in one write
+            untold[:] = untold[len(told) :]
+            claims.tell(told)
+
+
+def _all(waiting: Sequence[Waiting], answer: Refusal) -> list[Told]:
+    return [(one.asker, one.cid, answer) for one in waiting]
 
 
 def _claim(one: Waiting, lacking: list[Missing] | None, *, has_pot: bool) -> Claim:
     nonce = secrets.token_hex(16) if has_pot else ""
-    return Claim(one.who.person.id, one.cid, bool(lacking), "unavailable" if lacking is None else "", nonce)
+    return Claim(one.user, one.cid, bool(lacking), "unavailable" if lacking is None else "", nonce)
 
 
-def _told(one: Waiting, answer: ClaimAnswer, lacking: list[Missing]) -> ClaimAck | Refusal:
-    if isinstance(answer, NotWon):  # most of a crowd hears `sold_out`
-        if answer.verdict != "not_eligible":
-            return ClaimAck(one.cid, answer.verdict, opens_in_ms=answer.opens_in_ms)
-        gift = [Missing("gifted", have=False, need=True)] if answer.gifted else []
-        return ClaimAck(one.cid, "not_eligible", missing=tuple(as_told([*lacking, *gift])))
-    if isinstance(answer, Entered):
-        return ClaimAck(one.cid, "entered", nonce=answer.nonce or None)
-    if isinstance(answer, Refusal):
-        return UNAVAILABLE if answer.code == "unavailable" else answer
-    raise TypeError("wins are told with their receipt")
+def _refused(one: Waiting, answer: NotWon, lacking: dict[str, list[Missing] | None]) -> ClaimAck:
+    if answer.verdict != "not_eligible":
+        return ClaimAck(one.cid, answer.verdict, opens_in_ms=answer.opens_in_ms)
+    gift = [Missing("gifted", have=False, need=True)] if answer.gifted else []
+    return ClaimAck(one.cid, "not_eligible", missing=tuple(as_told([*(lacking.get(one.user) or []), *gift])))
 
 
 def as_told(lacking: Sequence[Missing]) -> list[dict[str, Any]]:
     """What is missing, as clients read it."""
     return [{"rule": each.rule, "have": each.have, "need": each.need} for each in lacking]
-
-
-def verdict_of(answer: ClaimAnswer) -> str:
-    """An answer in one word, for those who count."""
-    if isinstance(answer, NotWon):
-        return answer.verdict
-    if isinstance(answer, Won):
-        return "won"
-    return "entered" if isinstance(answer, Entered) else answer.code

@@ -34,6 +34,14 @@ class Deadlines(Generic[K]):
             del due[item]  # so that it goes to the end: a dict keeps the order of insertion
         due[item] = now + self._after_ms
 
+    def add_new(self, item: K, now: int) -> bool:
+        """As `add`, unless it is there already: then False, and it is due when it was."""
+        due = self._due
+        if item in due:
+            return False
+        due[item] = now + self._after_ms
+        return True
+
     def discard(self, item: K) -> bool:
         """`item` is done with; False if it was not there (or due already)."""
         return self._due.pop(item, None) is not None

@@ -100,11 +100,14 @@ class Money:
 
     # --- Claims and gifts ---------------------------------------------------------------------------------------------
     def take(
-        self, hub: RoomHub, who: Identity, message: ClaimMessage | GiftMessage, address: str, asker: int
+        self, hub: RoomHub, who: Identity, message: ClaimMessage | GiftMessage, address: str, asker: int, *, now: int
     ) -> MoneyAnswer | None:
         """A claim or gift of somebody who may make one. None: the node hears the answer for (asker, cid) within a second."""
         if isinstance(message, ClaimMessage):
-            return self._hammers(who, address) or self._claims.take(hub, who, message.drop, message.cid, asker)
+            wait_ms = self._by_user.take(who.person.id, now) or (address and self._by_address.take(address, now))
+            if wait_ms:
+                return Refusal("rate_limited", retry_after_ms=wait_ms)
+            return self._claims.take(hub, who, message.drop, message.cid, asker)
         self._node.spawn(self._give(hub, who, message, asker))
         return None
 
@@ -126,11 +129,6 @@ class Money:
         (`viewer_tx`, `service_tx`). Again: the first reversal. Refused: `not_found`.
         """
         return await self._giving.reverse(room, tx, reason)
-
-    def _hammers(self, who: Identity, address: str) -> Refusal | None:
-        now = self._node.clock()
-        wait_ms = self._by_user.take(who.person.id, now) or self._by_address.take(address, now)
-        return Refusal("rate_limited", retry_after_ms=wait_ms) if wait_ms else None
 
     async def _give(self, hub: RoomHub, who: Identity, message: GiftMessage, asker: int) -> None:
         self._tell([(asker, message.cid, await self._giving.give(hub, who, message))])

@@ -211,7 +211,7 @@ class Node:
         waiter: asyncio.Future[Refusal | Ack | ClaimAck] = asyncio.get_running_loop().create_future()
         self._waiters[number] = waiter
         try:
-            answer = self.money.take(hub, identity, message, address, number)
+            answer = self.money.take(hub, identity, message, address, number, now=self.clock())
             return answer if answer is not None else await asyncio.wait_for(waiter, self.rules.answer_deadline_ms / 1000)
         except TimeoutError:
             return UNAVAILABLE
@@ -235,9 +235,9 @@ class Node:
 
     def hear(self, answers: Sequence[tuple[int, str, Refusal | Ack | ClaimAck]]) -> None:
         """What the ledger says: (asker, cid, answer) each."""
-        sockets, came = self.pulse.sockets, self.answers.came
+        sockets, came, waiters = self.pulse.sockets, self.answers.came, self._waiters
         for asker, cid, answer in answers:
-            if (waiter := self._waiters.get(asker)) is not None:
+            if waiters and (waiter := waiters.get(asker)) is not None:
                 if not waiter.done():
                     waiter.set_result(answer)
             elif came((asker, cid)) and (viewer := sockets.get(asker)):

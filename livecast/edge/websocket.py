@@ -22,7 +22,7 @@ from livecast.edge.identity import NOBODY, AuthError, Identity
 from livecast.edge.jwks import KeysStale
 from livecast.edge.outbox import GONE, LAGGING, Lag
 from livecast.ports import Disconnected
-from livecast.wire.codec import WireError, ack_of
+from livecast.wire.codec import ACKS, WireError, ack_of
 from livecast.wire.messages import (
     Ack,
     Auth,
@@ -209,7 +209,7 @@ class ViewerSocket(asyncio.Protocol):
             return
         asked = (self.number, cid)
         node.answers.expect(asked, now)
-        answer = money.take(hub, self.identity, message, self.address, self.number)
+        answer = money.take(hub, self.identity, message, self.address, self.number, now=now)
         if answer is not None and node.answers.came(asked):
             self._say(ack_of(cid, answer))
 
@@ -320,10 +320,21 @@ class ViewerSocket(asyncio.Protocol):
         self._write(data)
 
     def flush_acks(self) -> None:
-        """Write the acks that wait."""
-        if (acks := self.acks) is not None:
-            self.acks = None
-            self._write(acks[0] if len(acks) == 1 else b"".join(acks))
+        """Write the acks that wait: where nothing is unsent before them straight to the descriptor, as fan-out does."""
+        if (acks := self.acks) is None:
+            return
+        self.acks = None
+        data = acks[0] if len(acks) == 1 else b"".join(acks)
+        if self.lag is not None or self.after == GONE:
+            self._write(data)
+            return
+        try:
+            taken = self.sock.send(data)
+        except OSError:  # the kernel's buffer is full, or the connection broke: the transport knows what is to be done
+            self._write(data)
+        else:
+            if taken != len(data):
+                self._write(data[taken:])
 
     def _write(self, data: bytes) -> None:
         """Hand bytes to the transport, unless the connection broke: `connection_lost` is on its way then, maybe a turn later."""
@@ -365,7 +376,8 @@ class ViewerSocket(asyncio.Protocol):
     def answer(self, cid: str | None, answer: Answer | Ack | ClaimAck) -> None:
         """The room's or the ledger's answer to a message of this viewer."""
         if self.after != GONE:
-            self.queue(socket_message(self.codec, ack_of(cid, answer)))
+            codec = self.codec
+            self.queue(frame(codec.encode(answer if type(answer) in ACKS else ack_of(cid, answer)), codec.opcode))
 
     def notice(self, notice: Notice) -> None:
         """To this viewer alone; never skipped."""

@@ -167,14 +167,15 @@ JSON: Final = Codec("json", 1, msgspec.json)
 CODECS: Final = {codec.subprotocol: codec for codec in (MSGPACK, JSON)}
 
 
-_AS_IT_IS: Final = (Ack, ClaimAck)  # `Ack | ClaimAck` would be made anew for every answer
+ACKS: Final = (Ack, ClaimAck)
+"""What is told as it is. (`Ack | ClaimAck` would be made anew for every answer.)"""
 
 
 def ack_of(cid: str | None, answer: Answer | Ack | ClaimAck) -> Ack | ClaimAck | ErrorMessage:
     """The message that tells `answer` to whoever sent `cid`. (Only a refusal can do without a cid.) Acks are told as they are."""
     if isinstance(answer, Verdict):
         return Ack(cid or "", answer.verdict, answer.id, answer.seq, answer.counted)
-    if isinstance(answer, _AS_IT_IS):
+    if isinstance(answer, ACKS):
         return answer
     if isinstance(answer, Refusal):
         return ErrorMessage(answer.code, answer.sentence(), cid, answer.retry_after_ms, answer.field)

@@ -179,7 +179,7 @@ class Welcome(Struct, frozen=True, tag_field="t", tag="welcome"):
 # At most 15 keys with the tag: from 16 on msgspec writes MessagePack's longer map header even if most of them are absent.
 
 
-class Ack(Struct, frozen=True, omit_defaults=True, tag_field="t", tag="ack"):
+class Ack(Struct, frozen=True, omit_defaults=True, tag_field="t", tag="ack", gc=False):
     """What became of the message `cid`: a verdict, and beside it what that verdict needs."""
 
     cid: str
@@ -193,7 +193,7 @@ class Ack(Struct, frozen=True, omit_defaults=True, tag_field="t", tag="ack"):
     value: Any | UnsetType = UNSET
 
 
-class ClaimAck(Struct, frozen=True, omit_defaults=True, tag_field="t", tag="ack"):
+class ClaimAck(Struct, frozen=True, omit_defaults=True, tag_field="t", tag="ack", gc=False):
     """What became of a claim."""
 
     cid: str
@@ -209,7 +209,7 @@ class ClaimAck(Struct, frozen=True, omit_defaults=True, tag_field="t", tag="ack"
     test: bool | None = None
 
 
-class ErrorMessage(Struct, frozen=True, omit_defaults=True, tag_field="t", tag="error"):
+class ErrorMessage(Struct, frozen=True, omit_defaults=True, tag_field="t", tag="error", gc=False):
     """Why something was not done; `code` as in `livecast.core.errors.CODES`. Closes nothing by itself."""
 
     code: str

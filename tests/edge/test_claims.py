@@ -162,10 +162,10 @@ async def test_whoever_hammers_is_slowed_down_alone(counter: Counter) -> None:
     assert money is not None
     assert hub is not None
     by_ann = Identity(Person("ann", "Ann"))
-    elsewhere = [money.take(hub, by_ann, ClaimMessage(f"c{n}", drop), f"10.0.0.{n}", 0) for n in range(2)]
+    elsewhere = [money.take(hub, by_ann, ClaimMessage(f"c{n}", drop), f"10.0.0.{n}", 0, now=counter.clock()) for n in range(2)]
     assert elsewhere == [None, None]
     by_bob = Identity(Person("bob", "Bob"))
-    here = [money.take(hub, by_bob, ClaimMessage(f"c{n}", drop), "10.0.0.9", 0) for n in range(3)]
+    here = [money.take(hub, by_bob, ClaimMessage(f"c{n}", drop), "10.0.0.9", 0, now=counter.clock()) for n in range(3)]
     assert [answer is None for answer in here] == [True, True, False]
 
 

@@ -8,9 +8,11 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from livecast.core.receipts import Receipt
 from livecast.edge.receipts import KEY_FILE, BadReceiptKey, Receipts, kept_key, new_key
+from livecast.edge.tokens import base64url
 
 RECEIPT = Receipt("livecast", "ann", "cups", "r/d/1", 1_700_000_000, "r", "b1", "d", 1, 500, code_hash="00")
 
@@ -25,6 +27,15 @@ def test_the_published_key_proves_a_receipt() -> None:
     assert (said["sub"], said["serial"], said["of"], "exp" in said) == ("ann", 1, 500, False)
     with pytest.raises(jwt.InvalidSignatureError):
         jwt.decode(Receipts(new_key()).sign(RECEIPT), key, ["EdDSA"], audience="cups")
+
+
+def test_whoever_signs_the_bytes_are_the_same() -> None:
+    """A repeated answer has the same receipt, whichever library signed the first: here the one that verifies signs as well."""
+    pem = new_key()
+    key = serialization.load_pem_private_key(pem.encode(), None)
+    assert isinstance(key, Ed25519PrivateKey)
+    said, _, signature = Receipts(pem).sign(RECEIPT).rpartition(".")
+    assert base64url(key.sign(said.encode())).decode() == signature
 
 
 def test_a_repeated_answer_has_the_same_receipt() -> None:

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from livecast.core.receipts import Receipt, code_hash
-from livecast.edge.receipts import ISSUER, KEY_FILE, Receipts, new_key
+from livecast.edge.receipts import ISSUER, KEY_FILE, Receipts, kept_key, new_key
 from livecast.ops.cli import main
 from support.node import NodeProcess
 from support.till import Till
@@ -80,7 +80,7 @@ def test_whatever_is_wrong_is_named(desk: tuple[Receipts, Path]) -> None:
         jwt.encode({"iss": ISSUER}, "", "none", {"kid": kid}): "only with EdDSA",
         jwt.encode({"iss": ISSUER}, "s" * 64, "HS256", {"kid": kid}): "only with EdDSA",
         lapsed: "it ran out at",
-        jwt.encode({"iss": ISSUER, "sub": "ann"}, receipts._key, "EdDSA", {"kid": kid}): "it is no receipt",
+        jwt.encode({"iss": ISSUER, "sub": "ann"}, kept_key(directory), "EdDSA", {"kid": kid}): "it is no receipt",
         receipts.sign(Receipt("else", "ann", "a", "j", 1, "r", "b", "d", 1, 1)): "issued by 'else'",
         "x" * 9000: "longer than any receipt",
     }

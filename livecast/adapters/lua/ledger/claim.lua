@@ -7,8 +7,8 @@
 --                                        refusals_keep_ms; its key goes at the end of the next one
 --
 -- ARGV  4 room  5 id  6 broadcast  7 refusals_max  8 refusals_keep_ms
---       9 user  10 cid  11 mark  12 nonce … for each claim; mark: "" nothing against it, "-" something is missing, else the code
---       of an objection
+--       9 width  10 user  11 cid  and, if width is 4, 12 mark  13 nonce … for each claim; mark: "" (as without) nothing against it,
+--       "-" something is missing, else the code of an objection
 -- Answer  {position, "OK", answers (MessagePack)}   for each claim one of
 --           {"W", serial, of, at, expires_at (0: none), code, again}   {"E", number, nonce, at, again}
 --           {"N", opens_in_ms (-1: not known)}   {"I", gifted}   {"R", code}   {"limit"}   {"sold_out"}   {"closed"}
@@ -21,7 +21,7 @@ local drop = load_drop(name)
 if not drop then
   return {position, 'REFUSED', 'unknown_drop', ''}
 end
-local FIRST, WIDTH = 9, 4
+local FIRST, WIDTH = 10, tonumber(ARGV[9])
 local n = (#ARGV - FIRST + 1) / WIDTH
 local server = server_time()
 local agreed = math.min(now, server)
@@ -120,7 +120,7 @@ local is_over = not selling or (drop.closes_at and agreed >= drop.closes_at)
 -- The i-th claim's answer; a refusal's is packed already.
 local function decide(i)
   local at = FIRST + (i - 1) * WIDTH
-  local user, cid, mark, claim = users[i], ARGV[at + 1], ARGV[at + 2], ids[i]
+  local user, cid, mark, claim = users[i], ARGV[at + 1], WIDTH == 4 and ARGV[at + 2] or '', ids[i]
   local known = answers[claim] and answer_again(user, answers[claim]) or refused_before(user, cid)
   if known then
     return known
@@ -146,9 +146,10 @@ local function decide(i)
     new_entries[#new_entries + 1] = number
     new_answers[#new_answers + 1] = claim
     new_answers[#new_answers + 1] = 'e'
-    entrants[#entrants + 1] = cmsgpack.pack({user, cid, ARGV[at + 3], now})
-    answers[claim] = {'E', number, ARGV[at + 3], now, true}
-    return {'E', number, ARGV[at + 3], now, false}
+    local nonce = WIDTH == 4 and ARGV[at + 3] or ''
+    entrants[#entrants + 1] = cmsgpack.pack({user, cid, nonce, now})
+    answers[claim] = {'E', number, nonce, now, true}
+    return {'E', number, nonce, now, false}
   elseif drop.left == 0 then
     return refuse(user, cid, 'sold_out')
   end
