@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from livecast.core.recovery import recover
@@ -48,6 +49,25 @@ def test_a_recorded_room_is_taken_over(file: Path) -> None:
         again.run(recorded["until"] + 3_000)
         answer = again.answer(cid)
         assert (answer.verdict, answer.id) == (fate, where)  # the first answer, not a second comment
+
+
+@pytest.mark.parametrize("file", RECORDED, ids=lambda file: file.stem)
+def test_a_room_that_a_later_version_has_worked_on_is_taken_over(file: Path) -> None:
+    """After a rollback: what only that version knows is left out, and nothing else. Not the room's rules, above all."""
+    recorded = json.loads(file.read_text(encoding="utf-8"))
+    snapshot = records.decode_snapshot(bytes.fromhex(recorded["snapshot"]))
+    rules = RoomRules()
+    policy = {**snapshot.policy, "slow_mode_s": 30, "later": {"a": 1}}
+    later = msgspec.structs.replace(
+        snapshot, policy=policy, state={**snapshot.state, "later": [1]}, private={**snapshot.private, "later": {"b": 2}}
+    )
+    room = Room.restore("room", "later", rules, later, [], recorded["until"])
+    assert room._control.policy.slow_mode_s == 30
+    strange = msgspec.structs.replace(later, policy={**policy, "mode": "a value to come"})
+    room = Room.restore("room", "later", rules, strange, [], recorded["until"])
+    assert room._control.policy.slow_mode_s == 30
+    assert room._control.policy.mode == rules.policy.mode
+    room.begin_epoch("later", recorded["until"])
 
 
 def test_there_is_something_recorded() -> None:
