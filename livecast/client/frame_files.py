@@ -16,12 +16,13 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Iterator
-from typing import Final, Self
+from typing import Final
 from urllib.parse import quote
 
 import aiohttp
 import msgspec
 
+from livecast.client.asking import Asking
 from livecast.client.errors import Refused, Unreachable
 from livecast.client.messages import CodecName, Welcome
 from livecast.client.reconnect import pause_s
@@ -42,7 +43,7 @@ class Head(msgspec.Struct, frozen=True):
     tick_ms: int = 200
 
 
-class FrameFiles:
+class FrameFiles(Asking):
     """Follow a room by its files. `codec` chooses the form of the frames; snapshots are JSON."""
 
     def __init__(
@@ -69,18 +70,7 @@ class FrameFiles:
         self._snapshot = msgspec.json.Decoder(Welcome).decode
         self._head = msgspec.json.Decoder(Head).decode
         self._rng = rng or random.Random()  # noqa: S311 - spreads retries, protects nothing
-        self._given = session
-        self._session: aiohttp.ClientSession | None = session
-
-    async def __aenter__(self) -> Self:
-        if self._session is None:
-            self._session = aiohttp.ClientSession()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._session is not None and self._given is None:
-            await self._session.close()
-            self._session = None
+        super().__init__(session)
 
     async def __aiter__(self) -> AsyncIterator[Welcome | Frame]:
         """A snapshot, every frame after it, and a new snapshot wherever the frames do not go on."""

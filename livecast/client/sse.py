@@ -11,11 +11,12 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from typing import Final, Self
+from typing import Final
 from urllib.parse import quote
 
 import aiohttp
 
+from livecast.client.asking import Asking
 from livecast.client.errors import Refused
 from livecast.client.messages import MESSAGE_BYTES_MAX, Bye, Event, Reader, Welcome
 from livecast.client.reconnect import Again, Stop, after, after_handshake, pause_s
@@ -64,7 +65,7 @@ class EventParser:
         return None
 
 
-class EventStream:
+class EventStream(Asking):
     """Follow a room over SSE. Ends when the room is over (204) or the server says so; raises `Refused` if it will not have us."""
 
     def __init__(
@@ -84,18 +85,7 @@ class EventStream:
         self._headers = {"Accept": "text/event-stream"} | ({"Authorization": f"Bearer {token}"} if token else {})
         self._reader = Reader("json")
         self._rng = rng or random.Random()  # noqa: S311 - spreads reconnects, protects nothing
-        self._given = session
-        self._session: aiohttp.ClientSession | None = session
-
-    async def __aenter__(self) -> Self:
-        if self._session is None:
-            self._session = aiohttp.ClientSession()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._session is not None and self._given is None:
-            await self._session.close()
-            self._session = None
+        super().__init__(session)
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         """Every event, across reconnects."""

@@ -10,28 +10,12 @@ import hmac
 import re
 import secrets
 from collections.abc import Iterable, Iterator
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, get_args
 
 from msgspec import Meta, Struct
 
 from livecast.core.globs import glob_matches
 
-SCOPES: Final = (
-    "rooms:read",
-    "rooms:write",
-    "chat:write",
-    "chat:moderate",
-    "drops:read",
-    "drops:write",
-    "claims:settle",
-    "gifts:write",
-    "wallets:read",
-    "wallets:write",
-    "reports:read",
-    "webhooks:write",
-    "tokens:viewer",
-    "tokens:staff",
-)
 Scope = Literal[
     "rooms:read",
     "rooms:write",
@@ -48,6 +32,7 @@ Scope = Literal[
     "tokens:viewer",
     "tokens:staff",
 ]
+SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 KeyId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,32}\Z")]
 
 _PREFIX: Final = "lck_"

@@ -2,37 +2,12 @@
 
 from __future__ import annotations
 
-import io
-import json
-from typing import Any
-
-from rich.console import Console
-
-from livecast.client.messages import Reader
-from livecast.ops.screen import RoomScreen, plain_lines
+from livecast.ops.screen import RoomScreen
 from support.stage import frame, welcome
+from support.terminal import drawn, told
 
-READER = Reader("json")
 LIPSTICK = {"title": "Lip\x1b[31mstick", "price": {"amount": 1990, "currency": "CNY"}, "status": "available", "order": 1}
 POLL = {"id": "p", "question": "Which?", "choices": [{"text": "red", "votes": 0}, {"text": "blue", "votes": 0}], "state": "open"}
-
-
-def told(screen: RoomScreen, *bodies: dict[str, Any]) -> list[str]:
-    """What a pipe gets of these messages, without the time of day."""
-    out: list[str] = []
-    for body in bodies:
-        event: Any = READER.read(json.dumps(body).encode())
-        screen.take(event, 1.0)
-        out += [line.split(" ", 1)[1] for line in plain_lines(event, screen)]
-    return out
-
-
-def drawn(screen: RoomScreen) -> str:
-    """The picture as text."""
-    out = io.StringIO()
-    console = Console(file=out, width=100, height=20, force_terminal=True, color_system=None, legacy_windows=False)
-    console.print(screen.picture(1.0, 20))
-    return out.getvalue()
 
 
 def test_every_step_of_a_show_is_told() -> None:
