@@ -86,7 +86,10 @@ class Transcript:
         return [c.id for c in reversed(self._comments.values()) if not c.redacted]
 
     def page(self, args: dict[str, Json]) -> Json:
-        """`{data, next_cursor}`, the newest first: before `before` (an id, or Unix ms), of `user`, with `q` in the text."""
+        """`{data, next_cursor, begins}`, the newest first: before `before` (an id, or Unix ms), of `user`, with `q` in the text.
+
+        `begins`: (at, id) of the oldest one here, whether asked for or not; what is looked for before that is looked for elsewhere.
+        """
         limit = min(max(int(args.get("limit") or PAGE), 1), PAGE_MAX)
         user, needle, before = args.get("user"), str(args.get("q") or "").casefold(), str(args.get("before") or "")
         found: list[Comment] = []
@@ -105,7 +108,9 @@ class Transcript:
                     break
         page = found[:limit]
         told = [msgspec.to_builtins(c) if not c.redacted else {"id": c.id, "at": c.at, "redacted": True} for c in page]
-        return {"data": told, "next_cursor": page[-1].id if len(found) > limit else None}
+        oldest = next(iter(self._comments.values()), None)
+        begins = None if oldest is None else [oldest.at, oldest.id]
+        return {"data": told, "next_cursor": page[-1].id if len(found) > limit else None, "begins": begins}
 
     # --- Private ------------------------------------------------------------------------------------------------------
     def _leaves(self, comment: Comment) -> None:

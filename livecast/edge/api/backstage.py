@@ -213,8 +213,10 @@ async def get_comments(call: Call) -> Outcome:
     data, more = page["data"], page["next_cursor"]
     if more is not None or call.node.archive is None:
         return Outcome({"data": data, "next_cursor": None if more is None else cursors.make(more)})
-    if data:
-        return await _archived(call, data, (data[-1]["at"], data[-1]["id"]), user)
+    if begins := page.get("begins"):
+        # The archive may not know yet what was redacted here, so it is not asked for what the room has.
+        until = (int(before), "") if before.isdecimal() else (2**53, "")
+        return await _archived(call, data, min(until, (begins[0], begins[1])), user)
     if before and not before.isdecimal():
         place = await call.node.archive.place(call.room, before)
         return await _archived(call, [], place, user) if place else Outcome({"data": [], "next_cursor": None})
@@ -230,9 +232,11 @@ async def _archived(call: Call, data: list[Any], before: tuple[int, str], user: 
         return Outcome({"data": data, "next_cursor": None})
     # One more than asked for says whether there is more.
     found = await archive.said(of, before, room_left + 1, user=user, text=wanted.q)
-    told = [*data, *map(_as_said, found[:room_left])]
+    here = {comment["id"] for comment in data}  # what was let through late stands later than it was said
+    older = [_as_said(row) for row in found[:room_left]]
+    told = [*data, *(comment for comment in older if comment["id"] not in here)]
     more = len(found) > room_left
-    last = (told[-1]["at"], told[-1]["id"]) if told else before
+    last = (older[-1]["at"], older[-1]["id"]) if older else before
     return Outcome({"data": told, "next_cursor": cursors.make(f"~{last[0]}~{last[1]}") if more else None})
 
 

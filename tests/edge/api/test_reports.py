@@ -291,6 +291,9 @@ async def test_older_comments_are_looked_up_in_the_archive(house: Records) -> No
     told = (await house.call("GET", f"{ROOM}/comments?user=u0")).json["data"]
     assert told[0]["u"] == {"id": "u0", "name": "U0", "role": "viewer"}
     assert await pages(before=str(told[0]["at"])) == []
+    backstage.transcript.redact({acks[5]["id"]}, set())  # as in the second before the archive knows of it
+    assert await pages(user="u5") == await pages(q="line 5") == await pages(q="line 5", limit="1") == []
+    assert await pages(q="line", limit="1") == [line for line in everything if line not in {"line 5", "redacted"}]
 
 
 # --- Who may, and what is not there -----------------------------------------------------------------------------------
