@@ -30,6 +30,7 @@ UNITS_AT_ONCE: Final = 1_000
 SCANNED_MAX: Final = 10_000
 """Units looked at for one page of a list that asks for one state: some 50 ms of the ledger's time in ten pieces."""
 LineOf: TypeAlias = Callable[[Unit], Struct]
+NameOf: TypeAlias = Callable[[str], str]
 OrderId = Annotated[str, Meta(min_length=1, max_length=128)]
 Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")]
 Money = Annotated[int, Meta(ge=0, le=AMOUNT_MAX)]  # in the currency's smallest unit
@@ -108,20 +109,22 @@ async def list_claims(call: Call) -> Outcome:
     """The cursor is the last serial that was looked at: a page that was full once is the same for good, but for what became of
     its units. A page of one state may be short or empty although there are more: `next_cursor` says whether.
     """
-    drop, code_of = await _drop(call)
+    (drop, code_of), name_of = await _drop(call), _naming(call)
     units, after = await _page(call, drop)
-    return Outcome(ClaimPage([_as_told(unit, drop, code_of) for unit in units], after))
+    return Outcome(ClaimPage([_as_told(unit, drop, code_of, name_of) for unit in units], after))
 
 
 async def list_winners(call: Call) -> Outcome:
     """As `claims`, for those who may not see codes."""
     units, after = await _page(call, await found(call))
-    return Outcome(WinnerPage([_winner(unit) for unit in units], after))
+    name_of = _naming(call)
+    return Outcome(WinnerPage([_winner(unit, name_of) for unit in units], after))
 
 
 async def winners_csv(call: Call) -> Outcome:
     """All of them as of now, as `claims.csv`, without codes and orders."""
-    return await _as_file(call, "winners", WinnerLine.__struct_fields__, await found(call), _winner)
+    name_of = _naming(call)
+    return await _as_file(call, "winners", WinnerLine.__struct_fields__, await found(call), lambda unit: _winner(unit, name_of))
 
 
 async def _page(call: Call, drop: Drop) -> tuple[list[Unit], str | None]:
@@ -145,8 +148,8 @@ async def _page(call: Call, drop: Drop) -> tuple[list[Unit], str | None]:
 
 async def claims_csv(call: Call) -> Outcome:
     """All of them as of now, in the order of their serials; read and sent piece by piece."""
-    drop, code_of = await _drop(call)
-    return await _as_file(call, "claims", ClaimLine.__struct_fields__, drop, lambda unit: _as_told(unit, drop, code_of))
+    (drop, code_of), name_of = await _drop(call), _naming(call)
+    return await _as_file(call, "claims", ClaimLine.__struct_fields__, drop, lambda unit: _as_told(unit, drop, code_of, name_of))
 
 
 async def _as_file(call: Call, name: str, columns: Sequence[str], drop: Drop, line_of: LineOf) -> Outcome:
@@ -182,17 +185,23 @@ async def _step(call: Call, step: UnitStep) -> Outcome:
     if isinstance(answer, Refusal):
         raise ProblemError.of(answer)
     money.ring(call.room)
-    return Outcome(_as_told(answer, drop, code_of))
+    return Outcome(_as_told(answer, drop, code_of, _naming(call)))
 
 
 async def _drop(call: Call) -> tuple[Drop, CodeOf]:
     return await found(call), await call.money.coder(call.room, call.path("drop"))
 
 
-def _as_told(unit: Unit, drop: Drop, code_of: CodeOf) -> ClaimLine:
+def _naming(call: Call) -> NameOf:
+    """How users are named to a shop: who asked to be forgotten by their pseudonym. Their unit is still to be honoured."""
+    house = call.node.house
+    return (lambda user: user) if house is None else (lambda user: house.pseudonym(user) or user)
+
+
+def _as_told(unit: Unit, drop: Drop, code_of: CodeOf, name_of: NameOf) -> ClaimLine:
     return ClaimLine(
         serial=unit.serial,
-        user=unit.user,
+        user=name_of(unit.user),
         state=unit.state,
         at=unit.at,
         code=code_of(unit),
@@ -206,8 +215,8 @@ def _as_told(unit: Unit, drop: Drop, code_of: CodeOf) -> ClaimLine:
     )
 
 
-def _winner(unit: Unit) -> WinnerLine:
-    return WinnerLine(unit.serial, unit.user, unit.state, unit.at)
+def _winner(unit: Unit, name_of: NameOf) -> WinnerLine:
+    return WinnerLine(unit.serial, name_of(unit.user), unit.state, unit.at)
 
 
 async def _pages(ledger: Ledger, drop: Drop, wanted: WhichClaims, after: int, size: int) -> AsyncIterator[Sequence[Unit]]:

@@ -45,6 +45,23 @@ async def test_the_list_has_what_winners_were_told(shop: Shop) -> None:
     assert line.items() >= {"serial": click.json["serial"], "code": click.json["code"], "user": "ada", "state": "granted"}.items()
 
 
+async def test_who_was_forgotten_is_not_named(shop: Shop) -> None:
+    """Neither in lists nor in files, nor in what is answered about a unit; codes and everybody else are as they were."""
+    drop = await opened(shop)
+    await won(shop, drop, "ada-lovelace", "bob")
+    before = (await shop.call("GET", f"{DROPS}/{drop}/claims")).json["data"]
+    assert (await shop.call("DELETE", "/v1/users/ada-lovelace")).status == 200
+    told = (await shop.call("GET", f"{DROPS}/{drop}/claims")).json["data"]
+    assert told[0].items() >= {**before[0], "user": told[0]["user"]}.items()
+    assert (told[0]["user"][:7], told[1]) == ("erased:", before[1])
+    assert (await shop.call("GET", f"{DROPS}/{drop}/claims?user=ada-lovelace")).json["data"] == told[:1]
+    for path in ("claims", "winners", "claims.csv", "winners.csv"):
+        answer = await shop.call("GET", f"{DROPS}/{drop}/{path}")
+        assert b"lovelace" not in answer.body
+        assert told[0]["user"].encode() in answer.body
+    assert (await shop.call("POST", f"{DROPS}/{drop}/claims/1/revoke", json={})).json["user"] == told[0]["user"]
+
+
 async def test_the_list_goes_page_by_page(shop: Shop) -> None:
     """In the order of serials, each once; a cursor from nowhere ends it."""
     drop = await opened(shop, stock=7)
