@@ -11,8 +11,9 @@ from livecast.adapters import redis_messages as messages
 from livecast.adapters.bounds import REMEMBERED_BYTES_MAX, ROOM_ACTS_MAX
 from livecast.adapters.redis_lane import Lane
 from livecast.adapters.redis_server import Argument, RedisServer, Script
+from livecast.core.formats import FORMAT
 from livecast.core.placement import SHARDS, shard_of
-from livecast.ports import Commit, Committed, Entry, Fenced, OutOfOrder, Published, Stored, StoreError
+from livecast.ports import Commit, Committed, Entry, Fenced, OutOfOrder, Published, Stored, StoreError, WrongFormat
 
 COMMIT = Script("commit.lua", keys=12)
 REGAIN = Script("regain.lua", keys=1)
@@ -147,14 +148,16 @@ class RedisRoomLog:
 
 def _picture(room: str) -> list[Sequence[Argument]]:
     return [
-        ("HMGET", keys.of_room("room", room), "epoch", "number", "seq", "snapshot_number"),
+        ("HMGET", keys.of_room("room", room), "epoch", "number", "seq", "snapshot_number", "format"),
         ("GET", keys.of_room("snapshot", room)),
         ("XRANGE", keys.of_room("log", room), "-", "+"),
     ]
 
 
 def _stored(last: list[bytes | None], snapshot: bytes | None, log: list[Any], remembered: list[bytes]) -> Stored | None:
-    epoch, number, seq, snapshot_number = last
+    epoch, number, seq, snapshot_number, written_in = last
+    if int(written_in or 1) > FORMAT:
+        raise WrongFormat(f"the room is written in format {int(written_in or 1)} by a later version, and this one knows {FORMAT}")
     if epoch is None or number is None or seq is None or snapshot is None or snapshot_number is None:
         return None
     return Stored(

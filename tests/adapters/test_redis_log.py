@@ -11,8 +11,9 @@ import pytest
 
 from livecast.adapters.redis_log import RedisRoomLog
 from livecast.adapters.redis_server import RedisServer
+from livecast.core.formats import FORMAT, READER
 from livecast.core.placement import SHARDS, shard_of
-from livecast.ports import Commit, Committed, StoreError, Unavailable
+from livecast.ports import Commit, Committed, StoreError, Unavailable, WrongFormat
 
 ROOM = "demo"
 
@@ -54,6 +55,20 @@ async def repeat_until_answered(log: RedisRoomLog, the_commit: Commit) -> Commit
                 return await log.commit(the_commit)
             except Unavailable:
                 await asyncio.sleep(0.01)
+
+
+async def test_a_room_says_in_which_format_it_is_written(log: RedisRoomLog, valkey_server: Any) -> None:
+    """And is not read by who does not know that one, whatever the store as a whole says of itself."""
+    await log.commit(commit(1))
+    where = f"{{s{shard_of(ROOM)}}}:room:{ROOM}"
+    assert valkey_server.command("HGET", where, "format").split(b"\r\n")[1] == str(READER).encode()
+    assert await log.load(ROOM) is not None
+    valkey_server.command("HDEL", where, "format")  # from before it was said
+    assert await log.load(ROOM) is not None
+    valkey_server.command("HSET", where, "format", str(FORMAT + 1))
+    for look in (log.load, log.read):
+        with pytest.raises(WrongFormat, match="by a later version"):
+            await look(ROOM)
 
 
 async def test_killed_during_commits(crash_log: RedisRoomLog, crashable_valkey: Any) -> None:

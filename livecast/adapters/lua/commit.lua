@@ -5,7 +5,7 @@
 -- persist, instead of failing at some write in the middle.
 --
 -- KEYS  1 owner (string)         the shard's fence token
---       2 room (hash)            last commit and counters
+--       2 room (hash)            last commit, counters, and the format that the room is written in
 --       3 snapshot (string)
 --       4 log (stream)           one entry per commit of the epoch, id <number>-0
 --       5 said (stream)          remembered answers, id <ms>-<n>
@@ -28,6 +28,7 @@
 --         {"ORDER", epoch, number}     the log stands there; nothing was written
 -- Atomic as every script is; idempotent by (token, epoch, number).
 
+local FORMAT = 1 -- what one has to know to read this room: READER of core/formats.py
 local token, epoch, number, seq = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local at, broadcast, room = tonumber(ARGV[5]), ARGV[13], ARGV[16]
 local first_user = 23
@@ -64,7 +65,9 @@ if ARGV[7] ~= '' then
   entry[#entry + 1] = ARGV[7]
 end
 redis.call(unpack(entry))
-local now_known = {'HSET', KEYS[2], 'token', token, 'epoch', epoch, 'number', number, 'seq', seq, 'broadcast', broadcast}
+local now_known = {
+  'HSET', KEYS[2], 'token', token, 'epoch', epoch, 'number', number, 'seq', seq, 'broadcast', broadcast, 'format', FORMAT
+}
 
 -- The snapshot covers every entry up to this one, so what lies before `keep_from` is not needed to rebuild the room.
 if ARGV[11] ~= '' then
