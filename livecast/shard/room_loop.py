@@ -12,56 +12,41 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Final, Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
 
 import msgspec
-from msgspec import Struct
 from msgspec.structs import replace
 
 from livecast.core.errors import Refusal
 from livecast.core.events import (
-    TO_STAFF,
     Answer,
-    Ask,
     Command,
-    Done,
     Event,
     Flush,
     Frame,
-    Happened,
     LedgerEvent,
-    Liked,
     Notice,
     Origin,
     Reply,
-    Reported,
     Reviewed,
-    Said,
-    Snapshot,
-    Voted,
 )
-from livecast.core.recovery import recover
 from livecast.core.room import Room
-from livecast.core.rules import RoomRules
 from livecast.ports import (
-    Bus,
-    Clock,
     Commit,
     CommitRefused,
     Fenced,
     Flushed,
-    Observer,
     OutOfOrder,
     Published,
-    RoomLog,
-    Stored,
     StoreError,
     Trouble,
 )
+from livecast.shard.answers import Answers
 from livecast.shard.house import House, scopes_of
 from livecast.shard.journal import Journal, until_answered
-from livecast.shard.reviewer import Reviewer
+from livecast.shard.restoring import restored
+from livecast.shard.surroundings import Surroundings
 from livecast.shard.tick import Stretch
 from livecast.wire import records
 
@@ -77,48 +62,6 @@ CREATING: Final = frozenset({"put_room", "ensure"})
 """Commands that may be the first ones a room ever hears."""
 
 
-class Surroundings(Struct, frozen=True):
-    """What every room loop of a process shares."""
-
-    bus: Bus
-    log: RoomLog
-    clock: Clock
-    rules: RoomRules
-    observer: Observer
-    new_epoch: Callable[[], str]
-    """A random string that no room ever had as its epoch."""
-    watch: RoomWatch | None = None
-    """Who wants to know of rooms' lives: whoever reads the ledger on for them."""
-    house: House | None = None
-    """What holds beyond single rooms."""
-    reviewer: Reviewer | None = None
-    """Who asks somebody outside what becomes of comments."""
-    catalogue_rev: int | None = None
-    """What rooms say of the gifts there are; None: there are none."""
-
-
-class RoomWatch(Protocol):
-    """Told what becomes of rooms. Must not block or raise."""
-
-    def awake(self, room: str) -> None:
-        """It was loaded or made, and receives from now on."""
-
-    def asleep(self, room: str) -> None:
-        """It is out of memory."""
-
-    def say(self, room: str, summary: bytes) -> None:
-        """What it says of itself (its line in `RoomLog.rooms`) is committed."""
-
-    def happened(self, room: str, happened: Sequence[Happened]) -> None:
-        """Something in it that other services may want to hear of is committed."""
-
-    def ending(self, room: str) -> None:
-        """Its broadcast is to end, and that is committed: it waits for `DropsDone` (told again until it does)."""
-
-    def ended(self, room: str) -> None:
-        """Its broadcast is over, and that is committed (told again when such a room wakes)."""
-
-
 class RoomLoop:
     """Drives one room from its first event to the day its owner lets it go.
 
@@ -127,6 +70,7 @@ class RoomLoop:
     """
 
     __slots__ = (
+        "_answers",
         "_around",
         "_due",
         "_ended",
@@ -156,6 +100,7 @@ class RoomLoop:
         self.name = name
         self.last_heard_at = around.clock()
         self._journal = Journal(name, token, around.log, around.rules)
+        self._answers = Answers(around.bus, name)
         self._around = around
         self._ended = ended
         self._regain = regain
@@ -175,7 +120,7 @@ class RoomLoop:
         """Take events in; what the inbox has no room for is answered `overloaded`, never dropped in silence."""
         room_left = self._around.rules.inbox_max - len(self._inbox)
         if len(events) > room_left:
-            self._refuse(events[max(room_left, 0) :], Refusal("overloaded", retry_after_ms=self._around.rules.tick_max_ms))
+            self._answers.refuse(events[max(room_left, 0) :], Refusal("overloaded", retry_after_ms=self._around.rules.tick_max_ms))
             events = events[: max(room_left, 0)]
         self._inbox.extend(events)
         if not self._receiving and self._room is not None:
@@ -199,7 +144,7 @@ class RoomLoop:
             if answer is not None:
                 replies.append((event.origin, event.cid, answer))  # type: ignore[union-attr] # Presence and EdgeRefused get no answer
         if replies:
-            self._reply(replies)
+            self._answers.send(replies)
         if self._around.reviewer is not None and (asked := room.drain_reviews()):
             about = {"room": self.name, "epoch": room.epoch, "broadcast": room.broadcast, "merchant": room.merchant}
             self._around.reviewer.ask(about, asked, self._reviewed)
@@ -260,7 +205,7 @@ class RoomLoop:
         try:
             flush = room.flush(now)
             commit = self._journal.next(room, flush, _encoded(flush), now) if flush is not None else None
-            near, far = self._parted(flush.replies) if flush is not None else ({}, ())
+            near, far = self._answers.parted(flush.replies) if flush is not None else ({}, ())
         except Exception as e:  # noqa: BLE001 - the room's memory cannot be trusted any more: it starts again from its log
             self._give_up(self._fault("a room could not flush", e))
             return
@@ -277,10 +222,10 @@ class RoomLoop:
         around, frame = self._around, commit.frame
         try:
             took_ms = await self._journal.write(room, commit, around.clock, around.observer)
-            self._tell(near)
+            self._answers.tell(near)
             if frame is not None:
                 around.bus.publish(Published(self.name, commit.epoch, commit.seq, frame=frame))
-            self._notify(flush)
+            self._answers.notify(flush)
             self._say(commit)
             if around.watch is not None and flush.happened:
                 around.watch.happened(self.name, flush.happened)
@@ -368,21 +313,14 @@ class RoomLoop:
         commit = self._journal.begin(room, epoch or around.new_epoch(), owed, around.clock())
         await self._journal.write(room, commit, around.clock, around.observer)
         if owed is not None:
-            self._reply(owed.replies)
-            self._notify(owed)
+            self._answers.send(owed.replies)
+            self._answers.notify(owed)
         self._say(commit)
         around.bus.publish(Published(self.name, commit.epoch, commit.seq, snapshot=commit.snapshot))
 
     def _say(self, commit: Commit) -> None:
         if self._around.watch is not None and commit.summary is not None:
             self._around.watch.say(self.name, commit.summary)
-
-    def _notify(self, flush: Flush) -> None:
-        for user, notice in flush.notices:
-            self._around.bus.notify(self.name, user, notice)
-        if flush.for_staff is not None:
-            for node in flush.for_staff.nodes:
-                self._around.bus.reply(node, [Reply(TO_STAFF, None, Done(flush.for_staff.told))])
 
     # --- Coming and going ---------------------------------------------------------------------------------------------
     async def _wake(self) -> None:
@@ -391,7 +329,7 @@ class RoomLoop:
         try:
             stored = await until_answered(lambda: around.log.load(self.name), "room not loaded", self.name, around.observer)
             if stored is not None:
-                room = self._restore(stored)
+                room = restored(self.name, stored, around.new_epoch(), around.rules, around.clock())
                 await self._begin_epoch(room, room.epoch)
             elif (created := self._create()) is not None:
                 room = created
@@ -427,31 +365,13 @@ class RoomLoop:
         self._receive()
         self._arm(around.clock())
 
-    def _restore(self, stored: Stored) -> Room:
-        later = [e for e in stored.entries if e.number > stored.snapshot_number]
-        snapshot: Snapshot = recover(
-            records.decode_snapshot(stored.snapshot),
-            [
-                (
-                    records.decode_frame(e.frame) if e.frame is not None else None,
-                    records.decode_private(e.private) if e.private is not None else None,
-                )
-                for e in later
-            ],
-            self._around.rules,
-        )
-        remembered = [r for blob in stored.remembered for r in records.decode_remembered(blob)]
-        room = Room.restore(self.name, self._around.new_epoch(), self._around.rules, snapshot, remembered, self._around.clock())
-        room.remember(records.decode_frame(e.frame) for e in stored.entries if e.frame is not None)
-        return room
-
     def _create(self) -> Room | None:
         """A new room, if that is what the first command asks for; what came before it finds no room."""
         while self._inbox:
             first = self._inbox[0]
             if isinstance(first, Command) and first.name in CREATING:
                 return Room.create(self.name, self._around.new_epoch(), self._around.rules, self._around.clock())
-            self._refuse([self._inbox.pop(0)], Refusal("unknown_room"))
+            self._answers.refuse([self._inbox.pop(0)], Refusal("unknown_room"))
         return None
 
     async def drain(self) -> None:
@@ -562,44 +482,9 @@ class RoomLoop:
         self._over = True
         if self._timer is not None:
             self._timer.cancel()
-        self._refuse(self._inbox, refusal)
+        waiting, self._inbox = self._inbox, []
+        self._answers.refuse(waiting, refusal)
         self._ended(self.name, stepped_down)
-
-    # --- Answers ------------------------------------------------------------------------------------------------------
-    def _reply(self, replies: Sequence[tuple[Origin, str | None, Answer]]) -> None:
-        self._tell(_by_node(replies))
-
-    def _tell(self, by_node: Mapping[str, Sequence[Reply]]) -> None:
-        for node, batch in by_node.items():
-            self._around.bus.reply(node, batch)
-
-    def _parted(
-        self, replies: Sequence[tuple[Origin, str | None, Answer]]
-    ) -> tuple[dict[str, list[Reply]], tuple[tuple[str, tuple[Reply, ...]], ...]]:
-        """Answers by node: those to be told after the commit, and those that go with it.
-
-        Whoever has a viewer's message to send follows the room, so a viewer's answer goes with the frame to nodes elsewhere: by
-        itself it would come after it. What callers of the control plane asked may come from a node that does not follow.
-        """
-        near, far = _by_node(replies), []
-        for node, batch in list(near.items()):
-            if not self._around.bus.here(self.name, node):
-                far.append((node, tuple(reply for reply in batch if not isinstance(reply.answer, Done))))
-                near[node] = [reply for reply in batch if isinstance(reply.answer, Done)]
-        return {node: batch for node, batch in near.items() if batch}, tuple((node, batch) for node, batch in far if batch)
-
-    def _refuse(self, events: Sequence[Event], refusal: Refusal) -> None:
-        waiting = [e for e in events if isinstance(e, Said | Liked | Voted | Reported | Command | Ask)]
-        self._reply([(e.origin, e.cid, refusal) for e in waiting if e.cid is not None or not isinstance(e, Liked)])
-        if events is self._inbox:
-            self._inbox.clear()
-
-
-def _by_node(replies: Sequence[tuple[Origin, str | None, Answer]]) -> dict[str, list[Reply]]:
-    by_node: dict[str, list[Reply]] = {}
-    for origin, cid, answer in replies:
-        by_node.setdefault(origin.node, []).append(Reply(origin.asker, cid, answer))
-    return by_node
 
 
 def _encoded(flush: Flush) -> bytes | None:

@@ -21,7 +21,8 @@ from livecast.house import Rule
 from livecast.ports import Bus, Clock, Observer, RoomLog
 from livecast.shard.house import House
 from livecast.shard.reviewer import Reviewer
-from livecast.shard.room_loop import RoomLoop, RoomWatch, Surroundings
+from livecast.shard.room_loop import RoomLoop
+from livecast.shard.surroundings import RoomWatch, Surroundings
 
 EPOCH_ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 EPOCH_CHARS: Final = 8
