@@ -1,7 +1,7 @@
 """Names of keys and channels. All of one shard carry its hash tag, so that a cluster keeps them on one server.
 
 {s17}:owner            string    the fence token of the shard's owner
-{s17}:room:<room>      hash      last commit: token, epoch, number, seq; where its snapshot stands; counters; format it is written in
+{s17}:room:<room>      hash      last commit: token, epoch, number, seq; where its snapshot stands; counters; its format
 {s17}:snapshot:<room>  string    the snapshot, MessagePack
 {s17}:log:<room>       stream    commits of the epoch, id <number>-0: s seq, f frame, p private
 {s17}:said:<room>      stream    remembered answers, id <Unix ms>-<n>: b body, c bytes before it

@@ -102,6 +102,8 @@ def replay_of(shard: int, position: int, parts: Iterable[bytes]) -> ShardReplay:
     try:
         first, *rest = parts
         head = msgspec.msgpack.decode(zlib.decompress(first), type=_Head)
+        if head.format > FORMAT:
+            raise BadCheckpoint(f"it is of format {head.format}, which a later version wrote; this one reads {FORMAT}")
         if (head.format, head.shard, head.position) != (FORMAT, shard, position):
             raise BadCheckpoint(f"a checkpoint of shard {shard} at {position} was looked for, this is {head}")
         for name, value in zip(COUNTED, head.counted, strict=True):

@@ -28,6 +28,7 @@ from livecast.core.sanctions import Sanction
 from livecast.core.units import Drop, Entrant, Order, Unit
 from livecast.core.webhooks import Delivery, Endpoint, WebhookEvent
 from livecast.ops.backup import Manifest
+from livecast.ops.line import ToSupervisor, ToWorker
 from livecast.wire import records
 
 #: By what they are; a decoder's type where the code has no other name for it.
@@ -62,6 +63,8 @@ ROOTS: Final[dict[str, Any]] = {
     "part of a checkpoint": checkpoint._Part,
     **{f"{name} of a checkpoint": decoder.type for name, decoder in checkpoint._ROWS.items()},
     "manifest of a backup": Manifest,
+    "line to a worker": ToWorker,
+    "line to the supervisor": ToSupervisor,
 }
 SAME_NAMES: Final = {drops.About: "AboutDrop", gifts.About: "AboutGift"}
 WHOLE: Final = (drops.Eligibility, drops.AtLeast)
