@@ -33,7 +33,10 @@ class RedisFormats:
         try:
             return None if said is None else _mark.decode(said)
         except msgspec.DecodeError as error:
-            raise WrongFormat(f"{keys.FORMAT} of the {self._role} store says {said!r}, which is no mark ({error})") from error
+            raise WrongFormat(
+                f"{keys.FORMAT} of the {self._role} store says {said[:200]!r}, which is no mark that this version knows ({error}): "
+                f"run the version that wrote it, or, where none did, HDEL {keys.FORMAT} {self._role}"
+            ) from error
 
     async def put(self, former: Mark | None, mark: Mark, beside: Collection[str] | None = None) -> bool:
         """One call of the script."""

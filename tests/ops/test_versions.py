@@ -73,6 +73,11 @@ async def test_a_node_goes_from_a_ledger(ledger_valkey: str, ledger_server: Any)
             await _ledger(settings, stack, Facts())
     assert refused.value.code == EXIT_FORMAT
     assert ledger_server.command("DBSIZE") == b":1\r\n"
+    assert ledger_server.command("HSET", MARKS, "ledger", "scribble").startswith(b":")
+    async with AsyncExitStack() as stack:
+        with pytest.raises(StartFailed, match=r"no mark that this version knows.*HDEL") as refused:
+            await _ledger(settings, stack, Facts())
+    assert refused.value.code == EXIT_FORMAT
 
 
 def test_tools_say_it(ledger_valkey: str, ledger_server: Any) -> None:

@@ -54,7 +54,9 @@ def environment_of(commit: str, directory: Path) -> dict[str, str]:
         places.insert(0, target)
     environment = {"PYTHONPATH": os.pathsep.join(map(str, places))}
     asked = [sys.executable, "-c", "import livecast; print(livecast.__file__)"]
-    found = subprocess.run(asked, capture_output=True, text=True, check=True, env={**os.environ, **environment}, timeout=60)
+    found = subprocess.run(  # from elsewhere: `-c` looks into the working directory first, the command `livecast` does not
+        asked, capture_output=True, text=True, check=True, env={**os.environ, **environment}, timeout=60, cwd=directory
+    )
     assert found.stdout.startswith(str(tree)), f"{found.stdout} would be run instead of {commit}"
     return environment
 
