@@ -41,6 +41,7 @@ class HttpConnection(web.RequestHandler):
             access_log=None,  # type: ignore[arg-type] # no log
             keepalive_timeout=node.rules.http_idle_ms / 1000,
             lingering_time=node.rules.close_deadline_ms / 1000,  # for what is unread of a body behind its answer
+            auto_decompress=False,  # we take none that is encoded, and what claims to be so may be anything
         )
         self._node = node
 

@@ -68,6 +68,22 @@ async def test_a_body_that_does_not_come(house: House, length: bytes) -> None:
     transport.close()
 
 
+@pytest.mark.parametrize("encoding", [b"gzip", b"deflate"])
+async def test_a_body_that_is_not_encoded_as_it_says(house: House, caplog: pytest.LogCaptureFixture, encoding: bytes) -> None:
+    """415 without trying to read it, and it is nobody's trouble: the log stays empty, and the connection is of further use."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+    head = b"PUT /v1/rooms/r HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer " + house.key.encode() + b"\r\nContent-Length: 2\r\n"
+    for body in (b"{}", b"\x1f\x8b"):
+        writer.write(head + b"Content-Encoding: " + encoding + b"\r\n\r\n" + body)
+        said = await asyncio.wait_for(reader.readuntil(b"}"), 5)
+        assert said.startswith(b"HTTP/1.1 415 ")
+    writer.write(PLAIN)
+    assert (await asyncio.wait_for(reader.readuntil(b"}"), 5)).startswith(b"HTTP/1.1 200 ")
+    writer.close()
+    assert not house.notes.of(Trouble)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
 async def test_connections_per_address(house: House) -> None:
     """One address has so many connections of plain HTTP and no more; one that ends, or becomes a socket, makes room."""
     await house.live_room("r")
