@@ -23,7 +23,7 @@ from livecast.ops.serve import settings_or_exit
 from livecast.ops.settings import Settings
 from livecast.ops.store_access import EXIT_USAGE, NoStoreError, directory_of, opened, run, stop
 from livecast.ops.valkey_binary import NoValkeyError
-from livecast.ports import StoreError
+from livecast.ports import StoreError, WrongFormat
 
 EXIT_CLOSED: Final = 1
 
@@ -133,6 +133,8 @@ def _run(work: Any) -> Any:
     except NoStoreError as error:
         stop(str(error), EXIT_USAGE)
     except (EmbeddedStoreError, NoValkeyError) as error:
+        stop(str(error))
+    except WrongFormat as error:
         stop(str(error))
     except StoreError as error:
         stop(f"the ledger does not answer: {error}")
