@@ -1,4 +1,4 @@
-"""What the browser tests share: one Chromium of the system, one node with rooms of each test's own.
+"""What the browser tests of a process share: one Chromium of the system, one node with rooms of each test's own.
 
 No page may break its own policy, throw, or log an error: `Stage` writes down what does, and every test ends by looking at it.
 """
@@ -18,8 +18,8 @@ from support.browsing import Cable, Stage
 from support.node import NodeProcess
 
 CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
-#: A page in a container: no sandbox of its own, no GPU, and no shared memory to speak of.
-FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
+#: A page in a container: no sandbox of its own, no GPU, and no shared memory to speak of; no process for a page that may come.
+FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-features=SpareRendererForSitePerProcess"]
 
 
 def _missing(why: str) -> None:
@@ -39,23 +39,23 @@ def pages() -> None:
         _missing(str(why))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def node(pages: None) -> Iterator[NodeProcess]:  # noqa: ARG001 - must be there first
-    """A node for a file of tests."""
+    """A node for all of them: its rooms are the tests' own, its people are not."""
     with NodeProcess() as process:
         yield process
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser(pages: None) -> AsyncIterator[Browser]:  # noqa: ARG001 - must be there first
-    """A Chromium for a file of tests."""
+    """A Chromium for all of them; each page has a context of its own, with nothing of any other's."""
     async with async_playwright() as playwright:
         chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield chromium
         await chromium.close()
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def stage(node: NodeProcess, browser: Browser) -> AsyncIterator[Stage]:
     """A live room of the test's own."""
     one = Stage(node, browser)
@@ -65,7 +65,7 @@ async def stage(node: NodeProcess, browser: Browser) -> AsyncIterator[Stage]:
     assert one.faults == []
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def cable(node: NodeProcess) -> AsyncIterator[Cable]:
     """A way to the node that can be cut."""
     one = Cable(node)

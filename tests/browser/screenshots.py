@@ -108,7 +108,7 @@ async def rooms(stage: Stage) -> None:
             ("viewer-phone", "zh-CN", PHONE, False),
             ("viewer-phone-gifts", "en", PHONE, True),
         ):
-            page = await stage.watch(name, name="安娜 Ann", lang=lang, size=size, dark=dark)
+            page = await stage.watch(name, name="安娜 Ann", lang=lang, size=size, dark=dark, moves=True)
             await page.wait_for_timeout(7000)  # for comments to fill the picture
             if name.startswith("viewer-phone"):
                 give(stage, "小美 Mei", "heart", 66)
@@ -121,7 +121,7 @@ async def rooms(stage: Stage) -> None:
                 await page.locator("[data-gift]").first.wait_for()
             await keep(page, name)
             await page.context.close()
-        page = await stage.page(size=(1280, 720), lang="zh-CN")
+        page = await stage.page(size=(1280, 720), lang="zh-CN", moves=True)
         await page.goto(f"{stage.node.base}/overlay/{stage.room}")
         await page.wait_for_timeout(3000)
         await page.evaluate(GROUND)
@@ -132,7 +132,7 @@ async def rooms(stage: Stage) -> None:
 
 async def papers(stage: Stage) -> None:
     """A receipt, and the proof of a draw."""
-    page = await stage.watch("ann", name="安娜 Ann", lang="zh-CN", dark=True, size=PHONE)
+    page = await stage.watch("ann", name="安娜 Ann", lang="zh-CN", dark=True, size=PHONE, moves=True)
     draw = stage.call("POST", "/drops", {"title": "紫砂壶 Clay teapot", "kind": "draw", "stock": 3})
     stage.call("POST", f"/drops/{draw['id']}/announce")
     await page.locator(".drop.announced").wait_for()

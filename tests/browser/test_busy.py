@@ -14,7 +14,7 @@ from playwright.async_api import CDPSession, expect
 from support.browsing import WITHIN_MS, Stage, until
 from support.bustle import bustle
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")  # one browser for the file
+pytestmark = pytest.mark.asyncio(loop_scope="session")  # one browser for all files
 expect.set_options(timeout=WITHIN_MS)
 
 #: Every comment that was ever in the list, tasks of the main thread that were too long, and pictures drawn.
@@ -42,7 +42,7 @@ async def test_the_page_keeps_up(stage: Stage, for_s: int) -> None:
     stage.call("PATCH", "/policy", {"chat_budget_per_s": 200})
     drop = stage.call("POST", "/drops", {"title": "Half price", "kind": "coupon", "stock": 500})
     stage.call("POST", f"/drops/{drop['id']}/open")
-    page = await stage.page()
+    page = await stage.page(moves=True)
     await page.add_init_script(NOTE)
     await page.goto(f"{stage.node.base}/r/{stage.room}")
     await page.locator(".status.live").wait_for()

@@ -9,13 +9,15 @@ import time
 import pytest
 from playwright.async_api import Locator, Page, Route, expect
 
-from support.browsing import WITHIN_MS, Cable, Stage, until
+from support.browsing import WITHIN_MS, Cable, Stage, serious, until
 from support.node import token
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")  # one browser for the file
+pytestmark = pytest.mark.asyncio(loop_scope="session")  # one browser for all files
 expect.set_options(timeout=WITHIN_MS)
 
 
+#: A token that ends while somebody watches, and not before they do on a slow machine.
+SHORT_S = 8
 #: Comments said while nobody hears; a welcome has the last 20.
 MISSED = 24
 #: When the first line of the list was there, in ms since the page was asked for.
@@ -68,6 +70,7 @@ async def test_a_cut_network_leaves_no_gap(stage: Stage, cable: Cable) -> None:
     for n in range(MISSED):
         stage.say(f"u{n}", {"t": "comment", "cid": f"c{n}", "text": f"meanwhile {n}"})
     await expect(ann.locator(".connection")).to_contain_text("Connection lost")
+    assert await serious(ann, ".connection") == []
     await ann.wait_for_timeout(max(0, 10_000 - (time.monotonic() - began) * 1000))  # the length of the cut is the point
     assert await ann.locator(".row").count() == 1
     await cable.plug()
@@ -97,16 +100,17 @@ async def test_a_mute_is_told(stage: Stage) -> None:
 
 async def test_a_token_that_ends_is_told(stage: Stage) -> None:
     """Nobody gives a new one: the page says that the sign-in has expired, and does not try for ever."""
-    ann = await stage.watch("ann", ttl_s=3)
+    ann = await stage.watch("ann", ttl_s=SHORT_S)
     await expect(ann.get_by_role("alert")).to_contain_text("Your sign-in has expired.")
 
 
 async def test_a_token_is_renewed_on_the_live_socket(stage: Stage) -> None:
     """An app gives its web view a new token by the address: the socket goes on beyond the old one's end, and nothing is missed."""
-    ann = await stage.watch("ann", ttl_s=3)
+    ends = time.monotonic() + SHORT_S
+    ann = await stage.watch("ann", ttl_s=SHORT_S)
     await ann.evaluate("token => { location.hash = `token=${token}` }", token("ann", ttl_s=3600, name="ann"))
     await until(ann, "!location.hash")
-    await ann.wait_for_timeout(3500)  # beyond the end of the first
+    await ann.wait_for_timeout(max(0, ends + 1 - time.monotonic()) * 1000)  # beyond the end of the first
     stage.say("bo", {"t": "comment", "cid": "c", "text": "still there?"})
     await expect(row(ann, "still there?")).to_have_count(1)
     assert await ann.locator(".connection").count() == 0
@@ -123,8 +127,9 @@ async def test_the_end_leads_on(stage: Stage) -> None:
     await expect(ann.locator(".curtain")).to_have_text("Ended")
 
 
-async def test_the_first_picture_is_there_at_once(stage: Stage) -> None:
-    """From the click to a room with its comments: under a second on this machine. (Tests run on busy ones: three tries.)"""
+@pytest.mark.parametrize("within_ms", [5000, pytest.param(1000, marks=pytest.mark.chaos)])
+async def test_the_first_picture_is_there_at_once(stage: Stage, within_ms: int) -> None:
+    """From the click to a room with its comments: under a second on a machine of its own; busy ones get more, and three tries."""
     stage.say("bo", {"t": "comment", "cid": "c", "text": "hello"})
     took = []
     for _ in range(3):
@@ -134,7 +139,9 @@ async def test_the_first_picture_is_there_at_once(stage: Stage) -> None:
         await expect(row(page, "hello")).to_have_count(1)
         took.append(float(await page.evaluate("window.firstRow")))
         await page.context.close()
-    assert min(took) < 1000, took
+        if took[-1] < within_ms:
+            break
+    assert min(took) < within_ms, took
 
 
 async def test_a_stream_plays_and_holds_frames_back(stage: Stage) -> None:
@@ -142,7 +149,7 @@ async def test_a_stream_plays_and_holds_frames_back(stage: Stage) -> None:
     page = await stage.page()
     await page.goto(f"{stage.node.base}/")
     init, media = await page.evaluate(RECORD)
-    behind_s = 6
+    behind_s = 12
     began = time.time() - behind_s
     date = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(began)) + f".{int(began % 1 * 1000):03d}Z"
     playlist = f"""#EXTM3U
@@ -170,6 +177,7 @@ media.mp4
     stage.say("bo", {"t": "comment", "cid": "c", "text": "as you see"})
     await page.locator("#say").fill("mine at once")
     await page.keyboard.press("Enter")
-    await expect(page.locator(".row.mine")).to_contain_text("mine at once", timeout=behind_s * 1000 / 2)
-    await expect(row(page, "as you see")).to_have_count(1)
+    await expect(page.locator(".row.mine")).to_contain_text("mine at once")
+    assert await row(page, "as you see").count() == 0
+    await expect(row(page, "as you see")).to_have_count(1, timeout=40_000)
     assert time.monotonic() - said_at > behind_s / 2

@@ -10,7 +10,7 @@ from playwright.async_api import Locator, Page, expect
 from support.browsing import WITHIN_MS, Stage
 from support.node import token
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")  # one browser for the file
+pytestmark = pytest.mark.asyncio(loop_scope="session")  # one browser for all files
 expect.set_options(timeout=WITHIN_MS)
 
 
@@ -177,6 +177,31 @@ async def test_who_somebody_is(stage: Stage) -> None:
     await card.get_by_role("button", name="Make a moderator").click()
     await expect(card).to_contain_text("Moderator")
     await stage.comes("/moderators", lambda said: [one["id"] for one in said["data"]] == ["bob"])
+
+
+async def test_who_hides_behind_an_alias(stage: Stage) -> None:
+    """Where viewers see no ids they talk, answer and know their own words as ever; staff are told who it is."""
+    stage.call("PATCH", "/policy", {"users": "aliases"})
+    lin, ann, bob = await stage.run(), await stage.watch("ann", name="Ann"), await stage.watch("bob", name="Bob")
+    await bob.locator("#say").fill("guess who")
+    await bob.keyboard.press("Enter")
+    await expect(row(bob, "guess who")).to_have_class(re.compile("mine"))
+    heard = row(ann, "guess who")
+    await heard.hover()
+    await heard.get_by_role("button").click()
+    await ann.get_by_role("button", name="Reply").click()
+    await ann.locator("#say").fill("Bob?")
+    await ann.keyboard.press("Enter")
+    await expect(row(bob, "Bob?")).to_have_class(re.compile("called"))
+    stage.say("bob", {"t": "gift", "cid": f"g-{stage.room}", "gift": "heart", "n": 2}, name="Bob")
+    await line(lin, "guess who").locator(".name").click()
+    card = lin.get_by_role("dialog")
+    await expect(card.locator("code")).to_have_text("bob")
+    await card.get_by_role("button", name="Make a moderator").click()
+    await expect(card.locator(".mark.moderator")).to_be_visible()
+    await stage.comes("/moderators", lambda said: [one["id"] for one in said["data"]] == ["bob"])
+    await lin.keyboard.press("Escape")
+    await expect(lin.locator(".givers")).to_contain_text("Bob20 coins")
 
 
 async def test_the_host_talks_replies_and_pins(stage: Stage) -> None:

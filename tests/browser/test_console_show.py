@@ -11,14 +11,12 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Locator, Page, expect
 
-from livecast.web import build
-from support.browsing import WITHIN_MS, Stage
+from support.browsing import WITHIN_MS, Stage, serious, until
 from support.node import NodeProcess
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")  # one browser for the file
+pytestmark = pytest.mark.asyncio(loop_scope="session")  # one browser for all files
 expect.set_options(timeout=WITHIN_MS)
 
-HOSTILE = (Path(__file__).parent.parent / "support" / "hostile.txt").read_text(encoding="utf-8").splitlines()
 SIDES = ("live", "shelf", "drops", "polls", "room")
 #: Rows that the list draws at the most: what fits on the screen, and some beyond.
 DRAWN_MAX = 90
@@ -34,7 +32,9 @@ async def test_a_drop_is_made_opened_watched_and_closed(stage: Stage) -> None:
     lin, ann = await stage.run(), await stage.watch("ann", name="Ann")
     chart = lin.locator(".chart", has_text="Claims")
     await expect(chart.locator(".figure")).to_have_text("0")
-    before = await chart.locator("canvas").evaluate("canvas => canvas.toDataURL()")
+    at, before = await chart.locator("canvas").evaluate(
+        "canvas => [[...document.querySelectorAll('.chart canvas')].indexOf(canvas), canvas.toDataURL()]"
+    )
     await part(lin, "drops").click()
     await lin.get_by_role("button", name="New drop").click()
     await lin.get_by_label("Title").fill("Half price")
@@ -66,7 +66,7 @@ async def test_a_drop_is_made_opened_watched_and_closed(stage: Stage) -> None:
     await expect(card.locator(".state")).to_have_text(re.compile("Closed|Over"))
     await part(lin, "live").click()
     await expect(chart.locator(".figure")).to_have_text("1")
-    assert await chart.locator("canvas").evaluate("canvas => canvas.toDataURL()") != before
+    await until(lin, f"document.querySelectorAll('.chart canvas')[{at}].toDataURL() !== {before!r}")  # drawn once a second
 
 
 async def test_a_poll_is_asked_watched_and_closed(stage: Stage) -> None:
@@ -159,58 +159,25 @@ async def test_figures_add_up(stage: Stage) -> None:
     await expect(lin.locator(".chart", has_text="Coins").locator(".figure")).to_have_text("20")
 
 
-async def test_strangers_texts_are_texts(stage: Stage) -> None:
-    """Whatever is said, called, reported, asked or sold is shown letter by letter and does nothing."""
-    stage.call("PUT", "", {"title": HOSTILE[0], "policy": {"chat_budget_per_s": 1000}})
-    stage.call("PUT", "/notice", {"text": HOSTILE[1]})
-    stage.call("PUT", "/products/p", {"title": HOSTILE[2], "price": {"amount": 1, "currency": "CNY"}, "sku": HOSTILE[3][:64]})
-    drop = stage.call("POST", "/drops", {"title": HOSTILE[4], "kind": "coupon", "stock": 1})
-    stage.call("POST", f"/drops/{drop['id']}/open")
-    stage.call("POST", "/polls", {"question": HOSTILE[5], "choices": HOSTILE[6:12]})
-    lin = await stage.run()
-    await expect(lin.locator(".alerts")).to_contain_text(HOSTILE[1])
-    for n, text in enumerate(HOSTILE):
-        stage.say(f"u{n}", {"t": "comment", "cid": "c", "text": text[:200]}, name=HOSTILE[-1 - n][:64])
-    comment = stage.say("bob", {"t": "comment", "cid": "c", "text": f"{HOSTILE[7]} ?"}, name=HOSTILE[8])
-    stage.say("ann", {"t": "report", "cid": "r", "comment": comment["id"], "reason": HOSTILE[9]})
-    await expect(lin.locator(f"[data-id='{comment['id']}'] .text")).to_have_text(f"{HOSTILE[7]} ?")
-    await expect(lin.locator("[data-question]", has_text=HOSTILE[7])).to_have_count(1)
-    await lin.locator("#todo-reports").click()
-    await expect(lin.locator("[data-report]")).to_contain_text(HOSTILE[9])
-    await lin.locator("[data-report] .name").click()
-    await expect(lin.get_by_role("dialog")).to_contain_text(HOSTILE[7])
-    await lin.keyboard.press("Escape")
-    for side, title in (("shelf", HOSTILE[2]), ("drops", HOSTILE[4]), ("polls", HOSTILE[5])):
-        await part(lin, side).click()
-        await expect(lin.locator("#side .card header b")).to_have_text(title)
-    await part(lin, "room").click()
-    await expect(lin.locator("h1")).to_have_text(HOSTILE[0])
-    assert await lin.evaluate("window.owned") is None
-    assert await lin.locator("main :is(script, iframe, object, embed), .line :is(img, svg:not(.icon-picture), style)").count() == 0
-
-
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-async def test_nothing_is_in_the_way_of_those_who_see_or_move_otherwise(stage: Stage, dark: bool) -> None:
+async def test_nothing_is_in_the_way_of_those_who_see_or_move_otherwise(stage: Stage) -> None:
     """axe-core finds nothing serious, in any part and in the dialogs."""
     furnish(stage)
-    lin = await stage.run(dark=dark)
+    lin = await stage.run()
     await expect(lin.locator(".line")).not_to_have_count(0)
     await lin.locator(".line time").first.click()
-    rules = (
-        "['color-contrast']" if dark else "['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice']"
-    )  # the rest is the same in the dark
+    assert await serious(lin) == []
     for side in SIDES:
         await part(lin, side).click()
         await expect(part(lin, side)).to_have_attribute("aria-selected", "true")
-        assert await serious(lin, rules) == [], side
+        assert await serious(lin, ".side") == [], side
         if side in {"shelf", "drops", "polls"}:
             await lin.locator("#side .part header .primary").click()
             await lin.get_by_role("dialog").wait_for()
-            assert await serious(lin, rules) == [], side
+            assert await serious(lin, "dialog") == [], side
             await lin.keyboard.press("Escape")
     await lin.locator(".line .name").first.click()
     await lin.get_by_role("dialog").wait_for()
-    assert await serious(lin, rules) == []
+    assert await serious(lin, "dialog") == []
 
 
 @pytest.mark.parametrize("lang", ["en", "zh-CN"])
@@ -279,14 +246,3 @@ def furnish(stage: Stage) -> None:
     stage.call("POST", "/comments", {"text": "from the staff"})
     stage.say("bob", {"t": "comment", "cid": "c", "text": "how warm is it? " + "long" * 30})
     stage.say("bob", {"t": "gift", "cid": f"g-{stage.room}", "gift": "rocket", "n": 1})
-
-
-async def serious(page: Page, rules: str) -> list[object]:
-    """What axe-core holds against a page as it is now."""
-    if await page.evaluate("window.axe === undefined"):
-        await page.evaluate((build.MODULES / "axe-core" / "axe.min.js").read_text(encoding="utf-8") + ";0")
-    found: list[object] = await page.evaluate(
-        f"axe.run({{runOnly: {rules}}}).then(r => r.violations.filter(v => ['serious', 'critical'].includes(v.impact))"
-        ".map(v => [v.id, ...v.nodes.map(n => n.html)]))"
-    )
-    return found

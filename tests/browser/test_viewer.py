@@ -12,7 +12,7 @@ from livecast.web import build
 from support.browsing import WITHIN_MS, Stage
 from support.node import NodeProcess
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")  # one browser for the file
+pytestmark = pytest.mark.asyncio(loop_scope="session")  # one browser for all files
 expect.set_options(timeout=WITHIN_MS)
 
 
@@ -44,18 +44,18 @@ async def test_people_talk(stage: Stage) -> None:
 
 async def test_same_words_become_one_line(stage: Stage) -> None:
     """Ten people say the same: lines whose numbers grow, over the picture too, and never ten lines."""
-    ann = await stage.watch("ann")
+    ann = await stage.watch("ann", moves=True)
     same = [asyncio.to_thread(stage.say, f"u{n}", {"t": "comment", "cid": f"c{n}", "text": "666666"}) for n in range(10)]
-    await asyncio.gather(*same)  # at once: a slow machine would not be done with them before they no longer count as the same
-    numbers = rows(ann, "666666").locator(".n")
-    await expect(numbers.first).to_have_text(re.compile(r"×\d+"))
+    saying = asyncio.gather(*same)  # at once: a slow machine would not be done with them before they no longer count as the same
+    await expect(ann.locator(".fly b").first).to_have_text(re.compile(r"×\d+"))  # what flies is gone after some seconds
+    await saying
+    await expect(rows(ann, "666666").locator(".n").first).to_have_text(re.compile(r"×\d+"))
     assert await rows(ann, "666666").count() < 5
-    await expect(ann.locator(".fly b").first).to_have_text(re.compile(r"×\d+"))
 
 
 async def test_people_are_called_by_name(stage: Stage) -> None:
     """An @ offers those who spoke; who is called sees it. Colour and place go along."""
-    ann, bo = await stage.watch("ann"), await stage.watch("bo", name="王小明")
+    ann, bo = await stage.watch("ann"), await stage.watch("bo", name="王小明", moves=True)
     await write(bo, "在吗")
     await expect(rows(ann, "在吗")).to_have_count(1)
     await ann.locator("#say").fill("看看 @王")
@@ -73,7 +73,7 @@ async def test_people_are_called_by_name(stage: Stage) -> None:
 
 async def test_flying_comments_as_one_likes_them(stage: Stage) -> None:
     """Off, fewer, fainter; remembered for next time."""
-    ann = await stage.watch("ann")
+    ann = await stage.watch("ann", moves=True)
     await ann.get_by_role("button", name="Settings").click()
     await ann.get_by_label("How many").select_option("low")
     await ann.get_by_label("Opacity").fill("0.4")
@@ -109,8 +109,12 @@ async def test_reporting(stage: Stage) -> None:
     """By keyboard alone."""
     ann = await stage.watch("ann")
     stage.say("bo", {"t": "comment", "cid": "c", "text": "buy my pills"})
-    more = rows(ann, "buy my pills").get_by_role("button")
-    await more.focus()
+    await expect(rows(ann, "buy my pills")).to_have_count(1)
+    await ann.locator("#say").focus()
+    await ann.keyboard.press("Shift+Tab")
+    await expect(ann.get_by_role("log")).to_be_focused()  # one stop for all comments
+    await ann.keyboard.press("ArrowUp")
+    await expect(rows(ann, "buy my pills").get_by_role("button")).to_be_focused()
     await ann.keyboard.press("Enter")
     await ann.keyboard.press("Tab")
     await ann.get_by_role("button", name="Report", exact=True).focus()

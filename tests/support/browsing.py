@@ -14,6 +14,7 @@ from typing import Any
 
 from playwright.async_api import Browser, ConsoleMessage, Page
 
+from livecast.web import build
 from support.node import DEV_KEY, NodeProcess, token
 
 #: What browsers say of a connection that a test cuts, and of a busy machine.
@@ -23,6 +24,12 @@ WATCH_POLICY = """
 addEventListener('securitypolicyviolation', e => console.error('POLICY', e.violatedDirective, e.blockedURI));
 """
 WITHIN_MS = 15_000
+#: The smallest that is no telephone: half of what a page costs is painting it.
+DESKTOP = (960, 640)
+#: What axe-core finds serious in part of a page; of all its rules, or of some.
+AXE = """([within, rules]) => axe.run(within, rules ? {runOnly: rules} : {}).then(
+  found => found.violations.filter(v => ['serious', 'critical'].includes(v.impact))
+    .map(v => [v.id, ...v.nodes.map(n => n.html)]))"""
 
 
 class Cable:
@@ -117,14 +124,15 @@ class Stage:
         *,
         name: str = "",
         lang: str = "en",
-        size: tuple[int, int] = (1200, 760),
+        size: tuple[int, int] = DESKTOP,
         dark: bool = False,
+        moves: bool = False,
         base: str = "",
         query: str = "",
         ttl_s: float = 3600,
     ) -> Page:
         """Somebody opens the room's page, signed in as `sub` or as a guest; over another way to the node if `base` says so."""
-        page = await self.page(lang=lang, size=size, dark=dark)
+        page = await self.page(lang=lang, size=size, dark=dark, moves=moves)
         signed = f"#token={token(sub, ttl_s=ttl_s, name=name or sub)}" if sub else ""
         await page.goto(f"{base or self.node.base}/r/{self.room}{query}{signed}")
         await page.locator(".status.live").wait_for()
@@ -138,11 +146,17 @@ class Stage:
         await page.locator(".console").wait_for()
         return page
 
-    async def page(self, *, lang: str = "en", size: tuple[int, int] = (1200, 760), dark: bool = False) -> Page:
-        """An empty page of somebody's own, whose faults are written down."""
+    async def page(self, *, lang: str = "en", size: tuple[int, int] = DESKTOP, dark: bool = False, moves: bool = False) -> Page:
+        """An empty page of somebody's own, whose faults are written down.
+
+        Unless it `moves`, they asked their system for less motion: no comments fly, and it costs less CPU.
+        """
         width, height = size
         context = await self._browser.new_context(
-            viewport={"width": width, "height": height}, locale=lang, color_scheme="dark" if dark else "light"
+            viewport={"width": width, "height": height},
+            locale=lang,
+            color_scheme="dark" if dark else "light",
+            reduced_motion="no-preference" if moves else "reduce",
         )
         page = await context.new_page()
         page.set_default_timeout(WITHIN_MS)
@@ -163,3 +177,14 @@ async def until(page: Page, holds: str) -> None:
             return
         await page.wait_for_timeout(50)
     raise AssertionError(f"never: {holds}")
+
+
+async def serious(page: Page, within: str = "html") -> list[object]:
+    """What axe-core holds against (part of) a page as it is now: by day, and by night what differs then, which is the contrast."""
+    if await page.evaluate("window.axe === undefined"):
+        await page.evaluate((build.MODULES / "axe-core" / "axe.min.js").read_text(encoding="utf-8") + ";0")
+    found: list[object] = await page.evaluate(AXE, [within, None])
+    await page.emulate_media(color_scheme="dark")
+    found += await page.evaluate(AXE, [within, ["color-contrast"]])
+    await page.emulate_media(color_scheme="light")
+    return found

@@ -85,6 +85,11 @@ export class Account {
     return this.me.entries?.find((entry) => entry.drop === drop);
   }
 
+  /** Whether one is in the pot of this drop, which was drawn, and does not know yet with what luck. */
+  waitsFor({ id, result }: Drop): boolean {
+    return !!result && this.outcomes.get(id)?.verdict === 'entered' && this.entry(id)?.state !== 'drawn' && this.held(id).length === 0;
+  }
+
   /** Units of a drop that are one's own now, the latest first. */
   held(drop: string): Prize[] {
     return this.prizes.filter((prize) => prize.drop === drop && HELD.has(prize.state)).sort((a, b) => b.serial - a.serial);

@@ -20,8 +20,10 @@ export function DropCard({ drop }: { drop: Drop }) {
   const now = live.playbackNow();
   const outcome = account.outcomes.get(drop.id);
   const held = account.held(drop.id);
+  const entry = account.entry(drop.id);
   const prize = held[0];
-  const verdict = outcome?.verdict === 'claiming' ? undefined : prize ? 'won' : (outcome?.verdict ?? (account.entry(drop.id) ? 'entered' : undefined));
+  const verdict = outcome?.verdict === 'claiming' ? undefined : prize ? 'won' : (outcome?.verdict ?? (entry ? 'entered' : undefined));
+  const lost = verdict === 'entered' && entry?.state === 'drawn' && !entry.won.length; // that it is drawn does not say who won
   const open = drop.state === 'open';
   const over = drop.state === 'closed' || drop.state === 'settled' || drop.state === 'cancelled';
   const had = verdict === 'entered' || verdict === 'limit' || (verdict === 'won' && Math.max(1, held.length) >= drop.per_user);
@@ -44,7 +46,7 @@ export function DropCard({ drop }: { drop: Drop }) {
         {open && drop.closes_at && <Countdown word={t('closes_in')} ms={drop.closes_at - now} />}
       </p>
       <div role="status" aria-live="polite">
-        {verdict && <p class={`outcome ${verdict === 'entered' && drop.result ? 'lost' : verdict}`}>{told(drop, verdict, prize ?? outcome?.answer?.ack)}</p>}
+        {verdict && <p class={`outcome ${lost ? 'lost' : verdict}`}>{lost ? t('o_not_drawn') : told(drop, verdict, prize ?? outcome?.answer?.ack)}</p>}
         <Won prize={prize ?? outcome?.answer?.ack} />
       </div>
       {!had && !over && <Conditions drop={drop} missing={account.missing(drop.id)} />}
@@ -78,7 +80,6 @@ export function Won({ prize }: { prize: Partial<Prize> | undefined }) {
 
 /** What became of a claim, in words. */
 function told(drop: Drop, verdict: string, unit: { serial?: number; of?: number } | undefined): string {
-  if (verdict === 'entered' && drop.result) return t('o_not_drawn');
   if (verdict === 'won' && drop.kind === 'draw') return t('o_drawn');
   return tOr(`o_${verdict}`, t('failed', { why: reason(verdict) }), { serial: unit?.serial ?? '', of: unit?.of ?? drop.stock });
 }

@@ -23,7 +23,7 @@ const BANNER_MS = 4000;
 const GIFT_MS = 350;
 /** A short word at the edge of the screen. */
 const TOAST_MS = 4500;
-/** While a drop asks for something, how often one's progress is asked for. */
+/** While a drop asks for something, or lots are drawn, how often one's progress is asked for. */
 const PROGRESS_MS = 5000;
 
 const query = new URLSearchParams(location.search);
@@ -253,7 +253,7 @@ export class Room {
   }
 
   private progress(): void {
-    if (!document.hidden && this.live.connection.state === 'open' && this.conditions()) void this.account.refresh();
+    if (!document.hidden && this.live.connection.state === 'open' && (this.conditions() || Object.values(this.live.view.state.drops).some((drop) => this.account.waitsFor(drop)))) void this.account.refresh();
   }
 
   private tidy(): void {
