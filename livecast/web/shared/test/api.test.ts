@@ -28,10 +28,8 @@ describe('the control plane from a page', () => {
     const { port } = server.address() as AddressInfo;
     const plain = globalThis.fetch;
     vi.stubGlobal('fetch', (path: string, init: RequestInit) => plain(`http://127.0.0.1:${port}${path}`, init)); // a page's own origin
-    vi.useFakeTimers({ toFake: ['setTimeout'], shouldAdvanceTime: true, advanceTimeDelta: 500 }); // pauses pass at once
   });
   afterEach(() => {
-    vi.useRealTimers();
     vi.unstubAllGlobals();
     server.close();
     server.closeAllConnections();
