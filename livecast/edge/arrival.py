@@ -2,13 +2,16 @@
 
 Whatever speaks against it is told in the socket (`bye`, then a close code 44xx or 4503), because a page cannot see the
 status of a refused handshake. Usually nothing here waits, and the handshake's answer and the welcome leave in one write.
+
+Those who came in one turn of the loop come in together: each step is taken for all of them before the next one. What a single
+arrival costs is mostly the processor fetching code that it did not need since the last one; together they share that.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from livecast.edge.fanout import VARIANTS
 from livecast.edge.identity import AuthError, Identity, anonymous
@@ -32,6 +35,23 @@ _CONNECTED: Final = {is_anonymous: Connected("ws", is_anonymous) for is_anonymou
 Since = tuple[str, int] | None
 
 
+class Comer:
+    """A connection whose handshake was read: on its way from the door to a room."""
+
+    __slots__ = ("address", "behind", "hub", "request", "socket", "spoke_http", "transport")
+
+    def __init__(self, transport: asyncio.Transport, request: SocketRequest, address: str, behind: bytes, spoke_http: bool) -> None:
+        self.transport = transport
+        self.request = request
+        self.address = address
+        self.behind = behind
+        """Bytes that came behind the handshake."""
+        self.spoke_http = spoke_http
+        """It answered plain requests before, of which the transport may still have bytes to send."""
+        self.socket: ViewerSocket = cast("ViewerSocket", None)
+        self.hub: RoomHub | None = None
+
+
 class Arrivals:
     """Viewers between the door and their room."""
 
@@ -39,28 +59,55 @@ class Arrivals:
         self._node = node
         self._knocking: dict[ViewerSocket, Since] = {}
 
-    def arrive(self, transport: asyncio.Transport, request: SocketRequest, address: str, rest: bytes) -> None:
-        """Take a connection over from the door; `rest` are bytes that came behind the handshake."""
-        node, headers = self._node, request.headers
+    def arrive(self, comers: list[Comer]) -> None:
+        """Take connections over from the door."""
+        for step in (self._seat, self._identify, self._let_in, self._answer):
+            for comer in comers:
+                try:
+                    step(comer)
+                except Exception as fault:  # noqa: BLE001 - one connection's fault must not keep the others out
+                    self._node.trouble("a viewer could not be let in", comer.request.room, fault)
+                    comer.transport.abort()
+
+    def _seat(self, comer: Comer) -> None:
+        """The connection is a viewer's from here on."""
+        request, transport = comer.request, comer.transport
         variant = _VARIANT_OF[request.codec.name, request.deflate]
-        socket = ViewerSocket(node, transport, room=request.room, variant=variant, address=address)
+        socket = comer.socket = ViewerSocket(self._node, transport, room=request.room, variant=variant, address=comer.address)
         transport.set_protocol(socket)
         socket.acks = [request.response]
+
+    def _identify(self, comer: Comer) -> None:
+        """Who is it, and is there such a room? Both as far as it can be told without waiting."""
+        node, request, socket = self._node, comer.request, comer.socket
+        headers = request.headers
         if not ROOM_ID.match(request.room):
             self._refuse(socket, 4400, "Not a room id.")
-        elif not node.admission.origin_allowed(headers.get("origin"), headers.get("host", "")):
+        elif (origin := headers.get("origin")) is not None and not node.admission.origin_allowed(origin, headers["host"]):
             self._refuse(socket, 4403, "Pages of this origin may not connect.")
-        elif (hub := node.views.peek(request.room)) is None or not self._identify_at_once(socket, request):
-            socket.flush_acks()
-            if transport.is_closing():
-                return  # it was reset behind the handshake
-            transport.pause_reading()
-            node.spawn(self._arrive_slowly(socket, request, rest))
+        elif (hub := node.views.peek(request.room)) is not None and self._identify_at_once(socket, request):
+            comer.hub = hub
+
+    def _let_in(self, comer: Comer) -> None:
+        """Into the room, or not."""
+        socket = comer.socket
+        if comer.hub is not None and not socket.closing:
+            self._enter(socket, comer.hub, comer.request.since, has_token=comer.request.token is not None)
+
+    def _answer(self, comer: Comer) -> None:
+        """Everything that there is to say so far, in one write."""
+        socket, transport = comer.socket, comer.transport
+        socket.flush_acks()
+        if comer.hub is None and not socket.closing:
+            if not transport.is_closing():  # it may have been reset behind the handshake
+                transport.pause_reading()
+                self._node.spawn(self._arrive_slowly(comer))
             return
-        elif not socket.closing:
-            self._enter(socket, hub, request.since, has_token=request.token is not None)
-        if rest:
-            socket.data_received(rest)
+        self._mind_what_is_unsent(comer)
+        if comer.behind:
+            if not transport.is_closing():
+                transport.resume_reading()  # harmless where it reads
+            socket.data_received(comer.behind)
 
     def knocked(self, socket: ViewerSocket, cid: str) -> None:
         """A viewer without a token, before a room that asks for one, has signed in."""
@@ -96,9 +143,15 @@ class Arrivals:
             self._refuse_token(socket, fault)
         return True
 
-    async def _arrive_slowly(self, socket: ViewerSocket, request: SocketRequest, rest: bytes) -> None:
+    @staticmethod
+    def _mind_what_is_unsent(comer: Comer) -> None:
+        """Of an answer that stayed behind before, the transport has told whoever it spoke HTTP with, and will not tell again."""
+        if comer.spoke_http and comer.socket.unsent_bytes:
+            comer.socket.pause_writing()
+
+    async def _arrive_slowly(self, comer: Comer) -> None:
         """The same with waiting: for the issuer's keys, for the room's view."""
-        node = self._node
+        node, socket, request = self._node, comer.socket, comer.request
         try:
             if request.token is None:
                 identity = anonymous(socket.conn)
@@ -120,8 +173,9 @@ class Arrivals:
         if hub is not None and not socket.closing:
             socket.identity = identity
             self._enter(socket, hub, request.since, has_token=request.token is not None)
-        if rest:
-            socket.data_received(rest)
+        self._mind_what_is_unsent(comer)
+        if comer.behind:
+            socket.data_received(comer.behind)
 
     def _enter(self, socket: ViewerSocket, hub: RoomHub, since: Since, *, has_token: bool) -> None:
         """The last checks, then into the room."""
@@ -160,7 +214,7 @@ class Arrivals:
         data = frame(joining.welcome, codec.opcode)
         if joining.missed:
             data += self._begin_catching_up(socket, hub, joining.missed, joining.seq)
-        socket.send(data)
+        socket.queue(data)
         node.pulse.add(socket, node.clock())
         node.observer.observe(_CONNECTED[socket.identity.person.anonymous])
 

@@ -6,6 +6,7 @@ connection on which it sent plain requests before.
 
 Rules for whoever edits this file:
 - Bytes are handed on untouched and exactly once. The boundary between two requests is where aiohttp waits for the next.
+- Handshakes that came in one turn of the loop are answered together at its end, step by step (see `Arrivals`).
 - No timer per connection; one door per connection lives only as long as it speaks HTTP.
 """
 
@@ -16,15 +17,20 @@ import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from livecast.edge.arrival import Comer
 from livecast.edge.deadlines import Deadlines
+from livecast.edge.listening import Listening
 from livecast.ports import Refused
 from livecast.wire.upgrade import UpgradeError, head_end, is_socket_request, parse_upgrade, refusal_response
 
 if TYPE_CHECKING:
     from livecast.edge.node import Node
 
-BACKLOG: Final = 4096
-"""Connections the kernel holds while the loop is busy: a second of handshakes at half speed. Linux caps it at somaxconn."""
+
+TOGETHER: Final = 64
+"""Handshakes answered in one go: each step finds its code still in the processor's caches, and the loop is held up for 10 ms."""
+EARLY_BYTES_MAX: Final = 65_536
+"""Bytes behind a handshake that are taken before it is answered; more stay in the kernel until then."""
 
 HttpProtocol = Any
 """aiohttp's `RequestHandler`."""
@@ -38,37 +44,56 @@ class FrontDoor:
         self.make_http = make_http
         self.waiting: Deadlines[Door] = Deadlines(node.rules.header_deadline_ms)
         """Doors whose head is not whole yet."""
+        self._knocking: list[tuple[Door, bytes]] = []
+        self._listening = Listening(node, self)
         node.on_sweep(self.sweep)
 
     def __call__(self) -> Door:
         """A door for a new connection."""
+        self._listening.came()
         return Door(self)
 
     def sweep(self, now: int) -> None:
         """Cut off those whose head is overdue."""
+        self._listening.sweep(now)
         for door in self.waiting.expired(now):
             door.too_late()
 
-    async def listen(self, host: str | None, port: int, *, reuse_port: bool = False) -> asyncio.Server:
-        """Accept connections. With port 0 the kernel chooses one: see `server.sockets`."""
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(self, host, port, backlog=BACKLOG, reuse_port=reuse_port or None)
-        if self.node.rules.send_buffer_bytes:
-            for listening in server.sockets:  # what is accepted inherits it, which saves a call per connection
-                listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.node.rules.send_buffer_bytes)
-        return server
+    def knock(self, door: Door, head: bytes) -> None:
+        """A handshake is there, and answered at the end of this turn of the loop."""
+        if not self._knocking:
+            asyncio.get_running_loop().call_soon(self._open)
+        self._knocking.append((door, head))
+
+    def _open(self) -> None:
+        """Answer the handshakes that came, some at a time."""
+        some, self._knocking = self._knocking[:TOGETHER], self._knocking[TOGETHER:]
+        if self._knocking:
+            asyncio.get_running_loop().call_soon(self._open)
+        now = self.node.clock()
+        self.node.arrivals.arrive([comer for door, head in some if (comer := door.answer(head, now)) is not None])
+
+    async def listen(self, listener: socket.socket) -> asyncio.Server:
+        """Accept connections at a bound socket, which is the door's from here on."""
+        return await self._listening.at(listener)
+
+    def close(self) -> None:
+        """Accept nobody any more."""
+        self._listening.close()
 
 
 class Door(asyncio.Protocol):
     """One connection that speaks HTTP."""
 
-    __slots__ = ("_address", "_early", "_front", "_head", "_http", "_transport")
+    __slots__ = ("_address", "_behind", "_early", "_front", "_head", "_http", "_transport")
 
     def __init__(self, front: FrontDoor) -> None:
         self._front = front
         self._head = b""
         self._early = b""
         """What came before aiohttp was round to waiting for it."""
+        self._behind: bytes | None = None
+        """What came behind a handshake that is about to be answered; None: there is none."""
         self._http: HttpProtocol = None
         self._address: str | None = None
         """What it is counted for while it speaks HTTP."""
@@ -82,7 +107,11 @@ class Door(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Collect a head, or hand on what belongs to a request under way."""
         http = self._http
-        if self._early:
+        if self._behind is not None:
+            self._behind += data
+            if len(self._behind) > EARLY_BYTES_MAX:
+                self._transport.pause_reading()
+        elif self._early:
             self._early += data
         elif http is None or self._head or _waits_for_a_request(http):
             self._collect(data)
@@ -118,8 +147,9 @@ class Door(asyncio.Protocol):
         if end >= 0:
             whole, self._head = self._head, b""
             self._front.waiting.discard(self)
-            if is_socket_request(whole[:end]):
-                self._upgrade(whole[:end], whole[end:])
+            if is_socket_request(whole):
+                self._behind = whole[end:]
+                self._front.knock(self, whole[:end] if self._behind else whole)
             else:
                 self._hand_on(whole)
 
@@ -136,24 +166,28 @@ class Door(asyncio.Protocol):
             http.connection_made(self._transport)
         http.data_received(data)
 
-    def _upgrade(self, head: bytes, rest: bytes) -> None:
-        """Answer a handshake; from here on the connection is a viewer's."""
-        node = self._front.node
-        wait_ms = 1000 if node.draining else node.admission.handshake(node.clock())
+    def answer(self, head: bytes, now: int) -> Comer | None:
+        """Read a handshake. A refusal is answered here; any other connection is a viewer's from here on."""
+        node, transport = self._front.node, self._transport
+        if transport.is_closing():
+            return None
+        wait_ms = 1000 if node.draining else node.admission.handshake(now)
         if wait_ms:
             seconds = str(-(-wait_ms // 1000))
             node.count_refusal("503")
             self._answer(refusal_response(503, "Too many at once: try again.", headers=(("Retry-After", seconds),)))
-            return
+            return None
         try:
             request = parse_upgrade(head)
         except UpgradeError as fault:
             node.count_refusal(str(fault.status))
             self._answer(fault.response)
-            return
-        self._let_go_of_http()
-        address = node.address_of(self._transport, request.headers.get("x-forwarded-for", ""))
-        node.arrivals.arrive(self._transport, request, address, rest)
+            return None
+        spoke_http = self._http is not None
+        if spoke_http:
+            self._let_go_of_http()
+        address = node.address_of(transport, request.headers.get("x-forwarded-for", ""))
+        return Comer(transport, request, address, self._behind or b"", spoke_http)
 
     def _let_go_of_http(self) -> None:
         """Take the connection back from aiohttp, which waits for a next request that it will not get."""
@@ -175,7 +209,7 @@ class Door(asyncio.Protocol):
     def _answer(self, response: bytes) -> None:
         """Answer and hang up."""
         self._front.waiting.discard(self)
-        self._head = b""
+        self._head, self._behind = b"", None
         self._let_go_of_http()
         self._transport.set_protocol(Farewell(self._front.node, self._transport))
         self._transport.write(response)

@@ -39,7 +39,7 @@ from livecast.core.formats import Knows
 from livecast.core.gifts import catalogue_rev
 from livecast.core.placement import SHARDS
 from livecast.edge.app import build_app
-from livecast.edge.door import BACKLOG, FrontDoor
+from livecast.edge.door import FrontDoor
 from livecast.edge.doorman import Doorman
 from livecast.edge.health import Health, MetricsPage
 from livecast.edge.http import http_connections
@@ -291,10 +291,8 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
     settle_memory()
     front = FrontDoor(node, http_connections(node, http.server))
     for listener in listeners:
-        if settings.edge.send_buffer_bytes:  # what is accepted inherits it, which saves a call per connection
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, settings.edge.send_buffer_bytes)
-        door = await asyncio.get_running_loop().create_server(front, sock=listener, backlog=BACKLOG)
-        stack.callback(door.close)
+        await front.listen(listener)
+    stack.callback(front.close)
     stack.callback(setattr, node, "draining", True)  # from the first moment of a stop `/readyz` says so
 
 

@@ -240,3 +240,43 @@ async def test_connections_per_user_where_people_sign_in_later(room):
         assert (await three.ask("auth", "b", token=token))["you"]["id"] == "ada"
         assert (await three.welcome())["you"]["id"] == "ada"
     await until(lambda: not room.node.admission._by_user and not room.node.admission._by_address, "everybody gone")
+
+
+async def test_those_who_come_together(room, monkeypatch):
+    """Of many handshakes in one turn of the loop each has its own answer, and a fault of ours in one keeps no other out."""
+    enter = room.node.arrivals._enter
+    together: list[int] = []
+    arrive = room.node.arrivals.arrive
+
+    def faulty(socket, *rest, **more):
+        if socket.identity.person.id == "u3":
+            raise RuntimeError("a fault of ours")
+        enter(socket, *rest, **more)
+
+    def counting(comers):
+        together.append(len(comers))
+        arrive(comers)
+
+    monkeypatch.setattr(room.node.arrivals, "_enter", faulty)
+    monkeypatch.setattr(room.node.arrivals, "arrive", counting)
+    heads = [f"Authorization: Bearer {room.token(f'u{k}')}\r\n" for k in range(5)]
+    heads[1] = "Authorization: Bearer forged\r\n"
+    sockets = [RawSocket(room.port, "r", head=head) for head in heads]
+    async with sockets[0] as a, sockets[1] as b, sockets[2] as c, sockets[3] as d, sockets[4] as e:
+        for welcomed in (a, c, e):
+            await asyncio.wait_for(welcomed.reader.readuntil(b'"t":"welcome"'), 10)
+        assert b'"code":4401' in await asyncio.wait_for(b.reader.readuntil(b'"code":4401'), 10)
+        assert b"welcome" not in await d.read_to_end(10)
+        assert "a fault of ours" in room.notes.of(Trouble)[0].advice
+        assert sum(together) == 5
+        assert {socket.identity.person.id for socket in room.node.pulse.sockets.values()} == {"u0", "u2", "u4"}
+
+
+async def test_much_behind_a_handshake(room):
+    """What follows a handshake without waiting for its answer is read in order, however much it is."""
+    async with RawSocket(room.port, "r", head=f"Authorization: Bearer {room.token('ada')}\r\n") as eager:
+        for _ in range(3_000):
+            eager.write(b"x" * 100, opcode=10)  # pongs that nobody asked for say nothing
+        eager.write(b'{"t":"ping","cid":"last"}')
+        await asyncio.wait_for(eager.reader.readuntil(b'"t":"welcome"'), 10)
+        await asyncio.wait_for(eager.reader.readuntil(b'"cid":"last"'), 10)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import pytest
 
@@ -123,7 +124,7 @@ class Watched(FrontDoor):
 async def test_a_request_right_behind_an_answer(room, second):
     """Who is answered may ask again before aiohttp is round to waiting for it, also for a socket."""
     front = Watched(room.node, room.runner.server)
-    server = await front.listen("127.0.0.1", 0)
+    server = await front.listen(socket.create_server(("127.0.0.1", 0)))
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
     patch = f"PATCH /v1/rooms/r HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {room.key}\r\nContent-Length: 2\r\n\r\n{{}}"
     writer.write(patch.encode())
@@ -139,7 +140,7 @@ async def test_a_request_right_behind_an_answer(room, second):
     told = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
     assert told.startswith(b"HTTP/1.1 101 " if second is HANDSHAKE else b"HTTP/1.1 200 ")
     writer.close()
-    server.close()
+    front.close()
 
 
 async def test_pipelined_requests(room):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import Callable
 from typing import Any
@@ -123,7 +124,7 @@ class House:
         self.runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await self.runner.setup()
         self.door = FrontDoor(self.node, http_connections(self.node, self.runner.server))
-        self.server = await self.door.listen("127.0.0.1", 0)
+        self.server = await self.door.listen(socket.create_server(("127.0.0.1", 0)))
         self.port = self.server.sockets[0].getsockname()[1]
         self.base = f"http://127.0.0.1:{self.port}"
         self.session = aiohttp.ClientSession(self.base)
@@ -131,7 +132,7 @@ class House:
     async def close(self) -> None:
         """Stop it again."""
         await self.session.close()
-        self.server.close()
+        self.door.close()
         await self.node.drain(1)
         await self.runner.cleanup()
         await self.shards.drain()
