@@ -31,7 +31,8 @@ export class Flying {
   private known = new Map<string, { node: HTMLElement; user: string }>();
   /** Those there was no room for: once many say the same, they may fly after all. */
   private left = new Map<string, Comment>();
-  private allowance = 0;
+  /** Comments that may fly now; it grows up to a second's worth, which is what one begins with. */
+  private allowance = Infinity;
   private at = performance.now();
 
   constructor(private readonly mine: (comment: Comment) => boolean) {
