@@ -164,6 +164,13 @@ class Ledger(Protocol):
         `insufficient_funds`. The same id with another `body` is a `conflict`.
         """
 
+    async def debit_gifts(
+        self, debits: Sequence[tuple[Gift, str]], limits: SpendLimits, now: int
+    ) -> list[MovementAnswer | StoreError]:
+        """The same for many gifts, each with its objection and each by itself: of one whose outcome is not known the error is the
+        answer, and the others have theirs.
+        """
+
     async def commit_gift(self, gift: Gift, now: int) -> GiftRecord:
         """Book a gift in its room, once: board, earnings, totals. Never refused: it is paid for."""
 

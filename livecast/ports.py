@@ -469,11 +469,12 @@ class ClaimsDecided(Struct, frozen=True):
     verdicts: dict[str, int]
 
 
-class GiftDecided(Struct, frozen=True):
-    """The ledger answered a gift: `sent`, or the code it was refused with."""
+class GiftsDecided(Struct, frozen=True):
+    """The ledger answered a batch of `gifts` in `took_ms`; how many were `sent`, or refused with which code."""
 
-    verdict: str
+    gifts: int
     took_ms: int
+    verdicts: dict[str, int]
 
 
 class LedgerFollowed(Struct, frozen=True):
@@ -552,7 +553,7 @@ Fact: TypeAlias = (
     | KeysFetched
     | LoopLag
     | ClaimsDecided
-    | GiftDecided
+    | GiftsDecided
     | LedgerFollowed
     | Archived
     | WebhookTried

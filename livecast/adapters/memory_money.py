@@ -33,6 +33,7 @@ from livecast.core.money import (
 )
 from livecast.core.placement import shard_of
 from livecast.ledger import Bound, MovementAnswer
+from livecast.ports import StoreError
 
 
 class KeptWallet:
@@ -189,6 +190,18 @@ class MemoryMoney:
         self._note(Pending("commit", shard_of(gift.user), gift, now))
         shard.append(now, GiftDebited(gift, booking.balance, booking.number))
         return moved
+
+    async def debit_gifts(
+        self, debits: Sequence[tuple[Gift, str]], limits: SpendLimits, now: int
+    ) -> list[MovementAnswer | StoreError]:
+        """The same for many, each by itself."""
+        answers = list[MovementAnswer | StoreError]()
+        for gift, objection in debits:
+            try:
+                answers.append(await self.debit_gift(gift, limits, now, objection))
+            except StoreError as fault:
+                answers.append(fault)
+        return answers
 
     async def commit_gift(self, gift: Gift, now: int) -> GiftRecord:
         """Book a gift in its room, once."""

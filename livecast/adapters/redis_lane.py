@@ -19,11 +19,13 @@ IN_FLIGHT_MAX = 4
 
 
 class _Batch:
-    __slots__ = ("calls", "deadline")
+    __slots__ = ("asked", "calls", "deadline")
 
     def __init__(self, deadline: float) -> None:
         self.deadline = deadline
-        self.calls: list[tuple[Command, asyncio.Future[Any]]] = []
+        self.calls: list[Command] = []
+        self.asked: list[tuple[asyncio.Future[Any], int]] = []
+        """Who waits for which of their answers: for the next one (0), or for a list of the next so many."""
 
 
 class _Track:
@@ -72,17 +74,39 @@ class Lane:
         """The answer to one call. Raises `Unavailable`, or what the store said."""
         if self._closed:
             raise Unavailable("the connection to the store is closed")
-        loop = asyncio.get_running_loop()
-        track = self._tracks["" if self._place_of is None else self._place_of(command)]
+        return await self._board("" if self._place_of is None else self._place_of(command), [command], 0)
+
+    async def call_all(self, commands: Sequence[Command]) -> list[Any]:
+        """The answers to several calls, in their order. One that failed has its exception for an answer; nothing is raised."""
+        if self._closed:
+            return [Unavailable("the connection to the store is closed") for _ in commands]
+        numbers_at = defaultdict[str, list[int]](list)
+        for number, command in enumerate(commands):
+            numbers_at["" if self._place_of is None else self._place_of(command)].append(number)
+        asked = list[tuple[list[int], asyncio.Future[Any]]]()
+        for place, numbers in numbers_at.items():
+            for first in range(0, len(numbers), CALLS_MAX):
+                some = numbers[first : first + CALLS_MAX]
+                asked.append((some, self._board(place, [commands[number] for number in some], len(some))))
+        answers: list[Any] = [None] * len(commands)
+        for some, coming in asked:
+            for number, answer in zip(some, await coming, strict=True):
+                answers[number] = answer
+        return answers
+
+    def _board(self, place: str, commands: Sequence[Command], many: int) -> asyncio.Future[Any]:
+        """Put calls into the pipeline that leaves next. `many` as in `_Batch.asked`."""
+        loop, track = asyncio.get_running_loop(), self._tracks[place]
         batch = track.boarding
-        if batch is None or len(batch.calls) >= CALLS_MAX:
+        if batch is None or len(batch.calls) + len(commands) > CALLS_MAX:
             batch = track.boarding = _Batch(loop.time() + self._deadline_s)
             task = loop.create_task(self._carry(track, batch))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         answer: asyncio.Future[Any] = loop.create_future()
-        batch.calls.append((command, answer))
-        return await answer
+        batch.calls += commands
+        batch.asked.append((answer, many))
+        return answer
 
     async def close(self) -> None:
         """Calls under way raise `Unavailable`."""
@@ -101,11 +125,15 @@ class Lane:
                     _depart(track, batch)
                     track.under_way += 1
                     try:
-                        answers = await self._execute([command for command, _ in batch.calls])
+                        answers = await self._execute(batch.calls)
                     finally:
                         track.under_way -= 1
-            for (_, future), answer in zip(batch.calls, answers, strict=True):
-                _settle(future, answer)
+            if len(answers) != len(batch.calls):
+                raise ValueError(f"{len(batch.calls)} calls have {len(answers)} answers")
+            at = 0
+            for future, many in batch.asked:
+                _settle(future, answers[at : at + many] if many else answers[at])
+                at += many or 1
         except TimeoutError:
             failure = Unavailable(f"no answer within {self._deadline_s} s")
         except StoreError as error:
@@ -113,8 +141,9 @@ class Lane:
         finally:
             if track.boarding is batch:
                 track.boarding = None
-            for _, future in batch.calls:
-                _settle(future, type(failure)(*failure.args))  # one each: callers' tracebacks would pile up on a shared one
+            for future, many in batch.asked:  # one each: callers' tracebacks would pile up on a shared one
+                failures = [type(failure)(*failure.args) for _ in range(many or 1)]
+                _settle(future, failures if many else failures[0])
 
     async def _wait_for_gap(self, track: _Track) -> None:
         if self._eager and not track.under_way:

@@ -140,6 +140,23 @@ class LedgerCalls:
             raise LedgerClosed(behind(int(answer[1]), int(answer[2])))
         return list(answer)
 
+    async def operate_all(
+        self, script: LedgerScript, now: int, asked: Sequence[tuple[int, Sequence[Argument]]]
+    ) -> list[list[Any] | StoreError]:
+        """The same for many: a shard and arguments each. What of one could not be found out is its answer; nothing is raised."""
+        calls, answers = list[Sequence[Any]](), list[list[Any] | StoreError]()
+        for shard, arguments in asked:
+            tag = f"{{s{shard}}}:"
+            calls.append((script, f"{tag}barrier", f"{tag}closed", f"{tag}ledger", self._seen[shard], now, tag, *arguments))
+        for (shard, _), answer in zip(asked, await self._lane.call_all(calls), strict=True):
+            if isinstance(answer, StoreError):
+                answers.append(answer)
+                continue
+            position, *known = answer
+            self._saw(shard, position)
+            answers.append(LedgerClosed(behind(int(known[1]), int(known[2]))) if known[0] == b"CLOSED" else known)
+        return answers
+
     async def read(self, shard: int, *commands: Command) -> list[Any]:
         """One moment's picture of a shard, of nothing that is not safe."""
         barrier = f"{{s{shard}}}:barrier"

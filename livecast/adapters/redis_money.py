@@ -29,8 +29,9 @@ from livecast.core.money import (
     day_of,
     month_of,
 )
-from livecast.core.placement import SHARDS
+from livecast.core.placement import SHARDS, shard_of
 from livecast.ledger import Bound, MovementAnswer
+from livecast.ports import StoreError
 
 MOVE: Final = LedgerScript("move", "wallet")
 DEBIT: Final = LedgerScript("gift_debit", "wallet")
@@ -103,27 +104,29 @@ class RedisMoney:
     # --- Gifts --------------------------------------------------------------------------------------------------------
     async def debit_gift(self, gift: Gift, limits: SpendLimits, now: int, objection: str = "") -> MovementAnswer:
         """Take a gift's value from its giver's wallet and note it as pending."""
-        shard, _ = place(gift.user)
+        (answer,) = await self.debit_gifts([(gift, objection)], limits, now)
+        if isinstance(answer, StoreError):
+            raise answer
+        return answer
+
+    async def debit_gifts(
+        self, debits: Sequence[tuple[Gift, str]], limits: SpendLimits, now: int
+    ) -> list[MovementAnswer | StoreError]:
+        """The same for many, each by itself."""
         bounds = [b"" if limit is None else limit for limit in (limits.per_gift, limits.per_day, limits.per_month)]
-        answer = await self._calls.operate(
-            DEBIT,
-            shard,
-            now,
-            gift.tx,
-            gift.body,
-            gift.user,
-            gift.value,
-            objection,
-            account_of(gift),
-            gift.gift,
-            self._opening,
-            TX_KEEP_MS,
-            *bounds,
-            day_of(now),
-            month_of(now),
-            encode(gift),
-        )
-        return _moved(gift.tx, answer)
+        shared = (self._opening, TX_KEEP_MS, *bounds, day_of(now), month_of(now))
+        asked = [
+            (
+                shard_of(gift.user),
+                (gift.tx, gift.body, gift.user, gift.value, objection, account_of(gift), gift.gift, *shared, encode(gift)),
+            )
+            for gift, objection in debits
+        ]
+        answers = await self._calls.operate_all(DEBIT, now, asked)
+        return [
+            answer if isinstance(answer, StoreError) else _moved(gift.tx, answer)
+            for (gift, _), answer in zip(debits, answers, strict=True)
+        ]
 
     async def commit_gift(self, gift: Gift, now: int) -> GiftRecord:
         """Book a gift in its room, once."""

@@ -12,8 +12,10 @@ A viewer's gift has the id `USER/CID` (`core.money.viewer_tx`), which its `ack` 
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
@@ -53,6 +55,8 @@ BALANCES_MAX: Final = 50_000
 """Balances that are remembered for welcomes; when there are more, all are forgotten."""
 BALANCE_KEEP_MS: Final = 30_000
 """How long a balance is told without asking. News of it travels at most once."""
+LEARN_S: Final = 0.1
+"""How long somebody who joins waits for their balance at most."""
 BALANCES_PER_S: Final = 25
 """Balances read for those who join and are not known, so that a crowd that comes at once costs the ledger nothing."""
 
@@ -86,7 +90,7 @@ class Money:
         self._cards = Cards(ledger)
         self._facts = FactBook(node, ledger)
         self._claims = Claims(node, ledger, cards=self._cards, facts=self._facts, receipts=receipts, tell=self._tell, ring=ring)
-        self._giving = Giving(node, ledger, ring=ring, told=self.note_balance)
+        self._giving = Giving(node, ledger, tell=self._tell, ring=ring, told=self.note_balance)
         self.keep_to(self.rules)
         self._balances: dict[str, tuple[int, int]] = {}
         self._look_ups = Rates(BALANCES_PER_S, 4 * BALANCES_PER_S)
@@ -108,8 +112,7 @@ class Money:
             if wait_ms:
                 return Refusal("rate_limited", retry_after_ms=wait_ms)
             return self._claims.take(hub, who, message.drop, message.cid, asker)
-        self._node.spawn(self._give(hub, who, message, asker))
-        return None
+        return self._giving.take(hub, who, message, asker)
 
     async def give_elsewhere(
         self, room: str, key: str, tx: str, *, person: Person, gift: str, n: int, to: str = ""
@@ -129,9 +132,6 @@ class Money:
         (`viewer_tx`, `service_tx`). Again: the first reversal. Refused: `not_found`.
         """
         return await self._giving.reverse(room, tx, reason)
-
-    async def _give(self, hub: RoomHub, who: Identity, message: GiftMessage, asker: int) -> None:
-        self._tell([(asker, message.cid, await self._giving.give(hub, who, message))])
 
     def _tell(self, answers: Sequence[tuple[int, str, MoneyAnswer]]) -> None:
         self._node.hear(answers)
@@ -244,11 +244,28 @@ class Money:
             self._node.spawn(self._look_up(who.person.id))
         return None
 
-    async def _look_up(self, user: str) -> None:
+    def must_ask(self, who: Identity) -> bool:
+        """Whether a welcome shall wait until the balance is learnt: it is not known, and not many are asked for just now."""
+        if who.person.anonymous or "gift" not in who.can:
+            return False
+        known, now = self._balances.get(who.person.id), self._node.clock()
+        return (known is None or now - known[0] >= BALANCE_KEEP_MS) and not self._look_ups.take("all", now)
+
+    async def learn(self, who: Identity) -> None:
+        """Ask the ledger for a balance. It takes a millisecond or two; a ledger that does not answer is not waited for."""
+        answered = asyncio.Event()
+        self._node.spawn(self._look_up(who.person.id, answered))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(answered.wait(), LEARN_S)
+
+    async def _look_up(self, user: str, answered: asyncio.Event | None = None) -> None:
         try:
             self.note_balance(user, (await self.ledger.wallet(user)).balance)
         except StoreError:
             return  # it is a kindness, not a promise
+        finally:
+            if answered is not None:
+                answered.set()
 
 
 def _named(drop: Drop) -> dict[str, Any]:

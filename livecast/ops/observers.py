@@ -34,7 +34,7 @@ from livecast.ports import (
     Fact,
     FannedOut,
     Flushed,
-    GiftDecided,
+    GiftsDecided,
     KeysFetched,
     LedgerFollowed,
     LoopLag,
@@ -156,7 +156,7 @@ class PrometheusObserver:
         self._claims = of(counter("claims_total", "Claims that the ledger decided, by verdict or error code.", "verdict"))
         self._batch = histogram("claims_batch", "Claims that went to the ledger in one call.", BATCHES)
         self._gifts = of(counter("gifts_total", "Gifts that the ledger answered: sent, or the error code.", "verdict"))
-        self._ledger = histogram("ledger_seconds", "Time to the ledger's answer to a batch of claims or to a gift.")
+        self._ledger = histogram("ledger_seconds", "Time to the ledger's answer to a batch of claims or of gifts.")
         self._entries = counter("ledger_entries_total", "Entries that owners of shards have read of their ledgers.")
         self._pending = gauge("gifts_pending", "Gifts debited or reversed and not yet done on the other side.")
         self._pending_age = gauge("gifts_pending_seconds", "Age of the oldest of them.")
@@ -193,7 +193,7 @@ class PrometheusObserver:
             MoneyLookedAt: lambda fact: self._money_closed.set(fact.closed),
             KeysFetched: lambda fact: self._keys_fetched("ok" if fact.ok else "failed").inc(),
             ClaimsDecided: self._claimed,
-            GiftDecided: self._given,
+            GiftsDecided: self._given,
             LedgerFollowed: self._followed,
             Archived: self._archived,
             WebhookTried: self._webhook_tried,
@@ -252,9 +252,10 @@ class PrometheusObserver:
         for verdict, times in fact.verdicts.items():
             self._claims(_bounded(verdict, CLAIM_VERDICTS)).inc(times)
 
-    def _given(self, fact: GiftDecided) -> None:
-        self._gifts(_bounded(fact.verdict, GIFT_VERDICTS)).inc()
+    def _given(self, fact: GiftsDecided) -> None:
         self._ledger.observe(fact.took_ms / 1000)
+        for verdict, times in fact.verdicts.items():
+            self._gifts(_bounded(verdict, GIFT_VERDICTS)).inc(times)
 
     def _followed(self, fact: LedgerFollowed) -> None:
         self._entries.inc(fact.entries)

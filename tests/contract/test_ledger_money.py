@@ -182,6 +182,31 @@ async def test_the_same_gift_id_with_another_body_is_a_conflict(ledger: Ledger) 
     assert (await ledger.wallet("ann")).balance == 90
 
 
+async def test_many_gifts_at_once_are_decided_each_by_itself(ledger: Ledger) -> None:
+    """Those of several givers in one call: in order, a repeat with its first answer, refusals beside what was done."""
+    for user in ("ann", "bob"):
+        await ledger.move(credit(user), NOW)
+    asked = [
+        (gift("c1"), ""),
+        (gift("c1", "bob", 60), ""),
+        (gift("c2"), "price_changed"),
+        (gift("c1"), "price_changed"),
+        (gift("c1", value=20, body=8), ""),
+        (gift("c2", "bob", 60), ""),
+        (gift("c3", "bob", 40), ""),
+    ]
+    assert await ledger.debit_gifts(asked, NO_LIMITS, NOW) == [
+        Moved("ann/c1", 90, 2, NOW),
+        Moved("bob/c1", 40, 2, NOW),
+        Refusal("price_changed"),
+        Moved("ann/c1", 90, 2, NOW),
+        Refusal("conflict"),
+        Refusal("insufficient_funds"),
+        Moved("bob/c3", 0, 3, NOW),
+    ]
+    assert await ledger.debit_gifts([], NO_LIMITS, NOW) == []
+
+
 async def test_an_objection_counts_only_for_a_new_gift(ledger: Ledger) -> None:
     """A known id is answered before whatever the caller has against it; a refused one is not remembered."""
     await ledger.move(credit(), NOW)
