@@ -35,7 +35,10 @@ class Reader(Generic[T]):
 def tolerant(value: Any, type_: type[T]) -> T:
     """As `msgspec.convert`, without the fields that `type_` does not know. Raises `msgspec.ValidationError`."""
     asked: Any = type_
-    return msgspec.convert(known_part(value, _info(asked)), type_, builtin_types=(bytes,))
+    try:
+        return msgspec.convert(value, type_, builtin_types=(bytes,))
+    except msgspec.ValidationError:
+        return msgspec.convert(known_part(value, _info(asked)), type_, builtin_types=(bytes,))
 
 
 def without_unknown(value: Any, type_: Any) -> Any:
