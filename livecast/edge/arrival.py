@@ -38,7 +38,7 @@ Since = tuple[str, int] | None
 class Comer:
     """A connection whose handshake was read: on its way from the door to a room."""
 
-    __slots__ = ("address", "behind", "hub", "request", "socket", "spoke_http", "transport")
+    __slots__ = ("address", "asks", "behind", "hub", "request", "socket", "spoke_http", "transport")
 
     def __init__(self, transport: asyncio.Transport, request: SocketRequest, address: str, behind: bytes, spoke_http: bool) -> None:
         self.transport = transport
@@ -50,6 +50,8 @@ class Comer:
         """It answered plain requests before, of which the transport may still have bytes to send."""
         self.socket: ViewerSocket = cast("ViewerSocket", None)
         self.hub: RoomHub | None = None
+        self.asks = False
+        """The ledger is asked for their balance, and nothing else keeps them waiting."""
 
 
 class Arrivals:
@@ -62,12 +64,16 @@ class Arrivals:
     def arrive(self, comers: list[Comer]) -> None:
         """Take connections over from the door."""
         for step in (self._seat, self._identify, self._let_in, self._answer):
+            failed: list[Comer] = []
             for comer in comers:
                 try:
                     step(comer)
                 except Exception as fault:  # noqa: BLE001 - one connection's fault must not keep the others out
                     self._node.trouble("a viewer could not be let in", comer.request.room, fault)
                     comer.transport.abort()
+                    failed.append(comer)
+            if failed:
+                comers = [comer for comer in comers if comer not in failed]
 
     def _seat(self, comer: Comer) -> None:
         """The connection is a viewer's from here on."""
@@ -86,7 +92,10 @@ class Arrivals:
         elif (origin := headers.get("origin")) is not None and not node.admission.origin_allowed(origin, headers["host"]):
             self._refuse(socket, 4403, "Pages of this origin may not connect.")
         elif (hub := node.views.peek(request.room)) is not None and self._identify_at_once(socket, request):
-            comer.hub = hub
+            if node.money is None or socket.closing or not node.money.must_ask(socket.identity):
+                comer.hub = hub
+            else:
+                comer.asks = True
 
     def _let_in(self, comer: Comer) -> None:
         """Into the room, or not."""
@@ -150,13 +159,15 @@ class Arrivals:
             comer.socket.pause_writing()
 
     async def _arrive_slowly(self, comer: Comer) -> None:
-        """The same with waiting: for the issuer's keys, for the room's view."""
+        """The same with waiting: for the issuer's keys, for a balance, for the room's view."""
         node, socket, request = self._node, comer.socket, comer.request
         try:
             if request.token is None:
                 identity = anonymous(socket.conn)
             else:
                 identity = await node.authenticator.authenticate(request.token, request.room, node.clock())
+            if node.money is not None and (comer.asks or node.money.must_ask(identity)):
+                await node.money.learn(identity)
             hub = await node.views.get(request.room)
         except AuthError as fault:
             self._refuse_token(socket, fault)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import jwt
@@ -13,6 +14,7 @@ from livecast.edge.api.messages import Me
 from livecast.ports import Unavailable
 from support.house import House, until
 from support.shop import Shop
+from support.viewer import Viewer
 
 ME = "/v1/rooms/r1/me"
 DROPS = "/v1/rooms/r1/drops"
@@ -127,3 +129,28 @@ async def test_a_ledger_that_is_silent_is_not_taken_for_empty(shop: Shop) -> Non
     answer = await shop.call("GET", ME, auth=shop.token("ada"))
     assert (answer.status, answer.code) == (503, "unavailable")
     assert int(answer.headers["Retry-After"]) >= 1
+
+
+# --- In the welcome -----------------------------------------------------------------------------------------------------
+async def test_the_first_welcome_has_the_balance(shop: Shop) -> None:
+    """Also of somebody whom this node has never seen; nobody is told whose token gives nothing."""
+    await shop.live_room("r1")
+    await shop.call("POST", "/v1/wallets/ada/credits", json={"tx": "t1", "amount": 70})
+    async with (
+        Viewer(shop.port, "r1", shop.token("ada")) as ada,
+        Viewer(shop.port, "r1", shop.token("bob", can=["comment"])) as bob,
+    ):
+        assert (await ada.welcome())["you"]["balance"] == 70
+        assert "balance" not in (await bob.welcome())["you"]
+
+
+async def test_nobody_waits_for_a_ledger_that_is_silent(shop: Shop) -> None:
+    """The welcome comes without the balance, which is told as soon as it is known."""
+    await shop.live_room("r1")
+
+    async def silent(*_: object) -> Any:
+        await asyncio.Event().wait()
+
+    shop.ledger.wallet = silent  # type: ignore[assignment,method-assign] # memory is never silent
+    async with Viewer(shop.port, "r1", shop.token("ada")) as ada:
+        assert "balance" not in (await ada.welcome())["you"]
