@@ -66,3 +66,24 @@ async def test_calls_made_together_share_a_pipeline() -> None:
     assert await asyncio.gather(*(lane.call(n) for n in range(3))) == [(0,), (1,), (2,)]
     assert store.pipelines == [[(0,), (1,), (2,)]]
     await lane.close()
+
+
+async def test_many_calls_are_answered_in_their_order_and_fail_each_by_itself() -> None:
+    """Shared with others, spread over servers and pipelines; what failed is an answer, also at the end of the lane."""
+    store = Store()
+    lane = Lane(store.execute, gap_ms=0, deadline_s=60, place_of=lambda call: str(call[0] % 2))
+    alone = asyncio.ensure_future(lane.call(1))
+    many = [(number,) for number in range(700)]
+    async with asyncio.timeout(30):
+        assert await lane.call_all(many) == many
+        assert await alone == (1,)
+        assert await lane.call_all([]) == []
+    assert max(map(len, store.pipelines)) <= 256
+    assert all(len({call[0] % 2 for call in pipeline}) == 1 for pipeline in store.pipelines)
+    store.may_answer.clear()
+    store.was_asked.clear()
+    stuck = asyncio.ensure_future(lane.call_all(many[:3]))
+    await store.was_asked.wait()
+    await lane.close()
+    assert [type(answer) for answer in await stuck] == [Unavailable] * 3
+    assert [type(answer) for answer in await lane.call_all(many[:2])] == [Unavailable] * 2

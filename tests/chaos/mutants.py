@@ -83,7 +83,7 @@ POVERTY_KEPT = Bug(
 TOLD_BEFORE_SAFE = Bug(
     "people are told before the replica has it",
     ("lost", "changed answer"),
-    (Edit(_CALLS, "if not self.replicas:\n            return", "if self.replicas:\n            return"),),
+    (Edit(_CALLS, "return self.replicas > 0", "return False"),),
 )
 NO_BARRIER = Bug(
     "a stored answer is confirmed without a write of its own",
