@@ -147,9 +147,10 @@ class Door(asyncio.Protocol):
         if end >= 0:
             whole, self._head = self._head, b""
             self._front.waiting.discard(self)
-            if is_socket_request(whole):
+            head = whole[:end]
+            if is_socket_request(head):
                 self._behind = whole[end:]
-                self._front.knock(self, whole[:end] if self._behind else whole)
+                self._front.knock(self, head)
             else:
                 self._hand_on(whole)
 

@@ -104,6 +104,8 @@ class House:
     def against(self, kind: Kind, user: str, room: str, merchant: str) -> Sanction | None:
         """The longest sanction from beyond the room that is in force against this user in it."""
         scopes = [s for (of, s), book in self._books.items() if of == kind and user in book and covers(s, room, merchant)]
+        if not scopes:
+            return None  # which is so for nearly everybody who comes in
         found = self.standing(kind, user, *scopes)
         return None if found is None else found[1]
 

@@ -267,7 +267,8 @@ async def test_those_who_come_together(room, monkeypatch):
             await asyncio.wait_for(welcomed.reader.readuntil(b'"t":"welcome"'), 10)
         assert b'"code":4401' in await asyncio.wait_for(b.reader.readuntil(b'"code":4401'), 10)
         assert b"welcome" not in await d.read_to_end(10)
-        assert "a fault of ours" in room.notes.of(Trouble)[0].advice
+        (told,) = room.notes.of(Trouble)
+        assert "a fault of ours" in told.advice
         assert sum(together) == 5
         assert {socket.identity.person.id for socket in room.node.pulse.sockets.values()} == {"u0", "u2", "u4"}
 
