@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 
 from livecast.core.contacts import Span, links, phones, plainly
 from livecast.core.moderation import MASK_CHAR, SEVERITY, WordFilter, Words
-from livecast.core.reading import Reading
+from livecast.core.reading import Reading, calm_look
 
 WORDS_MAX: Final = 50_000
 """Words of one list: two and a half times what large platforms keep; compiled they take some 10 MB."""
@@ -59,13 +59,16 @@ class Filter:
     def judge(self, text: str) -> tuple[str | None, str]:
         """As `moderation.Words`."""
         if len(text) > CACHED_CHARS_MAX:
+            look = calm_look(text)
+            if look is not None and not self._words.may_find(look):
+                return None, text
             return self.read(Reading(text))
         found, shown = self._remembered(text)
         return found, text if shown is None else shown
 
     def read(self, reading: Reading) -> tuple[str | None, str]:
         """The same of a text that other filters look at, too."""
-        if reading.calm and not self._words.may_find(reading):
+        if reading.calm and not self._words.may_find(reading.look):
             return None, reading.text
         found, shown = self._words.read(reading)
         if reading.calm or not self._rules:

@@ -123,9 +123,9 @@ class WordFilter:
         masked = "".join(shown)
         return max((m[0] for m in matches), key=SEVERITY.index), text if masked == text else masked
 
-    def may_find(self, reading: Reading) -> bool:
+    def may_find(self, look: bytes) -> bool:
         """A first look at a text without a second reading: whether the longer way is to be gone."""
-        return bool(self._signs or (self._first_look is not None and self._first_look.find_matches_as_indexes(reading.look)))
+        return bool(self._signs or (self._first_look is not None and self._first_look.find_matches_as_indexes(look)))
 
     def _matches(self, reading: Reading) -> list[tuple[str, int, int]]:
         """(action, start, end) of every match in the text and in its second reading, positions in `text`."""

@@ -116,6 +116,20 @@ class Reading:
         self.again: Reading | None = None if other is text else Reading(other)
 
 
+def calm_look(text: str) -> bytes | None:
+    """`Reading(text).look` of a calm text of ideographs and kana alone, which most Chinese comments are, without making a reading.
+
+    None: of any other text.
+    """
+    if _CALM.fullmatch(text) is None:
+        return None
+    letters = "".join(_READY_LETTERS.findall(text))
+    look = letters.encode()
+    if len(look) != 3 * len(letters):
+        return None
+    return look if _TWICE.search(letters) is None else _AGAIN.sub("", letters).encode()
+
+
 def skeleton(text: str) -> bytes:
     """What is searched for listed words at first."""
     return Reading(text).look

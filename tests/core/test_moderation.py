@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from livecast.core.contacts import links, phones, plainly
 from livecast.core.lookalikes import reread
 from livecast.core.moderation import WordFilter, fold
-from livecast.core.reading import Reading, skeleton
+from livecast.core.reading import Reading, calm_look, skeleton
 
 FILTER = WordFilter(
     block=["fuck", "傻逼", "ass", "🖕", "kill yourself", "сука"],
@@ -142,6 +142,10 @@ def test_the_short_way_leads_to_the_same(text: str) -> None:
     """Ordinary text is undressed by a shorter way, to the same letters; calm text has nothing that its name says it has not."""
     reading = Reading(text)
     assert reading.look == skeleton(fold(text).letters)
+    look = calm_look(text)
+    if look is not None:
+        assert reading.calm
+        assert look == reading.look
     if reading.calm:
         assert links(plainly(text)) == phones(plainly(text)) == []
         assert reread(text) is text
@@ -152,6 +156,12 @@ def test_the_short_way_leads_to_the_same(text: str) -> None:
 def test_what_is_calm(text: str) -> None:
     """Most of what people say is."""
     assert Reading(text).calm
+
+
+def test_the_shortest_way_is_for_most_chinese_comments() -> None:
+    """It is gone for these, and by no text that has letters of another script."""
+    assert calm_look("好好看啊啊啊，想要！") == "好看啊想要".encode()
+    assert calm_look("OK 好的") is calm_look("www点") is calm_look("加v信") is calm_look("价格：１００") is None
 
 
 @pytest.mark.parametrize(
