@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import re
 import time
 
@@ -172,12 +173,16 @@ media.mp4
     await page.goto(f"{stage.node.base}/r/{stage.room}?src=/stream/live.m3u8#token={token('ann', name='ann')}")
     await until(page, "document.querySelector('video')?.currentTime > 0.2")
     assert await page.evaluate("performance.getEntriesByType('resource').filter(e => /hls-/.test(e.name)).length") == 1
-    await page.wait_for_timeout(2500)  # the delay is measured every two seconds
-    said_at = time.monotonic()
-    stage.say("bo", {"t": "comment", "cid": "c", "text": "as you see"})
-    await page.locator("#say").fill("mine at once")
-    await page.keyboard.press("Enter")
-    await expect(page.locator(".row.mine")).to_contain_text("mine at once")
-    assert await row(page, "as you see").count() == 0
-    await expect(row(page, "as you see")).to_have_count(1, timeout=40_000)
+    for n in range(10):  # what comes before the delay is measured, which is done every two seconds, is not held back
+        said_at = time.monotonic()
+        stage.say("bo", {"t": "comment", "cid": f"c{n}", "text": f"as you see {n}"})
+        await page.locator("#say").fill(f"mine at once {n}")
+        await page.keyboard.press("Enter")
+        await expect(row(page, f"mine at once {n}")).to_have_class(re.compile("mine"))
+        with contextlib.suppress(AssertionError):
+            await expect(row(page, f"as you see {n}")).to_have_count(1, timeout=2500)
+            await page.wait_for_timeout(1200)  # nobody may speak faster
+            continue
+        break
+    await expect(row(page, f"as you see {n}")).to_have_count(1, timeout=40_000)
     assert time.monotonic() - said_at > behind_s / 2
