@@ -13,7 +13,7 @@ PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11 python; d
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
-WORKERS ?= 3
+WORKERS ?= 4
 
 # Where this is set (many images do it) Python keeps nothing of what it compiles, and each of the hundreds of processes that the
 # tests start would compile all it imports once more: 7 s of a core instead of 2. Empty means not set.
@@ -25,7 +25,7 @@ export PYTHONDONTWRITEBYTECODE :=
 run: $(VENV)/installed
 	@exec $(BIN)/livecast demo $(ARGS)
 
-# Three processes on two cores: many tests wait, for a node to start or a limit to pass. A file's tests stay together, as they
+# Four processes on two cores: many tests wait, for a node to start or a limit to pass. A file's tests stay together, as they
 # share what it starts. For one at a time: `make test WORKERS=0`.
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)

@@ -226,6 +226,8 @@ def _claim_answer(answer: list[Any]) -> ClaimAnswer:
             return NotWon("not_eligible", gifted=gifted)
         case ["R", code]:
             return Refusal(code)
+        case [verdict]:
+            return NotWon(verdict)
         case _:
             raise ValueError(f"the claim script answered {answer!r}")
 

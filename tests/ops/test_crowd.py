@@ -59,8 +59,12 @@ async def test_people_click_on_the_drops_of_others(node: NodeProcess) -> None:
         host.json("PUT", f"/v1/rooms/{room}", {})
         host.json("POST", f"/v1/rooms/{room}/start", {})
         drop = host.json("POST", f"/v1/rooms/{room}/drops", {"title": "t", "kind": "coupon", "stock": 3})["id"]
+        crowd = run_crowd(node.base, room, viewers=20, rate=1, likes=1, buy=buy, duration_s=8, seed=3, quiet=True)
+        people = asyncio.create_task(crowd)
+        while not people.done() and host.json("GET", f"/v1/rooms/{room}/snapshot")["state"]["viewers"]["connections"] < 20:
+            await asyncio.sleep(0.05)  # who comes when it is open already does not click
         host.json("POST", f"/v1/rooms/{room}/drops/{drop}/open", {})
-        assert await run_crowd(node.base, room, viewers=20, rate=1, likes=1, buy=buy, duration_s=4, seed=3, quiet=True) == 0
+        assert await people == 0
         assert host.json("GET", f"/v1/rooms/{room}/drops/{drop}")["left"] == left
 
 
