@@ -61,7 +61,7 @@ async def test_people_click_on_the_drops_of_others(node: NodeProcess) -> None:
         drop = host.json("POST", f"/v1/rooms/{room}/drops", {"title": "t", "kind": "coupon", "stock": 3})["id"]
         crowd = run_crowd(node.base, room, viewers=20, rate=1, likes=1, buy=buy, duration_s=8, seed=3, quiet=True)
         people = asyncio.create_task(crowd)
-        while not people.done() and host.json("GET", f"/v1/rooms/{room}/snapshot")["state"]["viewers"]["connections"] < 20:
+        while not people.done() and host.json("GET", f"/v1/rooms/{room}/snapshot")["state"]["viewers"]["connections"] < 20:  # noqa: ASYNC110 - over HTTP
             await asyncio.sleep(0.05)  # who comes when it is open already does not click
         host.json("POST", f"/v1/rooms/{room}/drops/{drop}/open", {})
         assert await people == 0
