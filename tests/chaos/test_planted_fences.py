@@ -19,8 +19,17 @@ ROOT = Path(__file__).parents[2]
 
 def failures(package: Path) -> str:
     """What the suite says of the room log on Valkey in this package."""
-    # Not `python -m pytest`, which would look for the package in the working directory first.
-    command = [str(Path(sys.executable).with_name("pytest")), "-q", "-p", "no:cacheprovider", "-m", "not chaos"]
+    # Not `python -m pytest`, nor with all of our `pythonpath`: both would look for the package in the working directory first.
+    command = [
+        str(Path(sys.executable).with_name("pytest")),
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-m",
+        "not chaos",
+        "-o",
+        "pythonpath=tests",
+    ]
     suite = [str(ROOT / "tests/contract/test_room_log.py"), "-k", "redis"]
     env = {**os.environ, "PYTHONPATH": str(package)}
     return subprocess.run([*command, *suite], cwd=ROOT, env=env, capture_output=True, text=True, check=False).stdout
