@@ -34,6 +34,7 @@ from livecast.edge.frames import BUNDLE
 ROOM: Final = "readers"
 CONNECTIONS: Final = 200
 TALK_PAUSE_S: Final = 0.1
+BUNDLES_WITHIN_S: Final = 30
 NEWEST: Final = 10
 
 
@@ -131,6 +132,14 @@ def turn(service: Service, nginx: Nginx, rounds: int, read: str) -> Turn:
     )  # fmt: skip
 
 
+def _until_two_bundles(service: Service) -> None:
+    deadline = time.monotonic() + BUNDLES_WITHIN_S
+    while (seq := service.ask("GET", f"/v1/rooms/{ROOM}/frames/head")["seq"]) < 2 * BUNDLE:
+        if time.monotonic() > deadline:
+            raise SystemExit(f"bench: the room said only {seq} frames in {BUNDLES_WITHIN_S} s")
+        time.sleep(0.1)
+
+
 def measure(quick: bool) -> list[Row]:
     """Frames one by one, and in bundles."""
     if binary() is None:
@@ -148,8 +157,7 @@ def measure(quick: bool) -> list[Row]:
         service.ask("PUT", f"/v1/rooms/{ROOM}", {})
         service.ask("POST", f"/v1/rooms/{ROOM}/start", {})
         with Talker(service):
-            while service.ask("GET", f"/v1/rooms/{ROOM}/frames/head")["seq"] < 2 * BUNDLE:  # the first two bundles
-                time.sleep(0.1)
+            _until_two_bundles(service)
             turn(service, nginx, 1, "frames")
             quiet = turn(service, nginx, rounds, "nothing")
             frames = turn(service, nginx, rounds, "frames")
