@@ -98,10 +98,13 @@ class AskLeaderboard(Struct, frozen=True):
 
 
 class Earnings(Struct):
-    """What was earned, reversed gifts taken off: coins in all, and by host (`""`: gifts to the room itself)."""
+    """What was earned, reversed gifts taken off: coins in all, and by host (`""`: gifts to the room itself).
+
+    Asked about one host, `value` and `hosts` are that one's, and `gifts` is null: the books count gifts by room alone.
+    """
 
     broadcast: str | None
-    gifts: int
+    gifts: int | None
     value: int
     hosts: dict[str, int]
 
@@ -156,8 +159,10 @@ async def get_earnings(call: Call) -> Outcome:
     takings = await money.ledger.takings(call.room, wanted.broadcast)
     if not takings.gifts and await room_now(call.node, call.caller, call.room) is None:
         raise ProblemError("unknown_room")
-    hosts = takings.hosts if wanted.host is None else {wanted.host: takings.hosts.get(wanted.host, 0)}
-    return Outcome(Earnings(wanted.broadcast, takings.gifts, takings.value, hosts))
+    if wanted.host is None:
+        return Outcome(Earnings(wanted.broadcast, takings.gifts, takings.value, takings.hosts))
+    value = takings.hosts.get(wanted.host, 0)
+    return Outcome(Earnings(wanted.broadcast, None, value, {wanted.host: value}))
 
 
 async def _broadcast(call: Call) -> str:

@@ -212,7 +212,9 @@ async def test_boards_and_earnings_follow_the_ledger(shop: Shop) -> None:
     assert (await shop.call("GET", "/v1/rooms/r1/leaderboard?broadcast=none")).json["data"] == []
     earned = (await shop.call("GET", "/v1/rooms/r1/earnings")).json
     assert earned == {"broadcast": None, "gifts": 4, "value": 9, "hosts": {"mei": 7, "": 2}}
-    assert (await shop.call("GET", "/v1/rooms/r1/earnings?host=mei")).json["hosts"] == {"mei": 7}
+    for host, value in (("mei", 7), ("", 2), ("nobody", 0)):
+        of_one = (await shop.call("GET", f"/v1/rooms/r1/earnings?host={host}")).json
+        assert of_one == {"broadcast": None, "gifts": None, "value": value, "hosts": {host: value}}
     assert (await shop.call("GET", "/v1/rooms/none/earnings")).code == "unknown_room"
     assert (await shop.call("GET", "/v1/rooms/none/leaderboard")).code == "unknown_room"
 
