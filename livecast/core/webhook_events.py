@@ -5,6 +5,7 @@ Whoever adds a type: give it a line in `webhooks.EventType`, and an `id` that fo
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -33,6 +34,8 @@ _BECAME: Final[dict[UnitState, str]] = {
 }
 
 
+TOLD: Final = frozenset({GiftCommitted, GiftReversed, DropChanged, UnitsGranted, UnitsChanged})
+"""Entries of which anything may be told."""
 EARLIER: Final = "?"
 """Some broadcast before the one that is on."""
 
@@ -75,7 +78,7 @@ def asks_about(entry: BookEntry) -> str | None:
 
 def is_told(entry: BookEntry) -> bool:
     """Whether anything may be told of this entry."""
-    return isinstance(entry.fact, GiftCommitted | GiftReversed | DropChanged | UnitsGranted | UnitsChanged)
+    return type(entry.fact) in TOLD
 
 
 def portion_of(entries: Sequence[BookEntry], most: int) -> int:
@@ -225,8 +228,8 @@ def _of_room(summary: dict[str, Any], type_: str, at: int) -> Draft:
 
 
 def draft_of_happening(room: str, about: RoomAbout, happened: Happened) -> Draft:
-    """What is told of a comment or a user of a room, once."""
-    id_ = f"evt_{room}_{happened.id}"
+    """What is told of a comment or a user of a room, once. Its id follows from where it came from, and names nobody."""
+    id_ = f"evt_{room}_{hashlib.sha256(happened.id.encode()).hexdigest()[:20]}"
     event = WebhookEvent(id_, happened.type, happened.at, room, about.broadcast, about.merchant, about.test, happened.data)
     return Draft(event, once=f"{room}/{happened.type}/{happened.id}")
 

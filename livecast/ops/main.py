@@ -189,6 +189,7 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
         observer=observer,
         rules=settings.webhooks,
         read=treasury.read,
+        pseudonym_of=house.pseudonym_then,
     )
     treasury.tell(office.feed)
     tenants: list[Tenant] = [treasury, office.feed]

@@ -148,6 +148,12 @@ class House:
         found = book.get(self._digest(user)) if book else None
         return "" if found is None else found.reason
 
+    def pseudonym_then(self, user: str, at: int) -> str:
+        """The same for what happened at that time (Unix ms): what they did after they asked is told of under their name."""
+        book = self._books.get(FORGOTTEN)
+        found = book.get(self._digest(user)) if book else None
+        return "" if found is None or found.at < at else found.reason
+
     def without_forgotten(self, act: StaffAct) -> StaffAct:
         """A line of a log as it is told: it does not name those who asked to be forgotten."""
         if not self._books.get(FORGOTTEN):

@@ -3,7 +3,8 @@
 Rules for whoever edits this file:
 - What is due stands in the store, tries and times included: a process that dies takes nothing along, its leases run out.
 - Of one endpoint and room one delivery is under way, the oldest; a slow or dead endpoint holds none of the others' places.
-- The body and its `webhook-id` are the same for every try; the signature is made anew, as it has the time in it.
+- The body and its `webhook-id` are the same for every try; the signature is made anew, as it has the time in it. But
+  who asked to be forgotten between two tries is not named in the second one.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any, Final
 import msgspec
 from standardwebhooks import Webhook
 
+from livecast.core.forgotten_events import PseudonymOf, without_forgotten
 from livecast.core.webhooks import Answer, Delivery, Endpoint, WebhookRules, after, envelope, signing
 from livecast.ports import Clock, Observer, StoreError, Trouble, WebhooksCounted, WebhookTried
 from livecast.webhooks import Due, Sender, Tried, Webhooks
@@ -42,6 +44,10 @@ CENSUS_S: Final = 15.0
 USER_AGENT: Final = "livecast-webhooks/1"
 
 
+def _nobody_forgotten(_user: str, _at: int) -> str:
+    return ""
+
+
 class WebhookDispatcher:
     """Delivers for all endpoints. Several processes may do so side by side; a lease keeps them apart."""
 
@@ -54,6 +60,7 @@ class WebhookDispatcher:
         observer: Observer,
         rules: WebhookRules | None = None,
         chance: Callable[[], float] = random.random,
+        pseudonym_of: PseudonymOf = _nobody_forgotten,
     ) -> None:
         self._webhooks = webhooks
         self._sender = sender
@@ -61,6 +68,7 @@ class WebhookDispatcher:
         self._observer = observer
         self._rules = rules or WebhookRules()
         self._chance = chance
+        self._pseudonym_of = pseudonym_of
         self._lease_ms = self._rules.timeout_s * 1000 + LEASE_MORE_MS
         self._busy: Counter[str] = Counter()
         self._one_at_a_time: set[str] = set()
@@ -151,7 +159,7 @@ class WebhookDispatcher:
                 tried = msgspec.structs.replace(delivery, state="dead", changed_at=now, next_at=0, reason=reason)
                 self._note(Tried(id_, due.seq, tried, failed=None), "dead", 0, lag_ms)
                 return
-            body = envelope(due.event, due.seq)
+            body = envelope(without_forgotten(due.event, self._pseudonym_of), due.seq)
             answer = await self._sender.send(due.endpoint.url, self._headers(due.endpoint, delivery, body, now), body)
             tried = after(delivery, answer, self._clock(), self._chance(), self._rules)
             failed = not answer.ok

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
+from livecast.core.forgotten_events import PseudonymOf
 from livecast.core.placement import SHARDS
 from livecast.core.webhooks import WebhookRules
 from livecast.ledger import Ledger
@@ -29,8 +31,10 @@ class WebhookOffice:
         rules: WebhookRules,
         chance: Callable[[], float] | None = None,
         read: Read | None = None,
+        pseudonym_of: PseudonymOf | None = None,
     ) -> None:
-        more = {} if chance is None else {"chance": chance}
+        more: dict[str, Any] = {} if chance is None else {"chance": chance}
+        more |= {} if pseudonym_of is None else {"pseudonym_of": pseudonym_of}
         self.dispatcher = WebhookDispatcher(webhooks=webhooks, sender=sender, clock=clock, observer=observer, rules=rules, **more)
         self.feed = WebhookFeed(
             webhooks=webhooks, ledger=ledger, log=log, clock=clock, observer=observer, kick=self.dispatcher.kick, read=read

@@ -328,9 +328,11 @@ class Desk:
         self.store = MemoryWebhooks(self.rules)
         self.notes = Notes()
         self.sender = HttpSender(timeout_s=self.rules.timeout_s, inside=True)
+        self.forgotten: dict[str, str] = {}
         self.dispatcher = WebhookDispatcher(
-            webhooks=self.store, sender=self.sender, clock=self.clock, observer=self.notes, rules=self.rules
-        )
+            webhooks=self.store, sender=self.sender, clock=self.clock, observer=self.notes, rules=self.rules,
+            pseudonym_of=lambda user, _at: self.forgotten.get(user, ""),
+        )  # fmt: skip
 
     @staticmethod
     def clock() -> int:
@@ -395,6 +397,29 @@ async def test_after_a_rotation_both_secrets_verify(desk: Desk) -> None:
         assert verified(receiver.got[1], OTHER_SECRET)["id"] == "b"
         with pytest.raises(WebhookVerificationError):
             verified(receiver.got[1])
+
+
+async def test_a_replay_names_nobody_who_was_forgotten(desk: Desk) -> None:
+    """The same id and seq, with a pseudonym where the name was; it can be verified."""
+    async with Receiver() as receiver:
+        await desk.ask(receiver)
+        await desk.store.append(1, 0, 1, [draft("evt_1", data={"user": "ann", "tx": "ann/c", "value": 3})], desk.clock())
+        desk.dispatcher.kick()
+        await receiver.until(lambda: receiver.got, "delivery")
+        desk.forgotten["ann"] = "erased:x"
+        await until_delivered(desk)
+        assert await desk.store.replay("e1", 1, desk.clock()) is not None
+        desk.dispatcher.kick()
+        await receiver.until(lambda: len(receiver.got) == 2, "replay")
+        first, second = map(verified, receiver.got)
+        assert first["data"] == {"user": "ann", "tx": "ann/c", "value": 3}
+        assert second == {**first, "data": {"user": "erased:x", "tx": "erased:x/c", "value": 3}}
+
+
+async def until_delivered(desk: Desk) -> None:
+    """What came of the first delivery is noted."""
+    while (await desk.store.deliveries("e1", "delivered", 99, 9)) == []:  # noqa: ASYNC110 - the test's own deadline ends it
+        await asyncio.sleep(0.02)
 
 
 async def test_each_room_is_in_order_whatever_fails(desk: Desk) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import UNSET
 
+from livecast.core.forgotten_events import without_forgotten
 from livecast.core.globs import glob_matches
 from livecast.core.webhooks import (
     SECRET_BYTES,
@@ -196,7 +197,7 @@ async def list_events(call: Call) -> Outcome:
             at = listed.number
             looked_at += 1
             if _sees(call.caller, listed, wanted):
-                told.append(_listed(listed.event))
+                told.append(_listed(call, listed.event))
                 if len(told) == wanted.limit:
                     ended = ended and listed is page[-1]
                     break
@@ -258,7 +259,9 @@ def _delivery(seq: int, delivery: Delivery) -> WebhookDelivery:
     )
 
 
-def _listed(event: WebhookEvent) -> Envelope:
+def _listed(call: Call, event: WebhookEvent) -> Envelope:
+    house = call.node.house
+    event = event if house is None else without_forgotten(event, house.pseudonym_then)
     return Envelope(
         event.id, event.type, event.timestamp, event.room, event.broadcast, event.merchant, None, event.test, event.data
     )

@@ -11,7 +11,7 @@ from standardwebhooks import Webhook
 
 from livecast.adapters.memory_webhooks import MemoryWebhooks
 from livecast.core.rules import RoomRules
-from livecast.core.webhooks import Answer, WebhookRules, after, envelope, signing
+from livecast.core.webhooks import Answer, Draft, WebhookEvent, WebhookRules, after, envelope, signing
 from livecast.edge.rules import EdgeRules
 from livecast.edge.webhooks import WebhookDesk
 from livecast.webhooks import Due, Tried
@@ -284,6 +284,25 @@ async def test_the_list_of_events_heals(office: Office) -> None:
     assert [each["id"] for each in (await office.call("GET", on)).json["data"]] == ["d3", "d4", "d5"]
     assert len((await office.call("GET", "/v1/events?room=oth*")).json["data"]) == 5
     assert (await office.call("GET", "/v1/events?type=a%20b")).status == 422
+
+
+async def test_who_was_forgotten_is_not_named_in_what_happened_before(office: Office) -> None:
+    """In the list, from the moment of the erasure on; of others and of what comes later everything is told."""
+    gift = {"tx": "ann/c1", "user": "ann", "gift": "rose", "n": 1, "value": 1, "to": "", "paid": "wallet", "at": 1, "total": 1}
+    await office.happen("g1", data=gift)
+    await office.happen("g2", data={**gift, "tx": "bob/c1", "user": "bob"})
+    assert b"ann" in (await office.call("GET", "/v1/events")).body
+    assert (await office.call("DELETE", "/v1/users/ann")).status == 200
+    answer = await office.call("GET", "/v1/events")
+    assert b"ann" not in answer.body
+    first, second = [each["data"] for each in answer.json["data"]]
+    assert first["user"].startswith("erased:")
+    assert (first["tx"], first["value"], second["user"]) == (f"{first['user']}/c1", 1, "bob")
+    office.clock.ahead_ms += 1_000
+    later = WebhookEvent("g3", "gift.sent", office.clock(), "r", "b1", "m", test=False, data=gift)
+    at = (await office.store.cursors())[1]
+    await office.store.append(1, at, at + 1, [Draft(later)], office.clock())
+    assert (await office.call("GET", "/v1/events")).json["data"][2]["data"]["user"] == "ann"
 
 
 async def test_a_long_list_with_little_for_the_caller(office: Office) -> None:
