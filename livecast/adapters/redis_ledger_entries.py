@@ -37,10 +37,25 @@ _decode_entrants = msgspec.msgpack.Decoder(list[tuple[str, str, str, int]]).deco
 
 def entry_of(id_: bytes, fields: Sequence[bytes]) -> BookEntry:
     """An entry from the stream, also of a kind that only later versions write."""
+    position = int(id_[:-2]) if id_[-2:] == b"-0" else int(id_.split(b"-")[0])
+    if (fact := _hot(fields)) is not None:
+        return BookEntry(position, int(fields[3]), fact)
     held = named(fields)
     kind = held["k"].decode()
     fact = _FACTS[kind](held) if kind in _FACTS else LaterFact(kind)
-    return BookEntry(int(id_.split(b"-")[0]), int(held["at"]), fact)
+    return BookEntry(position, int(held["at"]), fact)
+
+
+def _hot(fields: Sequence[bytes]) -> BookFact | None:
+    """The three entries that each gift leaves, where they look as we write them: half the time of making a mapping first."""
+    match fields:
+        case [b"k", b"debit", b"at", _, b"gift", gift, b"balance", balance, b"number", number]:
+            return GiftDebited(decode_gift(gift), int(balance), int(number))
+        case [b"k", b"gift", b"at", _, b"gift", gift, b"total", total]:
+            return GiftCommitted(decode_gift(gift), int(total))
+        case [b"k", b"cleared", b"at", _, b"kind", b"commit", b"tx", tx]:
+            return PendingCleared("commit", tx.decode())
+    return None
 
 
 def _wallet(held: Mapping[str, bytes]) -> BookFact:

@@ -12,8 +12,11 @@ from msgspec import Struct
 from livecast.core.money import Gift, PendingKind
 from livecast.core.units import Drop, Entrant, Order, State, UnitState
 
+# gc=False: strings, numbers and each other, never a cycle. Tens of thousands are in memory while money moves, and the collector
+# would look at them all, 20 to 40 ms at a time.
 
-class WalletMoved(Struct, frozen=True):
+
+class WalletMoved(Struct, frozen=True, gc=False):
     """A booking in a wallet; the same amount with the other sign is in `counter`."""
 
     user: str
@@ -25,7 +28,7 @@ class WalletMoved(Struct, frozen=True):
     memo: str = ""
 
 
-class GiftDebited(Struct, frozen=True):
+class GiftDebited(Struct, frozen=True, gc=False):
     """A gift left its giver's wallet; it is pending until the room's side has it."""
 
     gift: Gift
@@ -33,21 +36,21 @@ class GiftDebited(Struct, frozen=True):
     number: int
 
 
-class PendingCleared(Struct, frozen=True):
+class PendingCleared(Struct, frozen=True, gc=False):
     """The other half of a gift's way is done."""
 
     kind: PendingKind
     tx: str
 
 
-class GiftCommitted(Struct, frozen=True):
+class GiftCommitted(Struct, frozen=True, gc=False):
     """A gift counts in its room. `total`: all that its user has given in the broadcast so far."""
 
     gift: Gift
     total: int
 
 
-class GiftReversed(Struct, frozen=True):
+class GiftReversed(Struct, frozen=True, gc=False):
     """A gift counts no more. `total`: what its user's others in the broadcast are worth."""
 
     gift: Gift
@@ -55,14 +58,14 @@ class GiftReversed(Struct, frozen=True):
     total: int
 
 
-class DropChanged(Struct, frozen=True):
+class DropChanged(Struct, frozen=True, gc=False):
     """A drop was made or changed (`step`: `create`, `change`, `codes`, `freeze`, `draw` or one of `units.Step`)."""
 
     step: str
     drop: Drop
 
 
-class Grant(Struct, frozen=True):
+class Grant(Struct, frozen=True, gc=False):
     """One unit of `UnitsGranted`."""
 
     serial: int
@@ -71,7 +74,7 @@ class Grant(Struct, frozen=True):
     code: str = ""
 
 
-class UnitsGranted(Struct, frozen=True):
+class UnitsGranted(Struct, frozen=True, gc=False):
     """Units of one drop, granted in one step. `left`, `state` and `sold_out_times` are the drop's behind it."""
 
     room: str
@@ -84,7 +87,7 @@ class UnitsGranted(Struct, frozen=True):
     sold_out_times: int
 
 
-class PotEntered(Struct, frozen=True):
+class PotEntered(Struct, frozen=True, gc=False):
     """People who came into a drop's pot in one step."""
 
     room: str
@@ -92,7 +95,7 @@ class PotEntered(Struct, frozen=True):
     entrants: tuple[Entrant, ...]
 
 
-class UnitsChanged(Struct, frozen=True):
+class UnitsChanged(Struct, frozen=True, gc=False):
     """Units of one drop, in the same new state. `returned`: they are back in stock; `freed`: their users may claim again."""
 
     room: str
@@ -109,7 +112,7 @@ class UnitsChanged(Struct, frozen=True):
     reason: str = ""
 
 
-class OrderTaken(Struct, frozen=True):
+class OrderTaken(Struct, frozen=True, gc=False):
     """An order of a room was made or changed."""
 
     room: str
@@ -117,14 +120,14 @@ class OrderTaken(Struct, frozen=True):
     first: bool
 
 
-class ShardConfirmed(Struct, frozen=True):
+class ShardConfirmed(Struct, frozen=True, gc=False):
     """An operator opened the shard's money again although positions up to `seen` were known elsewhere."""
 
     seen: int
     was: int
 
 
-class LaterFact(Struct, frozen=True):
+class LaterFact(Struct, frozen=True, gc=False):
     """Something that a later version has decided: this one cannot say what. Rooms go on without it; books cannot."""
 
     kind: str
@@ -146,7 +149,7 @@ BookFact: TypeAlias = (
 )
 
 
-class BookEntry(Struct, frozen=True):
+class BookEntry(Struct, frozen=True, gc=False):
     """One entry of a shard's ledger. `at` is the asker's clock, Unix ms."""
 
     position: int

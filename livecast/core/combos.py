@@ -54,7 +54,7 @@ class Combos:
 
     def __init__(self) -> None:
         self._runs: dict[tuple[str, str, str], _Run] = {}  # the one that rested longest first
-        self._lines: dict[str, Combo] = {}
+        self._lines: dict[str, _Run | Combo] = {}  # what changed: of one that goes on the line is made when it is told
         self.kept = Kept()
 
     # --- Feed ---------------------------------------------------------------------------------------------------------
@@ -76,7 +76,7 @@ class Combos:
         if len(run.txs) >= TXS_MAX:
             del run.txs[next(iter(run.txs))]
         run.txs[gift.tx] = (gift.n, gift.value)
-        self._tell(run)
+        self._lines[run.id] = run
 
     def take_back(self, gift: GiftReversed) -> None:
         """A gift counts no more: its combo shrinks if it is still open, and ends if nothing is left of it."""
@@ -87,7 +87,7 @@ class Combos:
         run.n -= share[0]
         run.value -= share[1]
         if run.n > 0:
-            self._tell(run)
+            self._lines[run.id] = run
         else:
             del self._runs[key]
             self._end(run)
@@ -109,8 +109,16 @@ class Combos:
     # --- Drain --------------------------------------------------------------------------------------------------------
     def drain(self) -> tuple[Combo, ...]:
         """The lines for a frame, one for each combo that changed."""
-        lines, self._lines = self._lines, {}
-        return tuple(lines.values())
+        changed, self._lines = self._lines, {}
+        lines: list[Combo] = []
+        for run in changed.values():
+            if isinstance(run, Combo):
+                lines.append(run)
+                continue
+            lines.append(run.line(done=False))
+            who = msgspec.to_builtins(run.person)
+            self.kept.put(run.id, [who, run.gift, run.to, run.tier, run.n, run.value, run.at])
+        return tuple(lines)
 
     def restore(self, kept: dict[str, Json]) -> None:
         """Go on where a former owner stopped."""
@@ -120,11 +128,6 @@ class Combos:
             self._runs[who.id, gift, to] = _Run(combo, who, gift, to, tier, n, value, at, {})
 
     # --- Private ------------------------------------------------------------------------------------------------------
-    def _tell(self, run: _Run) -> None:
-        self._lines[run.id] = run.line(done=False)
-        who = msgspec.to_builtins(run.person)
-        self.kept.put(run.id, [who, run.gift, run.to, run.tier, run.n, run.value, run.at])
-
     def _end(self, run: _Run) -> None:
         self._lines[run.id] = run.line(done=True)
         self.kept.drop(run.id)

@@ -19,7 +19,7 @@ Json: TypeAlias = Any  # a JSON value: None, bool, int, float, str, list, dict. 
 STAFF_ROLES = frozenset({"host", "moderator", "merchant", "service"})
 
 
-class Person(Struct, frozen=True, omit_defaults=True):
+class Person(Struct, frozen=True, omit_defaults=True, gc=False):
     """A caller as the room and other viewers see them. One object per connection, shared by all its events."""
 
     id: str
@@ -180,7 +180,7 @@ class Ask(Struct, frozen=True):
 
 
 # What the ledger tells the room. `position` is the entry's place in the shard's ledger: what a room has heard is not heard again.
-class GiftShown(Struct, frozen=True, omit_defaults=True):
+class GiftShown(Struct, frozen=True, omit_defaults=True, gc=False):
     """A gift is booked: `n` times `gift`, worth `value` in all, of this `tier`, to a host (`to`) or to the room itself.
 
     `total` is what this person has given in `broadcast`, this gift included; 0: not said. `text` makes it a paid comment.
@@ -361,7 +361,7 @@ class Likes(Struct, frozen=True):
     total: int
 
 
-class Combo(Struct, frozen=True):
+class Combo(Struct, frozen=True, gc=False):
     """One person's run of the same gift. `n` and `value` are of the whole run so far; `done` is said once, at its end.
 
     `tier` is that of the gift. A reversed gift takes its share off; a run of which nothing is left is done.

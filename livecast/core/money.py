@@ -47,7 +47,7 @@ class Movement(Struct, frozen=True):
     spent_at: int = 0
 
 
-class Moved(Struct, frozen=True):
+class Moved(Struct, frozen=True, gc=False):
     """A movement or a gift's debit was booked: the balance behind it, and its number among the wallet's bookings."""
 
     tx: str
@@ -84,7 +84,7 @@ class SpendLimits(Struct, frozen=True):
     per_month: int | None = None
 
 
-class Gift(Struct, frozen=True):
+class Gift(Struct, frozen=True, gc=False):
     """`n` times `gift` from `user` to a host of a room (`to`; empty: to the room itself), worth `value` in all.
 
     `tx` is one of `viewer_tx` and `service_tx`. `body` is a digest of what the giver asked for, without the id. `about` is
@@ -104,7 +104,7 @@ class Gift(Struct, frozen=True):
     about: bytes = b""
 
 
-class GiftRecord(Struct, frozen=True):
+class GiftRecord(Struct, frozen=True, gc=False):
     """A gift as the room's side keeps it. `total` is what its user has given in the broadcast once it was booked."""
 
     gift: Gift
@@ -117,7 +117,7 @@ class GiftRecord(Struct, frozen=True):
 PendingKind: TypeAlias = Literal["commit", "refund"]
 
 
-class Pending(Struct, frozen=True):
+class Pending(Struct, frozen=True, gc=False):
     """A gift half way between two shards, which a crash may have left there.
 
     `commit`: debited, not yet known to be on the room's side. `refund`: reversed, not yet known to be back in the wallet.

@@ -30,12 +30,12 @@ async def move_cursors(connection: AsyncConnection, moves: Sequence[Move]) -> No
     """Compare and set, all or (by the exception) none. Raises `Overtaken`."""
     if not moves:
         return
-    found = await connection.execute(
-        select(t.cursors)
-        .where(or_(*(and_(t.cursors.c.source == m.source, t.cursors.c.shard == m.shard) for m in moves)))
-        .with_for_update()
-    )
-    stands = {(row.source, row.shard): row.position for row in found}
+    stands: dict[tuple[str, int], str] = {}
+    for source in sorted({move.source for move in moves}):
+        # A list, and not a term for each: every shape of a statement is kept for good, with all that it was made of.
+        shards = [move.shard for move in moves if move.source == source]
+        wanted = select(t.cursors).where(t.cursors.c.source == source, t.cursors.c.shard.in_(shards)).with_for_update()
+        stands |= {(row.source, row.shard): row.position for row in await connection.execute(wanted)}
     for move in moves:
         if stands.get((move.source, move.shard)) != move.was:
             raise Overtaken(f"{move.source} of shard {move.shard} are archived up to {stands.get((move.source, move.shard))}")
@@ -58,7 +58,7 @@ async def move_cursors(connection: AsyncConnection, moves: Sequence[Move]) -> No
 
 async def write(connection: AsyncConnection, rows: Rows) -> None:
     """All rows of a batch."""
-    await insert_new(connection, t.comments, [_comment(_plain(row)) for row in rows.comments])
+    await insert_new(connection, t.comments, rows.comments, _of_user)
     await _merge_comments(connection, rows.merged)
     unsaid = await _words_of(connection, rows.redactions)
     await _redact(connection, rows.redactions)
@@ -69,9 +69,9 @@ async def write(connection: AsyncConnection, rows: Rows) -> None:
     await _unsay(connection, unsaid)
     await _note_broadcasts(connection, rows.broadcasts)
     await _merge_cards(connection, rows.cards)
-    await insert_new(connection, t.moments, [_plain(row) for row in rows.moments])
-    await insert_new(connection, t.money, [_comment(_plain(row)) for row in rows.money])
-    await insert_new(connection, t.staff, [_plain(row) for row in rows.staff])
+    await insert_new(connection, t.moments, rows.moments, _plain)
+    await insert_new(connection, t.money, rows.money, _of_user)
+    await insert_new(connection, t.staff, rows.staff, _plain)
 
 
 # --- Kinds of rows ----------------------------------------------------------------------------------------------------
@@ -171,16 +171,18 @@ async def _merge_cards(connection: AsyncConnection, cards: Sequence[Card]) -> No
 
 
 # --- Ways of writing --------------------------------------------------------------------------------------------------
-async def insert_new(connection: AsyncConnection, table: Table, values: Sequence[dict[str, Any]]) -> None:
-    """What is there already stays as it is."""
-    if values:
-        await _many(connection, _new(connection.dialect.name, table), values)
+async def insert_new(
+    connection: AsyncConnection, table: Table, rows: Sequence[Any], made: Callable[[Any], dict[str, Any]] = dict
+) -> None:
+    """What is there already stays as it is. `made` makes a row's columns."""
+    if rows:
+        await _many(connection, _new(connection.dialect.name, table), rows, made)
 
 
 async def _add(connection: AsyncConnection, table: Table, rows: Sequence[Any], how: dict[str, Callable[[Any, Any], Any]]) -> None:
     """New rows; what is there already is put together with them, column by column."""
     if rows:
-        await _many(connection, _together(connection.dialect.name, table, tuple(how.items())), [_plain(row) for row in rows])
+        await _many(connection, _together(connection.dialect.name, table, tuple(how.items())), rows, _plain)
 
 
 # Putting a statement together costs more than carrying it out, and a lively room has a batch every few seconds.
@@ -204,10 +206,12 @@ def _highest(there: Any, new: Any) -> Any:
     return case((there > new, there), else_=new)
 
 
-async def _many(connection: AsyncConnection, statement: Any, values: Sequence[dict[str, Any]]) -> None:
+async def _many(
+    connection: AsyncConnection, statement: Any, rows: Sequence[Any], made: Callable[[Any], dict[str, Any]] = dict
+) -> None:
     """In slices, between which rooms of this process get their turn: what is prepared for a statement is prepared on the loop."""
-    for begin in range(0, len(values), SLICE):
-        await connection.execute(statement, values[begin : begin + SLICE])
+    for begin in range(0, len(rows), SLICE):
+        await connection.execute(statement, [made(row) for row in rows[begin : begin + SLICE]])
 
 
 def _inserting(dialect: str, table: Table) -> Any:
@@ -228,8 +232,9 @@ def _text(value: str) -> str:
     return value.replace("\0", "") if "\0" in value else value
 
 
-def _comment(values: dict[str, Any]) -> dict[str, Any]:
+def _of_user(row: Any) -> dict[str, Any]:
     """`user` is a word of SQL's own."""
+    values = _plain(row)
     values["user_id"] = values.pop("user")
     return values
 
