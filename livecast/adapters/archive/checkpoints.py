@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import Connection, and_, delete, func, insert, inspect, or_, select, update
+from sqlalchemy import Connection, and_, delete, func, insert, inspect, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from livecast.adapters.archive import tables as t
@@ -71,13 +71,14 @@ async def put(connection: AsyncConnection, checkpoint: Checkpoint, count: int, h
 async def _meet(connection: AsyncConnection, halves: Sequence[HalfWay]) -> None:
     """Forget halves whose other one is here, and keep the others. Two that do not fit both stay, for an audit to see."""
     table, c = t.checkpoint_halves, t.checkpoint_halves.c
-    others = [and_(c.half == OTHER[each.half], c.tx == each.tx) for each in halves]
-    found = (await connection.execute(select(c.half, c.tx, c.user, c.value).where(or_(*others)))).all()
+    key = tuple_(c.half, c.tx)  # in a list, and not a term for each: every shape of a statement is kept for good
+    others = [(OTHER[each.half], each.tx) for each in halves]
+    found = (await connection.execute(select(c.half, c.tx, c.user, c.value).where(key.in_(others)))).all()
     fits = {(row.half, row.tx, row.user, row.value) for row in found}
     met = [each for each in halves if (OTHER[each.half], each.tx, each.user, each.value) in fits]
     if met:
-        gone = [and_(c.half == OTHER[each.half], c.tx == each.tx) for each in met]
-        await connection.execute(delete(table).where(or_(*gone)))
+        gone = [(OTHER[each.half], each.tx) for each in met]
+        await connection.execute(delete(table).where(key.in_(gone)))
     if rest := [each for each in halves if each not in met]:
         await connection.execute(insert(table), [{name: getattr(each, name) for name in each.__struct_fields__} for each in rest])
 

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Table, and_, bindparam, case, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import Table, and_, bindparam, case, delete, func, insert, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
