@@ -154,7 +154,8 @@ class Command(Struct, frozen=True):
 
     `name` is one of `livecast.core.commands.COMMANDS`; `args` is its typed arguments struct; `by` is who asked. With
     `if_rev` the change happens only while the object's `rev` is that one (0: it does not exist yet), else it is refused
-    with `precondition_failed`.
+    with `precondition_failed`. `if_tags` is the same for a thing within the room that has a tag of its own (`core.shelf.tag_of`):
+    it must be there, and one of the tags must be its own, or `*`.
     """
 
     origin: Origin
@@ -163,13 +164,15 @@ class Command(Struct, frozen=True):
     args: Struct
     cid: str | None = None
     if_rev: int | None = None
+    if_tags: tuple[str, ...] | None = None
 
 
 class Ask(Struct, frozen=True):
     """A question about the room that changes nothing; answered at once with `Done`.
 
     `what` names it: `room`, `me`, `mutes`, `bans`, `facts` (args `users`: ids; what eligibility asks of them), `held`,
-    `reports`, `comments`, `moderators`, `polls`, `products`, `staff` (args `user`: is this one of them).
+    `reports`, `comments`, `moderators`, `polls`, `products`, `product` (args `product`: its id),
+    `staff` (args `user`: is this one of them).
     """
 
     origin: Origin

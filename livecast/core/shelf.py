@@ -6,7 +6,8 @@ records see the figures, viewers do not.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
@@ -14,7 +15,7 @@ import msgspec
 from livecast.core import commands as c
 from livecast.core.control import Control
 from livecast.core.errors import InvalidChange, Refusal
-from livecast.core.events import Json, Tapped
+from livecast.core.events import Command, Json, Tapped
 from livecast.core.forms import check_link
 from livecast.core.kept import Kept
 from livecast.core.limits import Taps
@@ -25,6 +26,8 @@ from livecast.core.tolerance import without_unknown
 
 PRODUCTS_MAX: Final = 200
 """Products on one shelf: everybody downloads them on joining, some 60 KB at this number."""
+TAG_CHARS: Final = 16
+"""Of a product's tag: 64 bits, to tell states of one product from each other."""
 NOT_FOUND: Final = Refusal("not_found", "There is no such product on the shelf.")
 
 
@@ -84,6 +87,25 @@ class Shelf:
         self._kept = Kept(taps)
 
 
+def carry_out(control: Control, command: Command) -> tuple[Json, bool]:
+    """Do one of `SHELVED`: (its answer, whether it is new). Raises `InvalidChange`."""
+    if command.if_tags is not None:
+        check_tag(_products(control).get(command.args.id), command.if_tags)  # type: ignore[attr-defined] # all of one product
+    return SHELVED[command.name](control, command.args)
+
+
+def tag_of(product: Json) -> str:
+    """What tells this state of a product from any other: made of all that it says, so that nothing has to be kept for it."""
+    said = {name: value for name, value in product.items() if name not in {"id", "taps"}}
+    return sha256(msgspec.json.encode(said, order="deterministic")).hexdigest()[:TAG_CHARS]
+
+
+def check_tag(product: Json | None, wanted: Collection[str]) -> None:
+    """Raise `InvalidChange` (`precondition_failed`) if the product is not in a state that is asked for."""
+    if product is None or not ("*" in wanted or tag_of(product) in wanted):
+        raise InvalidChange(Refusal("precondition_failed"))
+
+
 def put_product(control: Control, args: c.PutProduct) -> tuple[Json, bool]:
     """Put a product on the shelf, or replace it: (the product, whether it is new)."""
     products = _products(control)
@@ -141,6 +163,12 @@ def put_on_air(control: Control, args: c.OnAir) -> Json:
     control.show("on_air", args.product)
     product = _products(control).get(args.product or "")
     return {"on_air": args.product, "product": None if product is None else {"id": args.product, **product}}
+
+
+def one(control: Control, product: str) -> Json | None:
+    """A product of the shelf."""
+    found = _products(control).get(product)
+    return None if found is None else {"id": product, **found}
 
 
 def listed(control: Control, taps: dict[str, int]) -> list[Json]:

@@ -58,7 +58,7 @@ def carry_out(parts: Parts, control: Control, command: Command, epoch: str, now:
     if name in polls.DEEDS:
         return polls.carry_out(parts.the_polls(), command, control, now), name == "open_poll"
     if name in shelf.SHELVED:
-        done = shelf.SHELVED[name](control, args)
+        done = shelf.carry_out(control, command)
         if name == "delete_product" and parts.shelf is not None:
             parts.shelf.removed(args.id)  # type: ignore[attr-defined] # as its name says
         return done
@@ -221,6 +221,11 @@ def _poll(parts: Parts, _control: Control, ask: Ask, _now: int) -> Answer:
     return polls.UNKNOWN_POLL if told is None else Done(told)
 
 
+def _product(_parts: Parts, control: Control, ask: Ask, _now: int) -> Answer:
+    told = shelf.one(control, str(ask.args.get("product")))
+    return shelf.NOT_FOUND if told is None else Done(told)
+
+
 def _held(parts: Parts, _control: Control, now: int) -> list[Json]:
     held = [] if parts.chat is None else [msgspec.to_builtins(comment) for comment in parts.chat.held]
     return [{**comment, "about": parts.about(comment["u"]["id"], now)} for comment in held]
@@ -232,6 +237,7 @@ QUESTIONS: Final[dict[str, Callable[[Parts, Control, Ask, int], Answer]]] = {
     "staff": lambda parts, control, ask, now: Done(_is_staff(parts, control, str(ask.args.get("user")), now)),
     "comments": _comments,
     "poll": _poll,
+    "product": _product,
     "user": _user,
 }
 LISTS: Final[dict[str, Callable[[Parts, Control, int], list[Json]]]] = {

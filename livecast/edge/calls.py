@@ -16,7 +16,7 @@ from livecast.core.errors import Refusal
 from livecast.core.events import Answer, Ask, Command, Done
 from livecast.edge import cursors
 from livecast.edge.callers import Caller, room_now
-from livecast.edge.conditions import check_match, etag, names_tag
+from livecast.edge.conditions import check_match, etag, names_tag, revision_of, wants_match
 from livecast.edge.money import Money
 from livecast.edge.node import Node
 from livecast.edge.problems import ProblemError
@@ -34,7 +34,7 @@ class Outcome(Struct, frozen=True):
     value: Any = None
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
-    revision: int | None = None
+    revision: int | str | None = None
     stream: AsyncIterator[bytes] | None = None
     content_type: str = ""
     """Of a stream, if it is not the route's."""
@@ -115,18 +115,24 @@ class Route(Struct, frozen=True):
         return getattr(self.handler, "__name__", "")
 
 
-async def change(call: Call, name: str, args: Struct, *, if_rev: int | None = None, within_s: float = ASK_S) -> Done:
+async def change(
+    call: Call, name: str, args: Struct, *, if_rev: int | None = None, tagged: bool = False, within_s: float = ASK_S
+) -> Done:
     """Have the room's owner carry out a command, and wait until it is committed. Refusals become problems.
 
-    With `If-Match` the change is made only to the revision that it names.
+    With `If-Match` the change is made only to the revision that it names: of the room, or (`tagged`) of what the command is about.
     """
-    if "If-Match" in call.request.headers:
+    wanted = wants_match(call.request)
+    if_tags = tuple(sorted(map(revision_of, wanted))) if tagged and wanted is not None else None
+    if wanted is not None and not tagged:
         room = await room_now(call.node, call.caller, call.room)
         check_match(call.request, None if room is None else etag(room["rev"]))
         if room is not None and names_tag(call.request):
             if_rev = room["rev"]
     person = call.caller.person
-    answer = await call.node.ask(call.room, lambda origin: Command(origin, person, name, args, if_rev=if_rev), within_s)
+    answer = await call.node.ask(
+        call.room, lambda origin: Command(origin, person, name, args, if_rev=if_rev, if_tags=if_tags), within_s
+    )
     return done(answer)
 
 

@@ -17,6 +17,11 @@ def etag(revision: object) -> str:
     return f'"{revision}"'
 
 
+def revision_of(tag: str) -> str:
+    """What `etag` made that entity tag from; `*`, for any revision, as it is. (A tag that says `*` in quotes is of none.)"""
+    return tag if tag == "*" else tag.strip('"').replace("*", "")
+
+
 def none_match(request: web.Request, tag: str) -> bool:
     """True if the caller already has `tag`: the answer is 304. The comparison is the weak one, as the RFC wants it here."""
     header = request.headers.get("If-None-Match")

@@ -9,8 +9,9 @@ import msgspec
 from msgspec import Meta, Struct
 
 from livecast.core.commands import DeleteProduct, OnAir, PatchProduct, Price, PutProduct
+from livecast.core.shelf import tag_of
 from livecast.edge import cursors
-from livecast.edge.calls import Call, Outcome, Route, change, listed, whole
+from livecast.edge.calls import Call, Outcome, Route, change, listed, question, whole
 from livecast.edge.problems import Fault, ProblemError
 
 _ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
@@ -55,7 +56,7 @@ class ListProducts(Struct, frozen=True):
 async def put_product(call: Call) -> Outcome:
     """201 if it is new on the shelf."""
     body: PutProduct = call.body
-    return whole(await change(call, "put_product", msgspec.structs.replace(body, id=_product(call, makes=True))))
+    return await _changed(call, "put_product", msgspec.structs.replace(body, id=_product(call, makes=True)))
 
 
 async def patch_product(call: Call) -> Outcome:
@@ -64,12 +65,18 @@ async def patch_product(call: Call) -> Outcome:
     if call.body.get("id") not in (None, id_):
         detail = "A product keeps its id."
         raise ProblemError("invalid", detail, errors=[Fault("/id", detail)])
-    return whole(await change(call, "patch_product", PatchProduct(id_, call.body)))
+    return await _changed(call, "patch_product", PatchProduct(id_, call.body))
 
 
 async def delete_product(call: Call) -> Outcome:
     """What was taken off."""
-    return whole(await change(call, "delete_product", DeleteProduct(_product(call))))
+    return whole(await change(call, "delete_product", DeleteProduct(_product(call)), tagged=True))
+
+
+async def get_product(call: Call) -> Outcome:
+    """As viewers see it. How often it was tapped on is in the list."""
+    product = await question(call, "product", product=_product(call))
+    return Outcome(product, revision=tag_of(product))
 
 
 async def get_products(call: Call) -> Outcome:
@@ -81,6 +88,12 @@ async def put_on_air(call: Call) -> Outcome:
     """What is on air now."""
     body: OnAir = call.body
     return whole(await change(call, "on_air", body))
+
+
+async def _changed(call: Call, name: str, args: Struct) -> Outcome:
+    """The product as it is now, with its own tag."""
+    done = await change(call, name, args, tagged=True)
+    return Outcome(done.value, 201 if done.created else 200, revision=tag_of(done.value))
 
 
 def _product(call: Call, *, makes: bool = False) -> str:
@@ -99,6 +112,7 @@ _WRITE: Final = ("rooms:write",)
 ROUTES: Final = (
     Route("GET", f"{_ROOM}/products", get_products, ("rooms:read",), "List the products on the shelf and their taps.",
           query=ListProducts, answer=ProductPage),
+    Route("GET", f"{_ROOM}/products/{{product}}", get_product, ("rooms:read",), "Read a product on the shelf.", answer=Product),
     Route("PUT", f"{_ROOM}/products/{{product}}", put_product, _WRITE, "Put a product on the shelf, or replace it.",
           body=PutProduct, answer=Product, statuses=(200, 201)),
     Route("PATCH", f"{_ROOM}/products/{{product}}", patch_product, _WRITE, "Change some of a product.",

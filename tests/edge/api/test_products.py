@@ -41,6 +41,31 @@ async def test_a_product_is_shown_tapped_and_taken_off(house: House) -> None:
     assert (await house.call("PUT", f"{R1}/on-air", json={"product": "p1"})).code == "not_found"
 
 
+async def test_two_who_change_a_product_do_not_overwrite_each_other(house: House) -> None:
+    """Its tag is its own: another product's change leaves it, its own is noticed, whoever comes second is told."""
+    await house.live_room("r1")
+    path = f"{R1}/products/p1"
+    assert (await house.call("PUT", path, json=LIPSTICK, headers={"If-Match": "*"})).code == "precondition_failed"
+    first = (await house.call("PUT", path, json=LIPSTICK)).headers["ETag"]
+    read = await house.call("GET", path)
+    assert (read.headers["ETag"], read.json) == (first, {"id": "p1", **LIPSTICK, "status": "available", "order": 1})
+    assert (await house.call("GET", path, headers={"If-None-Match": first})).status == 304
+    await house.call("PUT", f"{R1}/products/p2", json=LIPSTICK)
+    await house.call("PATCH", "/v1/rooms/r1", json={"title": "Another"})
+    seen = {"If-Match": first}
+    mine = await house.call("PATCH", path, json={"title": "Mine"}, headers=seen)
+    assert (mine.status, mine.headers["ETag"] != first) == (200, True)
+    for method, body in (("PATCH", {"title": "Yours"}), ("PUT", LIPSTICK), ("DELETE", None)):
+        assert (await house.call(method, path, json=body, headers=seen)).code == "precondition_failed", method
+    assert (await house.call("GET", path)).json["title"] == "Mine"
+    assert (await house.call("PUT", path, json=LIPSTICK, headers={"If-Match": '"*"'})).code == "precondition_failed"
+    either = {"If-Match": f"{first}, {mine.headers['ETag']}"}
+    assert (await house.call("PATCH", path, json={"title": "Lipstick"}, headers=either)).headers["ETag"] == first
+    assert (await house.call("DELETE", path, headers=seen)).status == 200
+    assert (await house.call("GET", path)).code == "not_found"
+    assert (await house.call("DELETE", path, headers=seen)).code == "precondition_failed"
+
+
 async def test_a_product_keeps_its_id(house: House) -> None:
     """In a patch it may be said again, and nothing else may."""
     await house.live_room("r1")
