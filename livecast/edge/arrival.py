@@ -19,13 +19,14 @@ from livecast.edge.jwks import KeysStale
 from livecast.edge.outbox import Lag
 from livecast.edge.websocket import ViewerSocket
 from livecast.ports import Connected, StoreError
-from livecast.wire.messages import Ack, Bye
+from livecast.wire.messages import Ack, Bye, ClientMessage
 from livecast.wire.sealing import Sealed, socket_message
 from livecast.wire.upgrade import SocketRequest
 from livecast.wire.websocket import frame
 
 if TYPE_CHECKING:
     from livecast.edge.hub import RoomHub
+    from livecast.edge.money import Money
     from livecast.edge.node import Node
 
 ROOM_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
@@ -60,6 +61,8 @@ class Arrivals:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._knocking: dict[ViewerSocket, Since] = {}
+        self._held_back: dict[ViewerSocket, list[ClientMessage]] = {}
+        """Messages of those who have signed in and are about to enter."""
 
     def arrive(self, comers: list[Comer]) -> None:
         """Take connections over from the door."""
@@ -122,6 +125,29 @@ class Arrivals:
         """A viewer without a token, before a room that asks for one, has signed in."""
         since = self._knocking.pop(socket, None)
         self._node.knocking.discard(socket)
+        money = self._node.money
+        if money is not None and money.must_ask(socket.identity):
+            self._held_back[socket] = []
+            self._node.spawn(self._enter_with_balance(money, socket, since, cid))
+        else:
+            self._enter_signed_in(socket, since, cid)
+
+    def holds_back(self, socket: ViewerSocket, message: ClientMessage) -> bool:
+        """Whether the message is kept until the socket, which is signed in, has entered. (Its rate bounds how many there are.)"""
+        held = self._held_back.get(socket)
+        if held is not None:
+            held.append(message)
+        return held is not None
+
+    async def _enter_with_balance(self, money: Money, socket: ViewerSocket, since: Since, cid: str) -> None:
+        """Answer and welcome wait until they can tell the balance."""
+        await money.learn(socket.identity)
+        held = self._held_back.pop(socket, [])
+        if not socket.closing:
+            self._enter_signed_in(socket, since, cid)
+            socket.take_held_back(held)
+
+    def _enter_signed_in(self, socket: ViewerSocket, since: Since, cid: str) -> None:
         hub = self._node.views.peek(socket.room)
         if hub is None:
             self._refuse(socket, 4503, "The room is not ready.", reconnect=True)

@@ -50,6 +50,7 @@ from livecast.wire.websocket import (
 
 if TYPE_CHECKING:
     from livecast.edge.hub import RoomHub
+    from livecast.edge.money import Money
     from livecast.edge.node import Node
 
 
@@ -162,6 +163,12 @@ class ViewerSocket(asyncio.Protocol):
             elif self.after != GONE:
                 self._take_other(opcode, payload, now)
 
+    def take_held_back(self, messages: list[ClientMessage]) -> None:
+        """What came while this socket was about to enter."""
+        for message in messages:
+            if self.after != GONE:
+                self._take(message, self.node.clock())
+
     def _take_other(self, opcode: int, payload: bytes, now: int) -> None:
         """What is no message of this socket's codec."""
         if opcode == PING:
@@ -180,7 +187,8 @@ class ViewerSocket(asyncio.Protocol):
         elif kind is Auth:
             self._authenticate(cast("Auth", message), now)
         elif hub is None:
-            self._refuse(message, entry.SIGN_IN)
+            if not self.node.arrivals.holds_back(self, message):
+                self._refuse(message, entry.SIGN_IN)
         else:
             node, origin = self.node, self._origin
             if origin is None:
@@ -254,6 +262,8 @@ class ViewerSocket(asyncio.Protocol):
     # --- Identity -----------------------------------------------------------------------------------------------------
 
     def _authenticate(self, message: Auth, now: int) -> None:
+        if self.hub is None and self.node.arrivals.holds_back(self, message):
+            return
         try:
             identity = self.node.authenticator.check(message.token, self.room, now)
         except KeysStale:
@@ -298,7 +308,17 @@ class ViewerSocket(asyncio.Protocol):
             return
         hub.signed_in(self, identity)
         self.node.pulse.add(self, self.node.clock())
-        self._say(Ack(cid, "ok", you=hub.you(identity)))
+        money = self.node.money
+        if money is not None and money.must_ask(identity):
+            self.node.spawn(self._answer_with_balance(money, identity, cid))
+        else:
+            self._say(Ack(cid, "ok", you=hub.you(identity)))
+
+    async def _answer_with_balance(self, money: Money, identity: Identity, cid: str) -> None:
+        """They are signed in already; the answer alone waits until it can tell the balance, as a welcome does."""
+        await money.learn(identity)
+        if self.hub is not None and not self.closing:
+            self._say(Ack(cid, "ok", you=self.hub.you(identity)))
 
     def _count_for(self, user: str, cid: str) -> bool:
         """Count this connection for `user` from now on; False, and told so, if they have too many."""

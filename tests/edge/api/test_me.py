@@ -154,3 +154,54 @@ async def test_nobody_waits_for_a_ledger_that_is_silent(shop: Shop) -> None:
     shop.ledger.wallet = silent  # type: ignore[assignment,method-assign] # memory is never silent
     async with Viewer(shop.port, "r1", shop.token("ada")) as ada:
         assert "balance" not in (await ada.welcome())["you"]
+
+
+async def test_who_signs_in_on_a_socket_is_told_the_same(shop: Shop) -> None:
+    """`you` of the answer is that of a welcome; renewed, it is told again; what is sent right behind it counts as theirs."""
+    await shop.live_room("r1")
+    await shop.call("POST", "/v1/wallets/ada/credits", json={"tx": "t1", "amount": 70})
+    token = shop.token("ada")
+    async with Viewer(shop.port, "r1") as ada:
+        await ada.welcome()
+        await ada.send("auth", cid="a", token=token)
+        assert (await ada.ask("comment", "c", text="right behind it"))["verdict"] == "shown"
+        you = (await ada.answer("a"))["you"]
+        assert you["balance"] == 70
+        assert (await ada.ask("auth", "b", token=token))["you"] == you
+        async with Viewer(shop.port, "r1", token) as again:
+            assert (await again.welcome())["you"] == you
+
+
+async def test_who_signs_in_to_enter_is_told_the_same(shop: Shop) -> None:
+    """Where a room asks for a token: answer and welcome have the balance, and what was sent behind it waits for both."""
+    await shop.live_room("r1")
+    assert (await shop.call("PATCH", "/v1/rooms/r1/policy", json={"anonymous": "off"})).status == 200
+    await shop.call("POST", "/v1/wallets/ada/credits", json={"tx": "t1", "amount": 70})
+    async with Viewer(shop.port, "r1") as ada:
+        await ada.send("auth", cid="a", token=shop.token("ada"))
+        await ada.send("auth", cid="b", token=shop.token("ada"))
+        assert (await ada.ask("comment", "c", text="right behind it"))["verdict"] == "shown"
+        assert (await ada.answer("a"))["you"] == (await ada.welcome())["you"] == (await ada.answer("b"))["you"]
+        assert (await ada.welcome())["you"]["balance"] == 70
+        kinds = [said["t"] if said["t"] != "ack" else said["cid"] for said in ada.told if said["t"] != "frame"]
+        assert kinds == ["a", "welcome", "b", "c"]
+
+
+async def test_nobody_who_signs_in_waits_for_a_ledger_that_is_silent(shop: Shop) -> None:
+    """They are in, and may leave while the question is under way."""
+    await shop.live_room("r1")
+    asked = asyncio.Event()
+
+    async def silent(*_: object) -> Any:
+        asked.set()
+        await asyncio.Event().wait()
+
+    shop.ledger.wallet = silent  # type: ignore[assignment,method-assign] # memory is never silent
+    async with Viewer(shop.port, "r1") as ada, Viewer(shop.port, "r1") as bob:
+        await ada.welcome()
+        assert "balance" not in (await ada.ask("auth", "a", token=shop.token("ada")))["you"]
+        await bob.welcome()
+        await bob.send("auth", cid="b", token=shop.token("bob"))
+        await asyncio.wait_for(asked.wait(), 5)
+    async with Viewer(shop.port, "r1") as cyd:
+        await cyd.welcome()
