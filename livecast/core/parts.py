@@ -6,6 +6,7 @@ Ten thousand idle rooms have none of them; one that fell quiet gives them back (
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 
@@ -44,6 +45,8 @@ from livecast.core.shelf import Shelf
 from livecast.core.showcase import masked
 from livecast.core.state import whole
 from livecast.core.trade import Trade
+
+NOTHING_WAITS: Final = (0, 0)
 
 
 class Parts:
@@ -94,7 +97,7 @@ class Parts:
         self.backstage: Backstage | None = None
         self.polls: Polls | None = None
         self.shelf: Shelf | None = None
-        self.happened: list[Happened] = []
+        self.happened: tuple[Happened, ...] = ()
         """What other services may want to hear of since the last flush."""
         self.staff_came = False
         """Staff came since the last flush, and have to be told how things stand."""
@@ -333,6 +336,8 @@ class Parts:
     # --- Ask ----------------------------------------------------------------------------------------------------------
     def waiting(self) -> tuple[int, int]:
         """Comments and likes that the next flush will tell of."""
+        if self.chat is None and self.hearts is None:
+            return NOTHING_WAITS
         return 0 if self.chat is None else self.chat.waiting, 0 if self.hearts is None else self.hearts.delta
 
     def facts(self, users: Iterable[str], now: int) -> dict[str, Json]:
@@ -409,8 +414,8 @@ class Parts:
     # --- Drain --------------------------------------------------------------------------------------------------------
     def drain(self, flush: Flush, now: int) -> None:
         """What there is besides the frame and the answers."""
-        flush.happened = self.happened
-        self.happened = []
+        flush.happened = list(self.happened)
+        self.happened = ()
         if self.chat is not None:
             self._drain_chat(self.chat, flush, now)
         if (desk := self.desk) is not None:

@@ -10,6 +10,7 @@ Rules for whoever edits this file:
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -56,7 +57,7 @@ from livecast.core.events import (
     Voted,
 )
 from livecast.core.moderation import Words
-from livecast.core.parts import Parts
+from livecast.core.parts import NOTHING_WAITS, Parts
 from livecast.core.policies import policy_dict
 from livecast.core.review import ReviewAsked
 from livecast.core.rules import Policy, RoomRules
@@ -104,9 +105,9 @@ class Room:
         self._control = Control(room, rules, now)
         self._parts = Parts(rules, self._control)
         self._replies: Replies = []
-        self._acts: list[StaffAct] = []
+        self._acts: tuple[StaffAct, ...] = ()
         self._fresh = True  # nothing was ever flushed: nobody outside can know of this room
-        self._before_start = (0, 0)  # comments and likes that wait and came before the new broadcast began
+        self._before_start = NOTHING_WAITS  # comments and likes that wait and came before the new broadcast began
         self._renewed = False  # the last flush told of a new broadcast: the next epoch counts from zero
         self._users_as = self._control.policy.users  # under what names this epoch's frames show users
         self._stretch_ms = 0
@@ -194,13 +195,11 @@ class Room:
 
     def note_catalogue(self, rev: int) -> None:
         """What viewers are told of the gifts there are (`gifts.catalogue_rev`). To be said before anybody hears of the room."""
-        gifts = {**DEFAULTS["gifts"], "rev": rev}
-        if self.state["gifts"] != gifts:
-            self._control.told_in_frame("gifts", gifts)
+        self._control.told_in_frame("gifts", _gifts(rev))
 
     def change_catalogue(self, rev: int, now: int) -> None:
         """There are other gifts now: viewers are told with the next frame."""
-        self._control.show("gifts", {**DEFAULTS["gifts"], "rev": rev})
+        self._control.show("gifts", _gifts(rev))
         if self._untold_since is None:
             self._untold_since = now
 
@@ -294,7 +293,7 @@ class Room:
         replies, self._replies, self._untold_since = self._replies, [], None
         frame = self._frame(now, renew, replies)
         flush = Flush(frame, replies, control.drain_private(), [], [], [], renew or rename)
-        flush.acts, self._acts = self._acts, []
+        flush.acts, self._acts = list(self._acts), ()
         self._parts.drain(flush, now)
         self._fresh, self._renewed = False, renew
         if renew:
@@ -492,7 +491,7 @@ class Room:
             self._hold_back(now)
         self._parts.follow(command, now)
         if (act := act_of(command, now)) is not None:
-            self._acts.append(act)
+            self._acts += (act,)
         self._replies.append((command.origin, command.cid, Done(value, makes)))
         self._something_waits(now)
         return None
@@ -522,7 +521,7 @@ class Room:
         control.end(command.args, now)  # type: ignore[arg-type]  # as the command's name says
         self._parts.follow(command, now)
         if (act := act_of(command, now)) is not None:
-            self._acts.append(act)
+            self._acts += (act,)
         self._replies += ending.replies(control.tell())
 
     def _pass_time(self, now: int) -> None:
@@ -547,6 +546,12 @@ class Room:
     def _tick_ms(self) -> int:
         tick_ms = self._control.policy.tick_ms
         return min(tick_ms + self._stretch_ms, max(self._rules.tick_max_ms, tick_ms))
+
+
+@lru_cache(maxsize=8)
+def _gifts(rev: int) -> dict[str, Json]:
+    """What all rooms say of the gifts there are: one object for all of them."""
+    return {**DEFAULTS["gifts"], "rev": rev}
 
 
 def _sooner(a: int | None, b: int | None) -> int | None:

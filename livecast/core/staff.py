@@ -70,7 +70,7 @@ def carry_out(parts: Parts, control: Control, command: Command, epoch: str, now:
     if name in {"mute", "ban"}:
         parts.the_backstage().violated(args.user)  # type: ignore[attr-defined] # as its name says
         if name == "ban":
-            parts.happened.append(Happened("user.banned", f"{told['user']}-{now}", now, told))
+            parts.happened += (Happened("user.banned", f"{told['user']}-{now}", now, told),)
     return told, False
 
 

@@ -57,6 +57,7 @@ class House:
         self._revision = -1
         self._heard = 0  # changes since the revision that were made or heard of here
         self._books: dict[tuple[Kind, str], Book] = {}
+        self._wides: dict[str, Wide] = {}
         self._filters: dict[str, Filter | None] = {}
         self._missing: set[str] = set()
         self.writing = asyncio.Lock()
@@ -126,8 +127,7 @@ class House:
         """The same of what was read, without waiting."""
         scopes = scopes_of(room, merchant)
         filters = [found for scope in scopes if (found := self._filters.get(scope)) is not None]
-        books = [self._book(kind, scope) for kind in SENTENCES for scope in scopes[:-1]]
-        return layered(filters), Wide(books, self.forgot)
+        return layered(filters), self._wide(merchant, scopes[:-1])
 
     async def lists(self, scope: str) -> FilterLists | None:
         """A filter as it was written. Raises `StoreError`."""
@@ -254,6 +254,13 @@ class House:
 
     def _book(self, kind: Kind, scope: str) -> Book:
         return self._books.setdefault((kind, scope), {})
+
+    def _wide(self, merchant: str, scopes: Sequence[str]) -> Wide:
+        """One for all rooms of a merchant: what is in it is changed in place."""
+        if (known := self._wides.get(merchant)) is None:
+            books = [self._book(kind, scope) for kind in SENTENCES for scope in scopes]
+            known = self._wides[merchant] = Wide(books, self.forgot)
+        return known
 
     def _prune(self, book: Book) -> None:
         now = self._clock()

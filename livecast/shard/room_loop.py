@@ -111,7 +111,7 @@ class RoomLoop:
         self._due = 0
         self._timer: asyncio.TimerHandle | None = None
         self._stretch: Stretch | None = None
-        self._reloading: set[asyncio.Task[None]] = set()
+        self._reloading: set[asyncio.Task[None]] | None = None
         self._renewal_due = False
         self._task: asyncio.Task[None] | None = asyncio.get_running_loop().create_task(self._wake(), name=f"wake {name}")
 
@@ -409,8 +409,9 @@ class RoomLoop:
         else:
             loading = self._load_rules(room, house)
             task = asyncio.get_running_loop().create_task(loading, name=f"rules {self.name}")
-            self._reloading.add(task)
-            task.add_done_callback(self._reloading.discard)
+            reloading = self._reloading = self._reloading or set()
+            reloading.add(task)
+            task.add_done_callback(reloading.discard)
 
     async def _load_rules(self, room: Room, house: House) -> None:
         room.load_rules(*await house.rules_for(self.name, room.merchant))

@@ -47,6 +47,8 @@ class Shards:
         self._tokens: dict[int, str] = {}
         self._regaining: dict[int, asyncio.Lock] = {}
         self._rooms: dict[str, RoomLoop] = {}
+        # A method is an object each time it is named: ten thousand rooms share these two.
+        self._on_end, self._on_refusal = self._ended, self._regain
         self._sweeper: asyncio.Task[None] | None = None
         self._leaving: dict[int, asyncio.Task[None]] = {}
         """Shards that were lost, while the bus still lets go of them."""
@@ -168,7 +170,7 @@ class Shards:
             token = self._tokens.get(shard_of(room))
             if token is None or not events:
                 return
-            loop = self._rooms[room] = RoomLoop(room, token, self._around, self._ended, self._regain)
+            loop = self._rooms[room] = RoomLoop(room, token, self._around, self._on_end, self._on_refusal)
         loop.offer(events)
 
     def feed(self, room: str, events: Sequence[LedgerEvent]) -> bool:
@@ -185,7 +187,7 @@ class Shards:
         """Have a room loaded, if there is one."""
         token = self._tokens.get(shard_of(room))
         if token is not None and room not in self._rooms:
-            self._rooms[room] = RoomLoop(room, token, self._around, self._ended, self._regain)
+            self._rooms[room] = RoomLoop(room, token, self._around, self._on_end, self._on_refusal)
 
     def _ended(self, room: str, stepped_down: bool) -> None:
         self._rooms.pop(room, None)

@@ -219,7 +219,7 @@ def test_a_room_that_changes_hands() -> None:
 
     async def story(room: Newsroom, _: VirtualLoop) -> None:
         await room.command("patch_room", PatchRoom(merchant="m2"))
-        await room.until(lambda: room.feed._known[ROOM]["merchant"] == "m2", "new merchant", within_s=5)
+        await room.until(lambda: b'"m2"' in room.feed._known[ROOM], "new merchant", within_s=5)
         await room.give("ann")
         events = await room.told("room.started", "gift.sent")
         assert events[1].merchant == "m2"
