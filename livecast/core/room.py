@@ -271,11 +271,13 @@ class Room:
         return whole(self._control.told)
 
     def summary(self) -> dict[str, Json]:
-        """The room's line in the list of rooms."""
+        """The room's line in the list of rooms. `waits`: something is due in it that must come true although nobody looks."""
         told = self._control.tell()
         line = {"room": told["id"], **{k: told[k] for k in ("title", "merchant", "status", "broadcast")}}
         if told["test"]:
             line["test"] = True
+        if self._ending is not None or self._control.starts_by_itself_at is not None:
+            line["waits"] = True
         return line if told["started_at"] is None else {**line, "started_at": told["started_at"]}
 
     def snapshot(self) -> Snapshot:

@@ -142,6 +142,9 @@ def _notes_of(flush: Flush) -> bytes | None:
     return records.encode_notes(records.Notes(flush.acts, taps))
 
 
+_LISTED: Final = ("merchant", "ending", "starts_by_itself_at")
+
+
 def _renews_summary(flush: Flush) -> bool:
-    """Whether the room's line in the list of rooms may be another one now; its merchant is no viewer's business."""
-    return bool(flush.frame and flush.frame.state) or "merchant" in flush.private
+    """Whether the room's line in the list of rooms may be another one now; some of it is no viewer's business."""
+    return bool(flush.frame and flush.frame.state) or not flush.private.keys().isdisjoint(_LISTED)

@@ -54,6 +54,7 @@ class Treasury:
     def tell(self, webhooks: WebhookFeed) -> None:
         """Have events for webhooks made of what the ledger and the rooms say."""
         self._webhooks = webhooks
+        webhooks.wake = self._shards.wake
         self._feed.listeners.append(webhooks.hear)
 
     def listen(self, listener: Listener) -> None:

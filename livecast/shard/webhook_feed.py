@@ -100,6 +100,8 @@ class WebhookFeed:
         """... as they said it: read, it weighs three times as much, and is asked for once in a while."""
         self._drops: OrderedDict[tuple[str, str], DropAbout] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
+        self.wake: Callable[[str], None] = lambda _room: None
+        """Told, of shards that are new to us, of rooms that wait for something: there is nobody else who looks through all of them."""
 
     # --- Feed ---------------------------------------------------------------------------------------------------------
     def start(self, shards: Iterable[int] = range(SHARDS)) -> None:
@@ -322,7 +324,7 @@ class WebhookFeed:
             del self._happened[: len(told)]
 
     async def _look_at_rooms(self, shards: Collection[int]) -> None:
-        """Of shards that are new to us: a broadcast may have begun or ended and nobody was told."""
+        """Of shards that are new to us: a broadcast may have begun or ended and nobody was told, or be about to."""
         after, now = "", self._clock()
         while True:
             try:
@@ -332,6 +334,8 @@ class WebhookFeed:
                 continue
             for room, summary in page:
                 says = _read_summary(room, summary)
+                if says.get("waits") and shard_of(room) in shards:
+                    self.wake(room)
                 if shard_of(room) in shards and now - says.get("started_at", 0) < RECENT_MS:
                     self._said.append((says, None, now))
                     self._known.setdefault(room, summary)

@@ -134,7 +134,8 @@ async def list_rooms(call: Call) -> Outcome:
         for room, line in step:
             after = room
             summary = {"id": room, **decode_summary(line)}
-            summary.pop("room", None)
+            for ours in ("room", "waits"):
+                summary.pop(ours, None)
             if _listed(call.caller, wanted, room, summary):
                 found.append(summary)
                 if len(found) == wanted.limit:
