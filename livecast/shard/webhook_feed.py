@@ -101,7 +101,7 @@ class WebhookFeed:
         self._drops: OrderedDict[tuple[str, str], DropAbout] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
         self.wake: Callable[[str], None] = lambda _room: None
-        """Told, of shards that are new to us, of rooms that wait for something: there is nobody else who looks through all of them."""
+        """Told, of shards that are new to us, of rooms that wait for something: nobody else looks through all of them."""
 
     # --- Feed ---------------------------------------------------------------------------------------------------------
     def start(self, shards: Iterable[int] = range(SHARDS)) -> None:
