@@ -26,11 +26,11 @@ from typing import Final
 from bench.report import Row, run
 from livecast.adapters.archive.store import FILE_NAME, SqlArchive, sqlite_url
 from livecast.archive import Broadcast, Cursor, Move
-from livecast.core.chronicle import BroadcastRow, Chronicle, MoneyRow, Rows
 from livecast.core.events import Comment, Frame, Likes, Person, Tally, Viewers
+from livecast.core.records.chronicle import BroadcastRow, Chronicle, MoneyRow, Rows
 from livecast.edge.reports.page import page
 from livecast.edge.reports.report import report_of
-from livecast.ops.phrases import CHATTER
+from livecast.ops.people.phrases import CHATTER
 from livecast.wire import records
 
 BEGAN: Final = 1_700_000_000_000

@@ -26,7 +26,7 @@ from bench.claims import fsync_words
 from bench.report import Row, run
 from bench.service import Cpu, Service, guests
 from bench.viewers import Counted, Viewers
-from livecast.core.placement import SHARDS
+from livecast.core.nodes.placement import SHARDS
 
 ROOM: Final = "gifts"
 RELAXED: Final = {"LIVECAST_SERVER__MESSAGES_PER_S": "1000000", "LIVECAST_SERVER__MESSAGES_BURST": "1000000"}

@@ -29,7 +29,7 @@ from bench.machine import cores, cpu_s, pin, program
 from bench.nginx import Nginx, binary
 from bench.report import Row, run
 from bench.service import Service
-from livecast.edge.frames import BUNDLE
+from livecast.edge.viewers.frames import BUNDLE
 
 ROOM: Final = "readers"
 CONNECTIONS: Final = 200

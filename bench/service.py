@@ -20,7 +20,7 @@ import jwt
 import msgspec
 
 from bench.machine import cores, cpu_s, pin, rss_kb
-from livecast.ops.valkey_socket import socket_path
+from livecast.ops.stores.valkey_socket import socket_path
 
 SECRET: Final = "livecast-development-secret-do-not-use"
 KEY: Final = "lck_dev_dev"
@@ -150,7 +150,7 @@ class Service:
     def workers(self) -> list[int]:
         """The processes of its workers; none where it serves alone."""
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        return [int(pid) for pid in children if b"livecast.ops.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        return [int(pid) for pid in children if b"livecast.ops.processes.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
     def _stores(self) -> dict[int, str]:
         """Its Valkeys by their role: found by working directory, because they give themselves a name that hides their arguments."""

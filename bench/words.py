@@ -22,7 +22,7 @@ import msgspec
 from bench.ingest import KINDS, flood
 from bench.report import Row, run
 from bench.service import KEY, Service
-from livecast.core.filters import Filter, FilterLists
+from livecast.core.filter.filters import Filter, FilterLists
 
 WORDS: Final = 20_000
 COMMENT_CHARS: Final = 200

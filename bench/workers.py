@@ -42,8 +42,8 @@ from bench.machine import cpu_s
 from bench.report import Row, run
 from bench.service import Service, guests, token
 from bench.viewers import Viewers
-from livecast.core.placement import SHARDS, shard_of
-from livecast.ops.valkey_binary import valkey_binary
+from livecast.core.nodes.placement import SHARDS, shard_of
+from livecast.ops.stores.valkey_binary import valkey_binary
 
 SENDERS = 60
 WATCHED = 400

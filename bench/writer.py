@@ -18,11 +18,11 @@ from urllib.parse import unquote, urlsplit
 import hiredis
 
 from bench.machine import cores, cpu_s, pin
-from livecast.adapters.redis_ledger import RedisLedger
-from livecast.adapters.redis_ledger_calls import LedgerServer
-from livecast.adapters.redis_server import Command, pack
-from livecast.core.units import CLAIMS_MAX, Claim, Drop, NewDrop, Terms
-from livecast.ops.embedded import EmbeddedValkey
+from livecast.adapters.redis.ledger import RedisLedger
+from livecast.adapters.redis.ledger_calls import LedgerServer
+from livecast.adapters.redis.server import Command, pack
+from livecast.core.money.units import CLAIMS_MAX, Claim, Drop, NewDrop, Terms
+from livecast.ops.stores.embedded import EmbeddedValkey
 from livecast.ports import Fact, Unavailable
 
 ROOM: Final = "writer"

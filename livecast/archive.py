@@ -11,9 +11,9 @@ from typing import Any, Final, Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
-from livecast.core.audit import HalfWay
-from livecast.core.checkpoint import Checkpoint
-from livecast.core.chronicle import CommentRow, Moment, Rows, StaffRow, Tick
+from livecast.core.books.audit import HalfWay
+from livecast.core.books.checkpoint import Checkpoint
+from livecast.core.records.chronicle import CommentRow, Moment, Rows, StaffRow, Tick
 from livecast.ports import StoreError
 
 Source: TypeAlias = Literal["rooms", "ledger"]

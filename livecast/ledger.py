@@ -17,12 +17,13 @@ import msgspec
 from msgspec import Struct
 
 from livecast import __version__
-from livecast.core.audit import AWAITED, Audit, HalfWay, Sums
-from livecast.core.bookkeeping import BookEntry, LaterFact
-from livecast.core.checkpoint import BadCheckpoint, Checkpoint, replay_of
+from livecast.core.books.audit import AWAITED, Audit, HalfWay, Sums
+from livecast.core.books.bookkeeping import BookEntry, LaterFact
+from livecast.core.books.checkpoint import BadCheckpoint, Checkpoint, replay_of
+from livecast.core.books.inventory import Difference, Found
+from livecast.core.books.replay import ShardReplay
 from livecast.core.errors import Refusal
-from livecast.core.inventory import Difference, Found
-from livecast.core.money import (
+from livecast.core.money.coins import (
     AMOUNT_MAX,
     Booking,
     Gift,
@@ -37,9 +38,7 @@ from livecast.core.money import (
     Wallet,
     refund_of,
 )
-from livecast.core.placement import SHARDS
-from livecast.core.replay import ShardReplay
-from livecast.core.units import (
+from livecast.core.money.units import (
     Claim,
     ClaimAnswer,
     Drop,
@@ -55,6 +54,7 @@ from livecast.core.units import (
     Unit,
     UnitStep,
 )
+from livecast.core.nodes.placement import SHARDS
 from livecast.ports import StoreError, Unavailable
 
 

@@ -13,8 +13,8 @@ from msgspec import Struct
 
 from livecast.core.errors import LivecastError
 from livecast.core.events import Event, Notice, Reply
-from livecast.core.formats import Mark
-from livecast.core.membership import Beat
+from livecast.core.nodes.formats import Mark
+from livecast.core.nodes.membership import Beat
 
 
 # --- Faults -----------------------------------------------------------------------------------------------------------

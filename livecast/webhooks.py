@@ -11,7 +11,17 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
-from livecast.core.webhooks import Answer, Delivery, DeliveryState, Draft, Endpoint, Listed, Standing, WebhookEvent, WebhookRules
+from livecast.core.webhooks.deliveries import (
+    Answer,
+    Delivery,
+    DeliveryState,
+    Draft,
+    Endpoint,
+    Listed,
+    Standing,
+    WebhookEvent,
+    WebhookRules,
+)
 
 ROOMS: Final = -1
 """The source of events that come from rooms, not from a shard's ledger: it has no cursor."""

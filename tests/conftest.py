@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from livecast.ops.valkey_binary import valkey_binary
+from livecast.ops.stores.valkey_binary import valkey_binary
 from support.postgres import Postgres, fresh_postgres, remove
 from support.stores import Clustered, scratch
 

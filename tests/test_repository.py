@@ -10,12 +10,12 @@ import pytest
 
 from livecast import __version__
 from livecast.core.errors import CODES, RETRYABLE
-from livecast.edge.app import ROUTES
-from livecast.ops import reference
+from livecast.edge.http.app import ROUTES
 from livecast.ops.cli import COMMANDS
+from livecast.ops.commands.schema import CLIENT, SERVER
+from livecast.ops.configuration import reference
+from livecast.ops.configuration.settings import SECTIONS, keys_of, load
 from livecast.ops.observers import PrometheusObserver
-from livecast.ops.schema import CLIENT, SERVER
-from livecast.ops.settings import SECTIONS, keys_of, load
 
 ROOT = Path(__file__).parent.parent
 PAGES = (
@@ -38,7 +38,7 @@ def page(name: str) -> str:
 
 # --- Settings ---------------------------------------------------------------------------------------------------------
 def test_the_example_and_the_reference_are_made_from_the_settings() -> None:
-    """`python -m livecast.ops.reference` would change neither file."""
+    """`python -m livecast.ops.configuration.reference` would change neither file."""
     assert page("config/livecast.toml") == reference.example()
     assert page("docs/configuration.md") == reference.with_tables(page("docs/configuration.md"))
 

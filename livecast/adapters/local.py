@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from livecast.core.events import Event
-from livecast.core.placement import shard_of
+from livecast.core.nodes.placement import shard_of
 from livecast.ports import EventsHandler, Published, PublishedHandler
 
 

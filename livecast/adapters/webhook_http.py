@@ -21,7 +21,7 @@ from typing import Any, Final
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from livecast.core.webhooks import Answer
+from livecast.core.webhooks.deliveries import Answer
 
 ANSWER_BYTES_MAX: Final = 16_384
 """So much of an answer's body is read, so that the connection can be used again; what has more is hung up on."""

@@ -12,16 +12,16 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from livecast.core import commands as c
+from livecast.core.chat.forms import check_link, check_size
 from livecast.core.errors import InvalidChange, Refusal
 from livecast.core.events import Json
-from livecast.core.forms import check_link, check_size
-from livecast.core.numerals import base36
-from livecast.core.patch import check_plain, diff, merge
 from livecast.core.policies import policy_dict, policy_from
 from livecast.core.rules import Policy, RoomRules
 from livecast.core.state import DEFAULTS, overlay_of, whole
 from livecast.core.text import clean, clean_name
-from livecast.core.tolerance import members, tolerant
+from livecast.core.tools.numerals import base36
+from livecast.core.tools.patch import check_plain, diff, merge
+from livecast.core.tools.tolerance import members, tolerant
 
 PRIVATE: Final = ("created_at", "rev", "merchant", "last_began_at", "totals_of", "ending", "starts_by_itself_at")
 """What only the next owner needs, by name. As plain values it weighs half as much as by name, in each of thousands of rooms."""

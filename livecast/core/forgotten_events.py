@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 
 from msgspec.structs import replace
 
-from livecast.core.webhooks import WebhookEvent
+from livecast.core.webhooks.deliveries import WebhookEvent
 
 PseudonymOf: TypeAlias = Callable[[str, int], str]
 """How somebody is called in what happened at that time (Unix ms); "" of those who did not ask to be forgotten since."""

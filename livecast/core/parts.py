@@ -10,14 +10,14 @@ from typing import Final
 
 import msgspec
 
-from livecast.core.attendance import Attendance
-from livecast.core.backstage import Backstage
+from livecast.core.audience.attendance import Attendance
+from livecast.core.audience.deeds import Deeds
+from livecast.core.audience.likes import Hearts
+from livecast.core.audience.presence import Audience
+from livecast.core.chat.comments import Chat
+from livecast.core.chat.review import Reviews
 from livecast.core.commands import Redactions
-from livecast.core.comments import Chat
 from livecast.core.control import Control
-from livecast.core.crew import ROLES, Crew
-from livecast.core.deeds import Deeds
-from livecast.core.desk import Desk
 from livecast.core.errors import Refusal
 from livecast.core.events import (
     BoardChanged,
@@ -34,17 +34,17 @@ from livecast.core.events import (
     TradeEvent,
     Viewers,
 )
-from livecast.core.likes import Hearts
-from livecast.core.moderation import Words
-from livecast.core.polls import Polls
-from livecast.core.presence import Audience
-from livecast.core.review import Reviews
+from livecast.core.filter.words import Words
 from livecast.core.rules import RoomRules
-from livecast.core.sanctions import Wide
-from livecast.core.shelf import Shelf
-from livecast.core.showcase import masked
+from livecast.core.show.polls import Polls
+from livecast.core.show.shelf import Shelf
+from livecast.core.show.showcase import masked
+from livecast.core.show.trade import Trade
+from livecast.core.staff.backstage import Backstage
+from livecast.core.staff.crew import ROLES, Crew
+from livecast.core.staff.desk import Desk
+from livecast.core.staff.sanctions import Wide
 from livecast.core.state import whole
-from livecast.core.trade import Trade
 
 NOTHING_WAITS: Final = (0, 0)
 

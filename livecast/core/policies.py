@@ -10,8 +10,8 @@ import msgspec
 
 from livecast.core.errors import InvalidChange, Refusal
 from livecast.core.events import Json
-from livecast.core.patch import check_plain, merge
 from livecast.core.rules import Policy
+from livecast.core.tools.patch import check_plain, merge
 
 _PATH: Final = re.compile(r" - at `\$\.?([^`]*)`\Z")
 _UNKNOWN: Final = re.compile(r"unknown field `([^`]*)`")

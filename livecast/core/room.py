@@ -16,9 +16,10 @@ from typing import Final
 import msgspec
 from msgspec import UNSET
 
-from livecast.core.comments import NEVER, NOTHING, Replies
+from livecast.core.chat.comments import NEVER, NOTHING, Replies
+from livecast.core.chat.review import ReviewAsked
+from livecast.core.chat.screening import ROOM_NOT_LIVE
 from livecast.core.control import CHANGES, Control
-from livecast.core.ending import Ending
 from livecast.core.errors import InvalidChange, Refusal
 from livecast.core.events import (
     Answer,
@@ -56,16 +57,15 @@ from livecast.core.events import (
     Viewers,
     Voted,
 )
-from livecast.core.moderation import Words
+from livecast.core.filter.words import Words
 from livecast.core.parts import NOTHING_WAITS, Parts
 from livecast.core.policies import policy_dict
-from livecast.core.review import ReviewAsked
 from livecast.core.rules import Policy, RoomRules
-from livecast.core.sanctions import Wide
-from livecast.core.screening import ROOM_NOT_LIVE
-from livecast.core.staff import act_of, answer, carry_out
+from livecast.core.show.ending import Ending
+from livecast.core.show.trade import Told
+from livecast.core.staff.requests import act_of, answer, carry_out
+from livecast.core.staff.sanctions import Wide
 from livecast.core.state import DEFAULTS, advance_recent, whole
-from livecast.core.trade import Told
 
 UNAUTHORIZED: Final = Refusal("unauthorized")
 NO_GIFTS: Final = Told()

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET
 
 from livecast.core.events import Comment, Frame, Json, Quote, Redact
-from livecast.core.patch import merge
+from livecast.core.tools.patch import merge
 
 DEFAULTS: Final[dict[str, Json]] = {
     "broadcast": "",

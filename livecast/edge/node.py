@@ -14,25 +14,25 @@ from livecast.archive import Archive
 from livecast.core.errors import Refusal
 from livecast.core.events import TO_STAFF, Answer, Ask, Done, Event, Origin, Reply
 from livecast.core.rules import RoomRules
-from livecast.edge.admission import Admission
-from livecast.edge.answers import Answers
-from livecast.edge.arrival import Arrivals
-from livecast.edge.auth import Authenticator
+from livecast.edge.access.auth import Authenticator
+from livecast.edge.access.identity import Identity
+from livecast.edge.access.keys import KeyRing
 from livecast.edge.deadlines import Deadlines
-from livecast.edge.entry import UNAVAILABLE
-from livecast.edge.hub import RoomHub
-from livecast.edge.identity import Identity
-from livecast.edge.keys import KeyRing
-from livecast.edge.mailbox import Mailbox
-from livecast.edge.money import Money
-from livecast.edge.notices import Notices
-from livecast.edge.presence import Reports
-from livecast.edge.pulse import Pulse
-from livecast.edge.rechecks import Rechecks
+from livecast.edge.door.admission import Admission
+from livecast.edge.door.arrival import Arrivals
+from livecast.edge.money.money import Money
+from livecast.edge.rooms.hub import RoomHub
+from livecast.edge.rooms.presence import Reports
+from livecast.edge.rooms.rechecks import Rechecks
+from livecast.edge.rooms.views import NODE, Views
 from livecast.edge.rules import EdgeRules
-from livecast.edge.views import NODE, Views
+from livecast.edge.viewers.answers import Answers
+from livecast.edge.viewers.entry import UNAVAILABLE
+from livecast.edge.viewers.mailbox import Mailbox
+from livecast.edge.viewers.notices import Notices
+from livecast.edge.viewers.pulse import Pulse
+from livecast.edge.viewers.websocket import ViewerSocket
 from livecast.edge.webhooks import WebhookDesk
-from livecast.edge.websocket import ViewerSocket
 from livecast.ports import Bus, Clock, Observer, Refused, RoomLog, Trouble
 from livecast.shard.house import House
 from livecast.wire.messages import Ack, Bye, ClaimAck, ClaimMessage, ClientMessage, GiftMessage

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from livecast.core.webhooks import WebhookRules
+from livecast.core.webhooks.deliveries import WebhookRules
 from livecast.webhooks import Webhooks
 
 

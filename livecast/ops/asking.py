@@ -15,8 +15,8 @@ from urllib.parse import quote, urlencode
 import click
 import msgspec
 
-from livecast.ops.groups import DEV_KEY
-from livecast.ops.visitors import reader_options
+from livecast.ops.configuration.groups import DEV_KEY
+from livecast.ops.people.visitors import reader_options
 
 ANSWER_S: Final = 60.0
 """A report takes a second or two; between two pieces of a long file nothing takes longer."""

@@ -11,31 +11,31 @@ from typing import Final
 import click
 
 from livecast import __version__
-from livecast.ops.loading import no_collection
+from livecast.ops.processes.loading import no_collection
 
 #: Name -> (module with a click command called `command`, one line for the overview).
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
-    "serve": ("livecast.ops.serve", "Run a node."),
-    "demo": ("livecast.ops.demo", "Run a node with a simulated crowd in room `demo`."),
-    "tail": ("livecast.ops.tail", "Watch a room in the terminal."),
-    "crowd": ("livecast.ops.crowd", "Send a simulated crowd into a room."),
-    "replay": ("livecast.ops.replay", "Play a danmaku XML file into a room."),
-    "moderate": ("livecast.ops.moderate", "Keep a room civil: mute, ban, redact, slow down, judge what is held."),
-    "report": ("livecast.ops.report", "Print the report of a broadcast."),
-    "export": ("livecast.ops.export", "Write the comments of a broadcast to a file."),
-    "token": ("livecast.ops.tokens", "Print a token for a viewer or for staff."),
-    "key": ("livecast.ops.keys", "Make and revoke keys of the control plane."),
-    "check": ("livecast.ops.check", "Check the configuration and print what is in force."),
-    "audit": ("livecast.ops.audit", "Replay the ledger and compare the books with it."),
-    "ledger": ("livecast.ops.ledger", "Show where the ledger stands; confirm a loss."),
-    "verify-draw": ("livecast.ops.draws", "Recompute a draw from its public file."),
-    "receipt": ("livecast.ops.receipts", "Check a receipt that a winner shows."),
-    "backup": ("livecast.ops.backup", "Write everything in a data directory to one file."),
-    "restore": ("livecast.ops.restore", "Make a data directory of a backup."),
-    "user": ("livecast.ops.user", "Give out or forget what is known of a user."),
+    "serve": ("livecast.ops.commands.serve", "Run a node."),
+    "demo": ("livecast.ops.commands.demo", "Run a node with a simulated crowd in room `demo`."),
+    "tail": ("livecast.ops.commands.tail", "Watch a room in the terminal."),
+    "crowd": ("livecast.ops.commands.crowd", "Send a simulated crowd into a room."),
+    "replay": ("livecast.ops.commands.replay", "Play a danmaku XML file into a room."),
+    "moderate": ("livecast.ops.commands.moderate", "Keep a room civil: mute, ban, redact, slow down, judge what is held."),
+    "report": ("livecast.ops.commands.report", "Print the report of a broadcast."),
+    "export": ("livecast.ops.commands.export", "Write the comments of a broadcast to a file."),
+    "token": ("livecast.ops.commands.tokens", "Print a token for a viewer or for staff."),
+    "key": ("livecast.ops.commands.keys", "Make and revoke keys of the control plane."),
+    "check": ("livecast.ops.commands.check", "Check the configuration and print what is in force."),
+    "audit": ("livecast.ops.commands.audit", "Replay the ledger and compare the books with it."),
+    "ledger": ("livecast.ops.commands.ledger", "Show where the ledger stands; confirm a loss."),
+    "verify-draw": ("livecast.ops.commands.draws", "Recompute a draw from its public file."),
+    "receipt": ("livecast.ops.commands.receipts", "Check a receipt that a winner shows."),
+    "backup": ("livecast.ops.commands.backup", "Write everything in a data directory to one file."),
+    "restore": ("livecast.ops.commands.restore", "Make a data directory of a backup."),
+    "user": ("livecast.ops.commands.user", "Give out or forget what is known of a user."),
     "conform": ("livecast.ops.conform.command", "Walk a client through a scripted room and grade it."),
-    "simulate": ("livecast.ops.simulate", "Say what so many viewers will take, and the bill."),
-    "schema": ("livecast.ops.schema", "Print the JSON Schema of every message."),
+    "simulate": ("livecast.ops.commands.simulate", "Say what so many viewers will take, and the bill."),
+    "schema": ("livecast.ops.commands.schema", "Print the JSON Schema of every message."),
 }
 
 

@@ -20,11 +20,11 @@ from msgspec import Struct
 
 from livecast.core.commands import Ensure
 from livecast.core.events import Command, Event, Liked, Origin, Person, Presence, Said
-from livecast.core.placement import SHARDS, deal, shard_of
+from livecast.core.nodes.placement import SHARDS, deal, shard_of
 from livecast.core.room import Room
 from livecast.core.rules import RoomRules
 from livecast.core.view import RoomView
-from livecast.ops.phrases import MOMENTS
+from livecast.ops.people.phrases import MOMENTS
 from livecast.wire.codec import JSON, MSGPACK
 from livecast.wire.sealing import Sealed
 

@@ -20,42 +20,43 @@ from aiohttp import web
 
 from livecast import __version__
 from livecast.adapters.archive.store import SqlArchive, sqlite_url
-from livecast.adapters.redis_bus import RedisBus
-from livecast.adapters.redis_formats import RedisFormats
-from livecast.adapters.redis_house import RedisHouseRules
-from livecast.adapters.redis_idempotency import RedisIdempotency
-from livecast.adapters.redis_ledger import RedisLedger
-from livecast.adapters.redis_ledger_calls import LedgerServer
-from livecast.adapters.redis_log import RedisRoomLog
-from livecast.adapters.redis_positions import RedisPositions
-from livecast.adapters.redis_records import RedisRoomRecords
-from livecast.adapters.redis_revoked import RedisRevokedKeys
-from livecast.adapters.redis_roster import RedisRoster
-from livecast.adapters.redis_server import RedisServer
-from livecast.adapters.redis_webhooks import RedisWebhooks
+from livecast.adapters.redis.bus import RedisBus
+from livecast.adapters.redis.formats import RedisFormats
+from livecast.adapters.redis.house import RedisHouseRules
+from livecast.adapters.redis.idempotency import RedisIdempotency
+from livecast.adapters.redis.ledger import RedisLedger
+from livecast.adapters.redis.ledger_calls import LedgerServer
+from livecast.adapters.redis.log import RedisRoomLog
+from livecast.adapters.redis.positions import RedisPositions
+from livecast.adapters.redis.records import RedisRoomRecords
+from livecast.adapters.redis.revoked import RedisRevokedKeys
+from livecast.adapters.redis.roster import RedisRoster
+from livecast.adapters.redis.server import RedisServer
+from livecast.adapters.redis.webhooks import RedisWebhooks
 from livecast.adapters.review_http import HttpJudge
 from livecast.adapters.webhook_http import HttpSender
-from livecast.core.formats import Knows
-from livecast.core.gifts import catalogue_rev
-from livecast.core.placement import SHARDS
-from livecast.edge.app import build_app
-from livecast.edge.door import FrontDoor
-from livecast.edge.doorman import Doorman
-from livecast.edge.health import Health, MetricsPage
-from livecast.edge.http import http_connections
-from livecast.edge.keys import KeyRing
-from livecast.edge.money import Money
+from livecast.core.money.gifts import catalogue_rev
+from livecast.core.nodes.formats import Knows
+from livecast.core.nodes.placement import SHARDS
+from livecast.edge.access.keys import KeyRing
+from livecast.edge.door.door import FrontDoor
+from livecast.edge.door.doorman import Doorman
+from livecast.edge.http.app import build_app
+from livecast.edge.http.connection import http_connections
+from livecast.edge.http.health import Health, MetricsPage
+from livecast.edge.money.money import Money
+from livecast.edge.money.receipts import KEY_FILE, BadReceiptKey, Receipts, kept_key
 from livecast.edge.node import Node
-from livecast.edge.receipts import KEY_FILE, BadReceiptKey, Receipts, kept_key
 from livecast.edge.webhooks import WebhookDesk
 from livecast.ops import logs
-from livecast.ops.check import without_password
-from livecast.ops.embedded import EmbeddedStoreError, EmbeddedValkey
-from livecast.ops.holding import LedgerHolder
-from livecast.ops.neighbours import Neighbours
+from livecast.ops.commands.check import without_password
+from livecast.ops.configuration.neighbours import Neighbours
+from livecast.ops.configuration.reloading import Reloading, authenticator, money_rules
+from livecast.ops.configuration.settings import Settings
+from livecast.ops.configuration.source import Source
 from livecast.ops.observers import LogObserver, Observers, PrometheusObserver
-from livecast.ops.place import Alone, Parts, Place
-from livecast.ops.process import (
+from livecast.ops.processes.place import Alone, Parts, Place
+from livecast.ops.processes.process import (
     CannotListen,
     LagProbe,
     cores,
@@ -65,13 +66,12 @@ from livecast.ops.process import (
     steady_clock,
     url_of,
 )
-from livecast.ops.reloading import Reloading, authenticator, money_rules
+from livecast.ops.processes.stopping import EXIT_FORMAT, StartFailed, later, unless
 from livecast.ops.revoking import Revoking
-from livecast.ops.settings import Settings
-from livecast.ops.source import Source
-from livecast.ops.stopping import EXIT_FORMAT, StartFailed, later, unless
-from livecast.ops.store_probe import StoreProbe
-from livecast.ops.valkey_binary import NoValkeyError
+from livecast.ops.stores.embedded import EmbeddedStoreError, EmbeddedValkey
+from livecast.ops.stores.holding import LedgerHolder
+from livecast.ops.stores.probe import StoreProbe
+from livecast.ops.stores.valkey_binary import NoValkeyError
 from livecast.ports import Observer, RoomsHeld, ShardsHeld, StoreError, Trouble, VersionsSeen, WrongFormat
 from livecast.shard.archivist import Archivist, Retention
 from livecast.shard.checkpointer import Checkpointer

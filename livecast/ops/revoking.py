@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from livecast.adapters.redis_revoked import RedisRevokedKeys
-from livecast.edge.keys import ApiKey, KeyRing
+from livecast.adapters.redis.revoked import RedisRevokedKeys
+from livecast.edge.access.keys import ApiKey, KeyRing
 from livecast.ports import Observer, StoreError, Trouble
 
 #: A revoked key opens nothing after ten seconds at most: this, and two seconds for an answer of the store.

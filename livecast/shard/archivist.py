@@ -17,9 +17,9 @@ from typing import Final
 from msgspec import Struct
 
 from livecast.archive import Archive, Class, Cursor, Move, Overtaken, Source
-from livecast.core.bookkeeping import BookEntry
-from livecast.core.chronicle import Chronicle
-from livecast.core.placement import SHARDS, shard_of
+from livecast.core.books.bookkeeping import BookEntry
+from livecast.core.nodes.placement import SHARDS, shard_of
+from livecast.core.records.chronicle import Chronicle
 from livecast.ledger import Ledger, understood
 from livecast.ports import Archived, Clock, Fact, Flushed, Observer, Record, RoomRecords, StoreError, Trouble
 from livecast.shard.ledger_tail import Read

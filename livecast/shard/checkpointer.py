@@ -13,11 +13,11 @@ from itertools import islice
 from typing import Final
 
 from livecast.archive import Archive, Overtaken
-from livecast.core.audit import Audit, Difference
-from livecast.core.bookkeeping import BookEntry
-from livecast.core.checkpoint import BadCheckpoint, Checkpoint, parts_of, replay_of
-from livecast.core.placement import SHARDS
-from livecast.core.replay import ShardReplay
+from livecast.core.books.audit import Audit, Difference
+from livecast.core.books.bookkeeping import BookEntry
+from livecast.core.books.checkpoint import BadCheckpoint, Checkpoint, parts_of, replay_of
+from livecast.core.books.replay import ShardReplay
+from livecast.core.nodes.placement import SHARDS
 from livecast.ledger import LaterEntry, Ledger, Span, understood
 from livecast.ports import Clock, Observer, StoreError, Trouble
 

@@ -8,9 +8,9 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from livecast.core.draw import drawn, file_of, result_of, seed_of
 from livecast.core.errors import Refusal
-from livecast.core.units import Drop, Entrant
+from livecast.core.money.draw import drawn, file_of, result_of, seed_of
+from livecast.core.money.units import Drop, Entrant
 from livecast.ledger import Ledger
 from livecast.ports import Clock
 

@@ -17,14 +17,14 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from livecast.core.bookkeeping import BookEntry, DropChanged, UnitsChanged, UnitsGranted
-from livecast.core.draw import DrawResult
-from livecast.core.ending import ENDING_MS
+from livecast.core.books.bookkeeping import BookEntry, DropChanged, UnitsChanged, UnitsGranted
 from livecast.core.errors import Refusal
 from livecast.core.events import Drawn, DropsDone, LedgerEvent, Notice
-from livecast.core.placement import SHARDS, shard_of
-from livecast.core.showcase import SHOWN_MAX, STAYS_MS
-from livecast.core.units import HELD, Drop, Due, Step, Unit, due_of
+from livecast.core.money.draw import DrawResult
+from livecast.core.money.units import HELD, Drop, Due, Step, Unit, due_of
+from livecast.core.nodes.placement import SHARDS, shard_of
+from livecast.core.show.ending import ENDING_MS
+from livecast.core.show.showcase import SHOWN_MAX, STAYS_MS
 from livecast.ledger import Ledger
 from livecast.ports import Bus, Clock, Observer, StoreError, Trouble
 from livecast.shard.drawing import draw

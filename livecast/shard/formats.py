@@ -16,8 +16,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from livecast.core.formats import Knows, cannot_read, fits, raised, too_new, too_old
-from livecast.core.membership import Beat
+from livecast.core.nodes.formats import Knows, cannot_read, fits, raised, too_new, too_old
+from livecast.core.nodes.membership import Beat
 from livecast.ports import Formats, Observer, Roster, StoreError, Trouble, WrongFormat
 
 LOOK_S: Final = 0.2

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final
 
-from livecast.core.bookkeeping import BookEntry, GiftDebited, GiftReversed, PendingCleared
-from livecast.core.money import Pending
-from livecast.core.placement import SHARDS
+from livecast.core.books.bookkeeping import BookEntry, GiftDebited, GiftReversed, PendingCleared
+from livecast.core.money.coins import Pending
+from livecast.core.nodes.placement import SHARDS
 from livecast.ledger import Ledger, LedgerClosed, finish
 from livecast.ports import Clock, LedgerFollowed, Observer, StoreError, Unavailable
 

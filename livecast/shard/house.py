@@ -18,11 +18,11 @@ from typing import Any, Final
 import msgspec
 
 from livecast.core.events import Notice, Person, StaffAct
-from livecast.core.filters import Filter, FilterLists, layered
-from livecast.core.globs import glob_matches
-from livecast.core.moderation import Words
-from livecast.core.sanctions import SANCTIONS_MAX, Book, Sanction, Wide
-from livecast.core.tolerance import Reader
+from livecast.core.filter.filters import Filter, FilterLists, layered
+from livecast.core.filter.words import Words
+from livecast.core.staff.sanctions import SANCTIONS_MAX, Book, Sanction, Wide
+from livecast.core.tools.globs import glob_matches
+from livecast.core.tools.tolerance import Reader
 from livecast.house import HouseRules, Kind, Rule
 from livecast.ports import Bus, Clock, Observer, StoreError, Trouble
 

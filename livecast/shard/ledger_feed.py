@@ -18,8 +18,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from livecast.core import gifts
-from livecast.core.bookkeeping import (
+from livecast.core.books.bookkeeping import (
     BookEntry,
     BookFact,
     DropChanged,
@@ -31,12 +30,13 @@ from livecast.core.bookkeeping import (
     UnitsGranted,
     WalletMoved,
 )
-from livecast.core.drops import ENDED, view_of
 from livecast.core.events import BoardChanged, LedgerEvent, Notice, Person, Ranked, Sold, StockChanged
 from livecast.core.events import DropChanged as DropShown
 from livecast.core.events import GiftReversed as GiftTakenBack
-from livecast.core.placement import SHARDS, shard_of
-from livecast.core.units import Drop
+from livecast.core.money import gifts
+from livecast.core.money.drops import ENDED, view_of
+from livecast.core.money.units import Drop
+from livecast.core.nodes.placement import SHARDS, shard_of
 from livecast.ledger import Ledger
 from livecast.ports import Bus, Clock, Observer, StoreError, Trouble
 from livecast.shard.ledger_tail import LedgerTail

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeAlias
 
-from livecast.core.bookkeeping import BookEntry
+from livecast.core.books.bookkeeping import BookEntry
 from livecast.ledger import Ledger
 
 KEEP_MS: Final = 10_000

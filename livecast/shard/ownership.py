@@ -23,9 +23,9 @@ from msgspec.structs import replace
 
 from livecast import __version__
 from livecast.core.events import Notice
-from livecast.core.formats import FORMAT, versions
-from livecast.core.membership import FREE, UNCLAIMED_BEATS, Beat, Membership, bits_of, holder_of, token_of
-from livecast.core.placement import SHARDS, deal
+from livecast.core.nodes.formats import FORMAT, versions
+from livecast.core.nodes.membership import FREE, UNCLAIMED_BEATS, Beat, Membership, bits_of, holder_of, token_of
+from livecast.core.nodes.placement import SHARDS, deal
 from livecast.ports import Bus, Clock, Observer, Roster, ShardsHeld, ShardsMoved, StoreError, Trouble, VersionsSeen
 from livecast.shard.shards import Shards
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
-from livecast.core.placement import SHARDS
+from livecast.core.nodes.placement import SHARDS
 from livecast.ledger import Ledger, Positions, ShardStatus
 from livecast.ports import Observer, StoreError, Trouble, Unavailable
 

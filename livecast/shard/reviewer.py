@@ -15,9 +15,9 @@ import msgspec
 from msgspec import Meta, Struct
 from standardwebhooks import Webhook
 
+from livecast.core.chat.review import ReviewAsked
 from livecast.core.events import Reviewed
-from livecast.core.globs import glob_matches
-from livecast.core.review import ReviewAsked
+from livecast.core.tools.globs import glob_matches
 from livecast.ports import Clock, CommentJudged, Observer, Trouble
 
 FAILURES_MAX: Final = 10

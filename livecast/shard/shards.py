@@ -14,8 +14,8 @@ from typing import Final
 import msgspec
 
 from livecast.core.events import Event, LedgerEvent, Presence, Rung
-from livecast.core.membership import holder_of, token_of
-from livecast.core.placement import SHARDS, shard_of
+from livecast.core.nodes.membership import holder_of, token_of
+from livecast.core.nodes.placement import SHARDS, shard_of
 from livecast.core.rules import RoomRules
 from livecast.house import Rule
 from livecast.ports import Bus, Clock, Observer, RoomLog

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 from livecast.core.events import Happened, Rung
-from livecast.core.placement import SHARDS, shard_of
+from livecast.core.nodes.placement import SHARDS, shard_of
 from livecast.ledger import Ledger
 from livecast.ports import Bus, Clock, Observer
 from livecast.shard.drop_clock import DropClock

@@ -22,7 +22,7 @@ import msgspec
 from standardwebhooks import Webhook
 
 from livecast.core.forgotten_events import PseudonymOf, without_forgotten
-from livecast.core.webhooks import Answer, Delivery, Endpoint, WebhookRules, after, envelope, signing
+from livecast.core.webhooks.deliveries import Answer, Delivery, Endpoint, WebhookRules, after, envelope, signing
 from livecast.ports import Clock, Observer, StoreError, Trouble, WebhooksCounted, WebhookTried
 from livecast.webhooks import Due, Sender, Tried, Webhooks
 

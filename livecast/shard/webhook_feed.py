@@ -13,13 +13,14 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from typing import Any, Final
 
-from livecast.core.bookkeeping import BookEntry
-from livecast.core.codes import code_key
-from livecast.core.drops import read_about
+from livecast.core.books.bookkeeping import BookEntry
 from livecast.core.events import Happened
-from livecast.core.patch import merge
-from livecast.core.placement import SHARDS, shard_of
-from livecast.core.webhook_events import (
+from livecast.core.money.codes import code_key
+from livecast.core.money.drops import read_about
+from livecast.core.nodes.placement import SHARDS, shard_of
+from livecast.core.tools.patch import merge
+from livecast.core.webhooks.deliveries import Draft
+from livecast.core.webhooks.events import (
     DropAbout,
     Place,
     RoomAbout,
@@ -31,7 +32,6 @@ from livecast.core.webhook_events import (
     is_told,
     portion_of,
 )
-from livecast.core.webhooks import Draft
 from livecast.ledger import Ledger, understood
 from livecast.ports import Clock, Observer, RoomLog, StoreError, Trouble
 from livecast.shard.ledger_feed import room_of

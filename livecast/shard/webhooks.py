@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from livecast.core.forgotten_events import PseudonymOf
-from livecast.core.placement import SHARDS
-from livecast.core.webhooks import WebhookRules
+from livecast.core.nodes.placement import SHARDS
+from livecast.core.webhooks.deliveries import WebhookRules
 from livecast.ledger import Ledger
 from livecast.ports import Clock, Observer, RoomLog
 from livecast.shard.ledger_tail import Read

@@ -17,7 +17,7 @@ from livecast.adapters.archive.schema import config_of
 from livecast.adapters.archive.store import FILE_NAME, SqlArchive, sqlite_url
 from livecast.adapters.archive.tables import metadata, revisions
 from livecast.archive import Cursor, Move
-from livecast.core.chronicle import CommentRow, Rows
+from livecast.core.records.chronicle import CommentRow, Rows
 from livecast.ports import StoreError, Unavailable
 
 

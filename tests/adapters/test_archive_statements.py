@@ -9,9 +9,9 @@ from sqlalchemy import event
 
 from livecast.adapters.archive.store import SqlArchive, sqlite_url
 from livecast.archive import Cursor, Move
-from livecast.core.audit import HalfWay
-from livecast.core.checkpoint import Checkpoint
-from livecast.core.chronicle import Rows
+from livecast.core.books.audit import HalfWay
+from livecast.core.books.checkpoint import Checkpoint
+from livecast.core.records.chronicle import Rows
 
 
 async def test_batches_of_any_size_are_written_with_the_same_few_statements(tmp_path: Path) -> None:

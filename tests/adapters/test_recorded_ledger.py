@@ -2,7 +2,7 @@
 
 `recorded/ledger-0.1.json` is never made anew once that version was released; a later version adds a file of its own
 (`support.recording` says how). One that fails here would misread wallets, claims and stock that are in real stores: see
-`livecast/core/formats.py`.
+`livecast/core/nodes/formats.py`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import msgspec
 import pytest
 
 from livecast import __version__
-from livecast.adapters.redis_ledger import RedisLedger
-from livecast.adapters.redis_ledger_calls import LedgerServer
-from livecast.core.placement import SHARDS
-from livecast.core.units import Claim, Won
+from livecast.adapters.redis.ledger import RedisLedger
+from livecast.adapters.redis.ledger_calls import LedgerServer
+from livecast.core.money.units import Claim, Won
+from livecast.core.nodes.placement import SHARDS
 from livecast.ledger import audit, finish
 from support.recording import BROADCAST, NOW, ROOM, load, looks, plain, repeat
 

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from conftest import Valkey
-from livecast.core.placement import shard_of
+from livecast.core.nodes.placement import shard_of
 from support.node import NodeProcess
 
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
@@ -227,7 +227,7 @@ def _ip(*words: str) -> None:
 def children(pid: int) -> list[int]:
     """The workers of a supervisor."""
     found = map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
-    return [each for each in found if b"livecast.ops.worker" in Path(f"/proc/{each}/cmdline").read_bytes()]
+    return [each for each in found if b"livecast.ops.processes.worker" in Path(f"/proc/{each}/cmdline").read_bytes()]
 
 
 @contextlib.contextmanager

@@ -37,10 +37,10 @@ def plant(bug: Bug, directory: Path) -> Path:
     return directory
 
 
-_CLAIM = "adapters/lua/ledger/claim.lua"
-_PRELUDE = "adapters/lua/ledger/prelude.lua"
-_DEBIT = "adapters/lua/ledger/gift_debit.lua"
-_CALLS = "adapters/redis_ledger_calls.py"
+_CLAIM = "adapters/redis/lua/ledger/claim.lua"
+_PRELUDE = "adapters/redis/lua/ledger/prelude.lua"
+_DEBIT = "adapters/redis/lua/ledger/gift_debit.lua"
+_CALLS = "adapters/redis/ledger_calls.py"
 
 NO_LIMIT_PER_USER = Bug(
     "the check of units per user is left out",
@@ -103,7 +103,7 @@ TWICE_BOOKED = Bug(
     (Edit(_DEBIT, "local known = redis.call('GET', debit_key)", "local known = false"),),
 )
 
-_COMMIT = "adapters/lua/commit.lua"
+_COMMIT = "adapters/redis/lua/commit.lua"
 _FENCE = "if redis.call('GET', KEYS[1]) ~= token then"
 
 NO_FENCE = Bug(
@@ -154,7 +154,7 @@ FRAMES_ASTRAY = Bug(
     ("cross-room",),
     (
         Edit(
-            "edge/hub.py",
+            "edge/rooms/hub.py",
             "        self._fanout.frame(sealed, frame.seq)\n",
             "        for hub in self.node.views.hubs():\n            hub._fanout.frame(sealed, frame.seq)\n",
         ),

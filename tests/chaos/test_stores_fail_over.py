@@ -15,7 +15,7 @@ import websockets
 
 from chaos.crowd import Crowd
 from chaos.sale import ROOM, sell
-from livecast.core.placement import shard_of
+from livecast.core.nodes.placement import shard_of
 from support.checker import Broken
 from support.node import NodeProcess, token
 from support.stores import Clustered, Guarded, Server, scratch

@@ -1,5 +1,5 @@
 """One suite, every adapter: `stores` is a place that several processes could share, in memory, on a real Valkey, or on a cluster of
-three. The cluster has its turn in `make chaos`: what is special about it is in `tests/adapters/test_redis_cluster.py`.
+three. The cluster has its turn in `make chaos`: what is special about it is in `tests/adapters/redis/test_cluster.py`.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ from typing import Protocol, TypeAlias
 import pytest
 
 from livecast.adapters.archive.store import SqlArchive, sqlite_url
-from livecast.adapters.memory_bus import MemoryBus
-from livecast.adapters.memory_formats import MemoryFormats
-from livecast.adapters.memory_house import MemoryHouseRules
-from livecast.adapters.memory_idempotency import MemoryIdempotency
-from livecast.adapters.memory_ledger import MemoryLedger
-from livecast.adapters.memory_log import MemoryRoomLog
-from livecast.adapters.memory_records import MemoryRoomRecords
-from livecast.adapters.memory_roster import MemoryRoster
-from livecast.adapters.redis_bus import RedisBus
-from livecast.adapters.redis_formats import RedisFormats
-from livecast.adapters.redis_house import RedisHouseRules
-from livecast.adapters.redis_idempotency import RedisIdempotency
-from livecast.adapters.redis_ledger import RedisLedger
-from livecast.adapters.redis_ledger_calls import LedgerServer
-from livecast.adapters.redis_log import RedisRoomLog
-from livecast.adapters.redis_records import RedisRoomRecords
-from livecast.adapters.redis_roster import RedisRoster
-from livecast.adapters.redis_server import RedisServer
+from livecast.adapters.memory.bus import MemoryBus
+from livecast.adapters.memory.formats import MemoryFormats
+from livecast.adapters.memory.house import MemoryHouseRules
+from livecast.adapters.memory.idempotency import MemoryIdempotency
+from livecast.adapters.memory.ledger import MemoryLedger
+from livecast.adapters.memory.log import MemoryRoomLog
+from livecast.adapters.memory.records import MemoryRoomRecords
+from livecast.adapters.memory.roster import MemoryRoster
+from livecast.adapters.redis.bus import RedisBus
+from livecast.adapters.redis.formats import RedisFormats
+from livecast.adapters.redis.house import RedisHouseRules
+from livecast.adapters.redis.idempotency import RedisIdempotency
+from livecast.adapters.redis.ledger import RedisLedger
+from livecast.adapters.redis.ledger_calls import LedgerServer
+from livecast.adapters.redis.log import RedisRoomLog
+from livecast.adapters.redis.records import RedisRoomRecords
+from livecast.adapters.redis.roster import RedisRoster
+from livecast.adapters.redis.server import RedisServer
 from livecast.house import HouseRules
 from livecast.ledger import Ledger
 from livecast.ports import Bus, Fact, Formats, IdempotencyStore, RoomLog, RoomRecords, Roster

@@ -10,7 +10,7 @@ import pytest
 
 from livecast.adapters.archive.store import SqlArchive
 from livecast.archive import Cursor, Move, Overtaken
-from livecast.core.chronicle import (
+from livecast.core.records.chronicle import (
     SOLD_OUT,
     BroadcastRow,
     Card,

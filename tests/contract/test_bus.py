@@ -27,7 +27,7 @@ from livecast.core.events import (
     Said,
     Verdict,
 )
-from livecast.core.placement import shard_of
+from livecast.core.nodes.placement import shard_of
 from livecast.ports import Bus, Commit, Fenced, Published, RoomLog
 
 ROOM = "demo"

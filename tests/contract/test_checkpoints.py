@@ -11,12 +11,12 @@ import pytest
 
 from livecast.adapters.archive.store import SqlArchive, sqlite_url
 from livecast.archive import Overtaken
-from livecast.core.audit import Difference, HalfWay
-from livecast.core.checkpoint import Checkpoint, parts_of, replay_of
-from livecast.core.money import Gift, Movement, Pending, SpendLimits
-from livecast.core.placement import shard_of
-from livecast.core.replay import ShardReplay
-from livecast.core.units import Claim, Confirm, NewDrop, Order, Revoke, Terms
+from livecast.core.books.audit import Difference, HalfWay
+from livecast.core.books.checkpoint import Checkpoint, parts_of, replay_of
+from livecast.core.books.replay import ShardReplay
+from livecast.core.money.coins import Gift, Movement, Pending, SpendLimits
+from livecast.core.money.units import Claim, Confirm, NewDrop, Order, Revoke, Terms
+from livecast.core.nodes.placement import shard_of
 from livecast.ledger import Ledger, NoCheckpoint, audit, finish
 from livecast.ports import Fact, Trouble
 from livecast.shard.checkpointer import Checkpointer

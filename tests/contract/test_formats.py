@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from livecast.core.formats import Mark
-from livecast.core.membership import Beat
+from livecast.core.nodes.formats import Mark
+from livecast.core.nodes.membership import Beat
 
 FIRST, SECOND = Mark(1, 1, "0.1.0"), Mark(2, 1, "0.2.0")
 

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from livecast.core.bookkeeping import DropChanged, Grant, UnitsChanged, UnitsGranted
+from livecast.core.books.bookkeeping import DropChanged, Grant, UnitsChanged, UnitsGranted
 from livecast.core.errors import Refusal
-from livecast.core.placement import shard_of
-from livecast.core.units import (
+from livecast.core.money.units import (
     CLAIMS_MAX,
     REFUSALS_KEPT_MAX,
     REVOKED_FOR_GOOD,
@@ -26,6 +25,7 @@ from livecast.core.units import (
     Unit,
     Won,
 )
+from livecast.core.nodes.placement import shard_of
 from livecast.ledger import Ledger
 from support.drops import BROADCAST, NOW, ROOM, click, clicks, make, opened, rose, short, step
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from livecast.core.bookkeeping import DropChanged
+from livecast.core.books.bookkeeping import DropChanged
 from livecast.core.errors import Refusal
-from livecast.core.placement import shard_of
-from livecast.core.units import BEFORE_OPENING, OPEN_END, STEPS, STOCK_MAX, Drop, DropChange, Due, NewDrop, Release, Terms
+from livecast.core.money.units import BEFORE_OPENING, OPEN_END, STEPS, STOCK_MAX, Drop, DropChange, Due, NewDrop, Release, Terms
+from livecast.core.nodes.placement import shard_of
 from livecast.ledger import Ledger, UploadedCodes
 from support.drops import NOW, ROOM, click, make, opened, short, step
 

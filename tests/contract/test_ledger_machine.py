@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from contract.conftest import wall_ms
-from livecast.adapters.memory_ledger import MemoryLedger
-from livecast.adapters.redis_ledger import RedisLedger
-from livecast.adapters.redis_ledger_calls import LedgerServer
-from livecast.core.bookkeeping import GiftCommitted, GiftDebited
+from livecast.adapters.memory.ledger import MemoryLedger
+from livecast.adapters.redis.ledger import RedisLedger
+from livecast.adapters.redis.ledger_calls import LedgerServer
+from livecast.core.books.bookkeeping import GiftCommitted, GiftDebited
 from livecast.core.errors import Refusal
-from livecast.core.money import Gift, Moved, Movement, SpendLimits, viewer_tx
-from livecast.core.placement import shard_of
-from livecast.core.units import Claim, Confirm, Drop, DropChange, NewDrop, Order, Release, Revoke, Terms, Won
+from livecast.core.money.coins import Gift, Moved, Movement, SpendLimits, viewer_tx
+from livecast.core.money.units import Claim, Confirm, Drop, DropChange, NewDrop, Order, Release, Revoke, Terms, Won
+from livecast.core.nodes.placement import shard_of
 from livecast.ledger import Ledger, audit, finish
 
 ROOM, BROADCAST = "demo", "b1"

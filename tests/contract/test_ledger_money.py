@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from livecast.core.bookkeeping import GiftCommitted, GiftDebited, GiftReversed, PendingCleared, WalletMoved
+from livecast.core.books.bookkeeping import GiftCommitted, GiftDebited, GiftReversed, PendingCleared, WalletMoved
 from livecast.core.errors import Refusal
-from livecast.core.money import (
+from livecast.core.money.coins import (
     AMOUNT_MAX,
     Booking,
     Gift,
@@ -24,7 +24,7 @@ from livecast.core.money import (
     service_tx,
     viewer_tx,
 )
-from livecast.core.placement import shard_of
+from livecast.core.nodes.placement import shard_of
 from livecast.ledger import Ledger, finish
 
 NOW = 1_700_000_000_000

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from livecast.core.bookkeeping import ShardConfirmed
-from livecast.core.money import Movement, SpendLimits
-from livecast.core.placement import shard_of
-from livecast.core.units import Claim, DropChange, NewDrop, Order, Release, Terms
+from livecast.core.books.bookkeeping import ShardConfirmed
+from livecast.core.money.coins import Movement, SpendLimits
+from livecast.core.money.units import Claim, DropChange, NewDrop, Order, Release, Terms
+from livecast.core.nodes.placement import shard_of
 from livecast.ledger import Ledger, LedgerClosed
 from support.drops import BROADCAST, NOW, ROOM, click, make, opened, rose, step
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from livecast.core.bookkeeping import DropChanged, OrderTaken, PotEntered, UnitsGranted
+from livecast.core.books.bookkeeping import DropChanged, OrderTaken, PotEntered, UnitsGranted
 from livecast.core.errors import Refusal
-from livecast.core.placement import shard_of
-from livecast.core.units import Claim, Drop, Entered, Entrant, Order, Ordered, Won
+from livecast.core.money.units import Claim, Drop, Entered, Entrant, Order, Ordered, Won
+from livecast.core.nodes.placement import shard_of
 from livecast.ledger import Ledger
 from support.drops import NOW, ROOM, click, clicks, make, opened, short, step
 

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from contract.conftest import CLUSTER, url_of
-from livecast.adapters.memory_positions import MemoryPositions
-from livecast.adapters.redis_positions import RedisPositions
-from livecast.adapters.redis_server import RedisServer
+from livecast.adapters.memory.positions import MemoryPositions
+from livecast.adapters.redis.positions import RedisPositions
+from livecast.adapters.redis.server import RedisServer
 from livecast.ledger import Positions
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from livecast.core.placement import shard_of
+from livecast.core.nodes.placement import shard_of
 from livecast.ports import Commit, RoomLog, RoomRecords
 
 ROOM = "demo"

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from livecast.core.membership import Beat, bits_of
-from livecast.core.placement import SHARDS, shard_of
+from livecast.core.nodes.membership import Beat, bits_of
+from livecast.core.nodes.placement import SHARDS, shard_of
 from livecast.ports import Commit, Fenced
 
 ROOM = "demo"

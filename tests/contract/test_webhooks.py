@@ -10,10 +10,10 @@ import msgspec
 import pytest
 
 from contract.conftest import CLUSTER, url_of
-from livecast.adapters.memory_webhooks import MemoryWebhooks
-from livecast.adapters.redis_ledger_calls import LedgerServer
-from livecast.adapters.redis_webhooks import RedisWebhooks
-from livecast.core.webhooks import DELIVERED_KEPT, Answer, Endpoint, Standing, WebhookRules, after
+from livecast.adapters.memory.webhooks import MemoryWebhooks
+from livecast.adapters.redis.ledger_calls import LedgerServer
+from livecast.adapters.redis.webhooks import RedisWebhooks
+from livecast.core.webhooks.deliveries import DELIVERED_KEPT, Answer, Endpoint, Standing, WebhookRules, after
 from livecast.webhooks import ROOMS, Due, Tried, Webhooks
 from support.hooks import draft, endpoint, event
 

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livecast.core import attendance, deeds
-from livecast.core.attendance import Attendance
-from livecast.core.deeds import Deeds
-from livecast.core.drops import Facts
+from livecast.core.audience import attendance, deeds
+from livecast.core.audience.attendance import Attendance
+from livecast.core.audience.deeds import Deeds
 from livecast.core.errors import Refusal
 from livecast.core.events import Ask, Presence
-from livecast.core.kept import Kept
-from livecast.core.moderation import WordFilter
-from livecast.core.patch import merge
+from livecast.core.filter.words import WordFilter
+from livecast.core.money.drops import Facts
+from livecast.core.tools.kept import Kept
+from livecast.core.tools.patch import merge
 from support.driven import HERE, SERVICE, Driven, gave, liked, offered, person, said, told
 
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from livecast.core.events import Done, EdgeRefused, Event, Frame, Liked, Origin, Person, Presence, Said, Snapshot, Verdict
-from livecast.core.moderation import WordFilter
+from livecast.core.filter.words import WordFilter
 from livecast.core.room import Room
 from livecast.core.rules import RoomRules
 from livecast.core.view import RoomView

@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 import yaml
 
-from livecast.ops.groups import DEFAULT_PORT
+from livecast.ops.configuration.groups import DEFAULT_PORT
+from livecast.ops.configuration.settings import Settings, load
 from livecast.ops.observers import PrometheusObserver
-from livecast.ops.settings import Settings, load
 from support.node import NodeProcess
 
 DEPLOY = Path(__file__).parents[2] / "deploy"

@@ -16,7 +16,7 @@ import websockets
 
 from bench.nginx import Nginx, binary
 from livecast.client import Frame, FrameFiles
-from livecast.edge.keys import SCOPES
+from livecast.edge.access.keys import SCOPES
 from support.node import NodeProcess, token
 
 KEY = "lck_ops_" + "k" * 40

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from livecast.adapters.redis_ledger import RedisLedger
-from livecast.adapters.redis_ledger_calls import LedgerServer
-from livecast.adapters.redis_log import RedisRoomLog
-from livecast.adapters.redis_server import RedisServer
-from livecast.core.placement import shard_of
-from livecast.core.units import Won
+from livecast.adapters.redis.ledger import RedisLedger
+from livecast.adapters.redis.ledger_calls import LedgerServer
+from livecast.adapters.redis.log import RedisRoomLog
+from livecast.adapters.redis.server import RedisServer
+from livecast.core.money.units import Won
+from livecast.core.nodes.placement import shard_of
 from livecast.ops.cli import main
-from livecast.ops.settings import Settings, load
-from livecast.ops.store_look import Look, Seen, judge_replicas, lines, look_at_stores
+from livecast.ops.configuration.settings import Settings, load
+from livecast.ops.stores.look import Look, Seen, judge_replicas, lines, look_at_stores
 from livecast.ports import Commit, StoreError
 from support.drops import ROOM, click, opened
 from support.stores import Clustered, Guarded, PortBlock, Server, scratch, until

@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livecast.edge.answers import Answers
 from livecast.edge.deadlines import Deadlines
-from livecast.edge.outbox import CATCH_UP_FRAMES_MAX, Lag
 from livecast.edge.rules import EdgeRules
+from livecast.edge.viewers.answers import Answers
+from livecast.edge.viewers.outbox import CATCH_UP_FRAMES_MAX, Lag
 
 
 def test_deadlines_table():

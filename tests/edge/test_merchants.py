@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from livecast.core.errors import Refusal
-from livecast.edge.keys import SCOPES
+from livecast.edge.access.keys import SCOPES
 from support.house import House, until
 from support.viewer import Viewer
 

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from livecast import __version__
 from livecast.ops.cli import COMMANDS, main
-from livecast.ops.groups import DEV_SECRET
+from livecast.ops.configuration.groups import DEV_SECRET
 
 SECRET = "a-secret-of-forty-bytes-for-these-tests!!"
 

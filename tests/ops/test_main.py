@@ -15,7 +15,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from livecast.ops.valkey_remains import left_behind
+from livecast.ops.stores.valkey_remains import left_behind
 from support.node import DEV_KEY, NodeProcess
 from support.outside import Outsider
 

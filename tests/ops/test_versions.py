@@ -13,21 +13,21 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from livecast.adapters.redis_formats import RedisFormats
-from livecast.adapters.redis_ledger import RedisLedger
-from livecast.adapters.redis_ledger_calls import LedgerServer
-from livecast.adapters.redis_roster import RedisRoster
-from livecast.adapters.redis_server import RedisServer
-from livecast.core.formats import Mark
-from livecast.core.membership import Beat
-from livecast.core.money import Movement
+from livecast.adapters.redis.formats import RedisFormats
+from livecast.adapters.redis.ledger import RedisLedger
+from livecast.adapters.redis.ledger_calls import LedgerServer
+from livecast.adapters.redis.roster import RedisRoster
+from livecast.adapters.redis.server import RedisServer
+from livecast.core.money.coins import Movement
+from livecast.core.nodes.formats import Mark
+from livecast.core.nodes.membership import Beat
 from livecast.ledger import LedgerClosed
 from livecast.ops.cli import main
-from livecast.ops.holding import LedgerHolder
+from livecast.ops.configuration.settings import load
 from livecast.ops.main import _ledger
-from livecast.ops.settings import load
-from livecast.ops.stopping import EXIT_FORMAT, StartFailed
-from livecast.ops.store_look import look_at_stores
+from livecast.ops.processes.stopping import EXIT_FORMAT, StartFailed
+from livecast.ops.stores.holding import LedgerHolder
+from livecast.ops.stores.look import look_at_stores
 from livecast.ports import Fact, Trouble, WrongFormat
 
 LATER = json.dumps({"format": 9, "reader": 9, "since": "7.0.0", "what_this_version_does_not_know": [1]})

@@ -10,10 +10,10 @@ from typing import Any
 import aiohttp
 
 from livecast.adapters.archive.store import SqlArchive, sqlite_url
-from livecast.adapters.redis_ledger import RedisLedger
-from livecast.adapters.redis_ledger_calls import LedgerServer
-from livecast.core.chronicle import money_of
-from livecast.core.placement import shard_of
+from livecast.adapters.redis.ledger import RedisLedger
+from livecast.adapters.redis.ledger_calls import LedgerServer
+from livecast.core.nodes.placement import shard_of
+from livecast.core.records.chronicle import money_of
 from support.node import DEV_KEY, NodeProcess, token
 from support.postgres import Postgres
 

@@ -19,22 +19,22 @@ import msgspec
 import pytest
 
 from livecast.adapters.archive.store import SqlArchive, sqlite_url
-from livecast.adapters.memory_ledger import MemoryLedger
-from livecast.adapters.memory_log import MemoryRoomLog
-from livecast.adapters.memory_records import MemoryRoomRecords
+from livecast.adapters.memory.ledger import MemoryLedger
+from livecast.adapters.memory.log import MemoryRoomLog
+from livecast.adapters.memory.records import MemoryRoomRecords
 from livecast.archive import Broadcast
 from livecast.core.commands import COMMANDS, Ensure
 from livecast.core.events import Command, Comment, Event, Frame, Liked, Origin, Person, Said, Tapped, Voted
-from livecast.core.gifts import about_of
-from livecast.core.money import Gift
-from livecast.core.placement import shard_of
+from livecast.core.money.coins import Gift
+from livecast.core.money.gifts import about_of
+from livecast.core.money.units import Claim, NewDrop, Order, Terms
+from livecast.core.nodes.placement import shard_of
 from livecast.core.room import Room
 from livecast.core.rules import RoomRules
-from livecast.core.units import Claim, NewDrop, Order, Terms
 from livecast.edge.reports.replays import as_xml
 from livecast.edge.reports.report import BroadcastReport, report_of
 from livecast.ops.danmaku_xml import read_danmaku
-from livecast.ops.phrases import CHATTER
+from livecast.ops.people.phrases import CHATTER
 from livecast.shard.archivist import Archivist
 from livecast.shard.journal import Journal
 from livecast.wire import records

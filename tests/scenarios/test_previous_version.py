@@ -16,8 +16,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from livecast.core.membership import holder_of
-from livecast.core.placement import SHARDS, shard_of
+from livecast.core.nodes.membership import holder_of
+from livecast.core.nodes.placement import SHARDS, shard_of
 from support.node import DEV_KEY, NodeProcess
 from support.outside import Outsider
 from support.previous import environment_of, previous_commit

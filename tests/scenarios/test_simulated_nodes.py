@@ -12,8 +12,8 @@ from multiprocessing import get_context
 
 import pytest
 
-from livecast.adapters import memory_log
-from livecast.core.placement import shard_of
+from livecast.adapters.memory import log as memory_log
+from livecast.core.nodes.placement import shard_of
 from livecast.ports import Commit, Committed
 from support import several
 from support.several import PublishingLog, SimulatedBus, simulate

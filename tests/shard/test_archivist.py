@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from livecast.adapters.archive.store import SqlArchive, sqlite_url
-from livecast.adapters.memory_ledger import MemoryLedger
-from livecast.adapters.memory_log import MemoryRoomLog
-from livecast.adapters.memory_records import MemoryRoomRecords
+from livecast.adapters.memory.ledger import MemoryLedger
+from livecast.adapters.memory.log import MemoryRoomLog
+from livecast.adapters.memory.records import MemoryRoomRecords
 from livecast.archive import Move
-from livecast.core.chronicle import Rows
 from livecast.core.events import Comment, Frame, Person, Tally
-from livecast.core.money import Movement
-from livecast.core.placement import SHARDS, shard_of
+from livecast.core.money.coins import Movement
+from livecast.core.nodes.placement import SHARDS, shard_of
+from livecast.core.records.chronicle import Rows
 from livecast.ledger import LedgerClosed
 from livecast.ports import Archived, Commit, Fact, Flushed, Trouble, Unavailable
 from livecast.shard.archivist import ROWS_MAX, Archivist, Retention

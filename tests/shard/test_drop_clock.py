@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from livecast.adapters.memory_ledger import MemoryLedger
+from livecast.adapters.memory.ledger import MemoryLedger
 from livecast.core.commands import SetPolicy
-from livecast.core.draw import DrawResult, commitment_of, drawn, seed_of
-from livecast.core.placement import shard_of
-from livecast.core.units import Confirm, Drop, Due, Unit
+from livecast.core.money.draw import DrawResult, commitment_of, drawn, seed_of
+from livecast.core.money.units import Confirm, Drop, Due, Unit
+from livecast.core.nodes.placement import shard_of
 from livecast.ledger import DropAnswer
 from livecast.ports import Unavailable
 from livecast.shard.drop_clock import FAR

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from livecast.adapters.memory_ledger import MemoryLedger
+from livecast.adapters.memory.ledger import MemoryLedger
 from livecast.core.commands import End
-from livecast.core.ending import ENDING_MS
 from livecast.core.errors import Refusal
 from livecast.core.events import Command, Done, Origin, Reply
-from livecast.core.units import Due
+from livecast.core.money.units import Due
+from livecast.core.show.ending import ENDING_MS
 from livecast.ports import Unavailable
 from livecast.wire import records
 from support.vault import HOST, ROOM, Vault

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from livecast.adapters.memory_formats import MemoryFormats
-from livecast.adapters.memory_log import MemoryRoomLog
-from livecast.adapters.memory_roster import MemoryRoster
-from livecast.core.formats import FORMAT, READER, Knows, Mark, fits, raised, too_new, versions
-from livecast.core.membership import Beat
+from livecast.adapters.memory.formats import MemoryFormats
+from livecast.adapters.memory.log import MemoryRoomLog
+from livecast.adapters.memory.roster import MemoryRoster
+from livecast.core.nodes.formats import FORMAT, READER, Knows, Mark, fits, raised, too_new, versions
+from livecast.core.nodes.membership import Beat
 from livecast.ports import Fact, Trouble, WrongFormat
 from livecast.shard.formats import FormatWatch, enter, settle
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from livecast.adapters.memory_ledger import MemoryLedger
-from livecast.core.placement import shard_of
+from livecast.adapters.memory.ledger import MemoryLedger
+from livecast.core.nodes.placement import shard_of
 from support.vault import ROOM, Vault
 from support.virtual import VirtualLoop, run_virtual
 from support.weather import StormyLedger

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from livecast.adapters.redis_bus import RedisBus
-from livecast.adapters.redis_house import RedisHouseRules
-from livecast.adapters.redis_server import RedisServer
+from livecast.adapters.redis.bus import RedisBus
+from livecast.adapters.redis.house import RedisHouseRules
+from livecast.adapters.redis.server import RedisServer
 from livecast.core.events import NOBODY, Notice
-from livecast.core.filters import FilterLists
+from livecast.core.filter.filters import FilterLists
 from livecast.house import Rule
 from livecast.shard import house as module
 from livecast.shard.house import House

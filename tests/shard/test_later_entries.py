@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from livecast.adapters.archive.store import SqlArchive, sqlite_url
-from livecast.adapters.memory_ledger import MemoryLedger
-from livecast.adapters.memory_records import MemoryRoomRecords
-from livecast.adapters.memory_webhooks import MemoryWebhooks
-from livecast.adapters.redis_ledger_entries import entry_of
-from livecast.core.bookkeeping import BookEntry, LaterFact, PendingCleared, ShardConfirmed
-from livecast.core.money import Movement
-from livecast.core.placement import shard_of
+from livecast.adapters.memory.ledger import MemoryLedger
+from livecast.adapters.memory.records import MemoryRoomRecords
+from livecast.adapters.memory.webhooks import MemoryWebhooks
+from livecast.adapters.redis.ledger_entries import entry_of
+from livecast.core.books.bookkeeping import BookEntry, LaterFact, PendingCleared, ShardConfirmed
+from livecast.core.money.coins import Movement
+from livecast.core.nodes.placement import shard_of
 from livecast.ledger import LaterEntry, audit, understood
 from livecast.ports import Trouble
 from livecast.shard.archivist import Archivist

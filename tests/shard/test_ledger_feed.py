@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from livecast.adapters.memory_ledger import MemoryLedger
-from livecast.core.bookkeeping import BookEntry
-from livecast.core.money import Movement
-from livecast.core.placement import shard_of
-from livecast.core.units import Order, Ordered
+from livecast.adapters.memory.ledger import MemoryLedger
+from livecast.core.books.bookkeeping import BookEntry
+from livecast.core.money.coins import Movement
+from livecast.core.money.units import Order, Ordered
+from livecast.core.nodes.placement import shard_of
 from livecast.ports import Trouble, Unavailable
 from livecast.wire import records
 from support.vault import ROOM, Vault

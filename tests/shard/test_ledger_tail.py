@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import cast
 
-from livecast.core.bookkeeping import BookEntry, PendingCleared
+from livecast.core.books.bookkeeping import BookEntry, PendingCleared
 from livecast.ledger import Ledger
 from livecast.shard import ledger_tail
 from livecast.shard.ledger_tail import KEEP_MS, LedgerTail

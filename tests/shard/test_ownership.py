@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from livecast.core.events import Liked, Origin, Person
-from livecast.core.membership import FREE, holder_of
-from livecast.core.placement import shard_of
+from livecast.core.nodes.membership import FREE, holder_of
+from livecast.core.nodes.placement import shard_of
 from livecast.ports import Fact, ShardsHeld, ShardsMoved, Trouble
 from support.machines import MachineLoop
 from support.several import ROOMS, Host, World, fewer_shards

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from livecast.adapters.memory_ledger import MemoryLedger
-from livecast.adapters.memory_positions import MemoryPositions
-from livecast.adapters.redis_ledger import RedisLedger
-from livecast.adapters.redis_ledger_calls import LedgerServer
-from livecast.core.money import Moved, Movement
-from livecast.core.placement import SHARDS, shard_of
+from livecast.adapters.memory.ledger import MemoryLedger
+from livecast.adapters.memory.positions import MemoryPositions
+from livecast.adapters.redis.ledger import RedisLedger
+from livecast.adapters.redis.ledger_calls import LedgerServer
+from livecast.core.money.coins import Moved, Movement
+from livecast.core.nodes.placement import SHARDS, shard_of
 from livecast.ledger import LedgerClosed
 from livecast.ports import Fact, Trouble
 from livecast.shard.position_keeper import IDLE_SLICE, PositionKeeper

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from livecast.core.chat.review import ReviewAsked
 from livecast.core.events import Reviewed
-from livecast.core.review import ReviewAsked
 from livecast.ports import CommentJudged, Trouble
 from livecast.shard.reviewer import FAILURES_MAX, OPEN_MS, JudgeFailed, Reviewer, ReviewRules
 from support.house import Notes, until

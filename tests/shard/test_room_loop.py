@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from livecast.adapters.memory_bus import MemoryBus
-from livecast.adapters.memory_log import MemoryRoomLog
+from livecast.adapters.memory.bus import MemoryBus
+from livecast.adapters.memory.log import MemoryRoomLog
 from livecast.core.commands import End, Ensure, PutRoom, SetPolicy, Start
 from livecast.core.errors import Refusal
 from livecast.core.events import Ask, Command, Done, Event, Liked, Notice, Origin, Person, Presence, Reply, Said, Verdict
-from livecast.core.placement import SHARDS, shard_of
+from livecast.core.nodes.placement import SHARDS, shard_of
 from livecast.core.room import Room
 from livecast.core.rules import RoomRules
 from livecast.ports import Commit, CommitRefused, Committed, Fact, Flushed, Published, Trouble, Unavailable

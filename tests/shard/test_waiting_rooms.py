@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from livecast.adapters.memory_webhooks import MemoryWebhooks
+from livecast.adapters.memory.webhooks import MemoryWebhooks
 from livecast.core.commands import End, Start
 from livecast.shard.webhook_feed import WebhookFeed
 from support.vault import ROOM, Vault

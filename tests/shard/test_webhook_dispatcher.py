@@ -13,9 +13,9 @@ import pytest
 from aiohttp import web
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from livecast.adapters.memory_webhooks import MemoryWebhooks
+from livecast.adapters.memory.webhooks import MemoryWebhooks
 from livecast.adapters.webhook_http import HttpSender
-from livecast.core.webhooks import Answer, Endpoint, WebhookRules, rotated
+from livecast.core.webhooks.deliveries import Answer, Endpoint, WebhookRules, rotated
 from livecast.ports import Fact, Trouble, Unavailable, WebhooksCounted, WebhookTried
 from livecast.shard.webhook_dispatcher import WebhookDispatcher
 from livecast.webhooks import Due, Tried

@@ -9,15 +9,15 @@ from typing import Any
 
 import msgspec
 
-from livecast.adapters.memory_webhooks import MemoryWebhooks
-from livecast.core.codes import code_key, code_of
+from livecast.adapters.memory.webhooks import MemoryWebhooks
 from livecast.core.commands import Ban, PatchRoom, Start
 from livecast.core.events import Person
-from livecast.core.gifts import about_of
-from livecast.core.money import Gift, SpendLimits
-from livecast.core.placement import shard_of
-from livecast.core.units import Confirm, DropChange, Release, Revoke
-from livecast.core.webhooks import BATCH_MAX, Draft, WebhookEvent
+from livecast.core.money.codes import code_key, code_of
+from livecast.core.money.coins import Gift, SpendLimits
+from livecast.core.money.gifts import about_of
+from livecast.core.money.units import Confirm, DropChange, Release, Revoke
+from livecast.core.nodes.placement import shard_of
+from livecast.core.webhooks.deliveries import BATCH_MAX, Draft, WebhookEvent
 from livecast.ledger import Ledger
 from livecast.ports import Trouble, Unavailable
 from livecast.shard.webhook_feed import WebhookFeed

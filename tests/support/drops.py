@@ -6,8 +6,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from livecast.core.money import Gift, viewer_tx
-from livecast.core.units import Claim, ClaimAnswer, Drop, Entered, NewDrop, NotWon, Terms, Won
+from livecast.core.money.coins import Gift, viewer_tx
+from livecast.core.money.units import Claim, ClaimAnswer, Drop, Entered, NewDrop, NotWon, Terms, Won
 from livecast.ledger import Ledger
 
 ROOM, BROADCAST = "demo", "b1"

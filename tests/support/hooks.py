@@ -10,7 +10,7 @@ from typing import Any, Self
 import msgspec
 from aiohttp import web
 
-from livecast.core.webhooks import Draft, Endpoint, Secret, WebhookEvent
+from livecast.core.webhooks.deliveries import Draft, Endpoint, Secret, WebhookEvent
 
 SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
 HOUR_MS = 3_600_000

@@ -12,21 +12,21 @@ import aiohttp
 import msgspec
 from aiohttp import web
 
-from livecast.adapters.memory_bus import MemoryBus
-from livecast.adapters.memory_house import MemoryHouseRules
-from livecast.adapters.memory_idempotency import MemoryIdempotency
-from livecast.adapters.memory_log import MemoryRoomLog
+from livecast.adapters.memory.bus import MemoryBus
+from livecast.adapters.memory.house import MemoryHouseRules
+from livecast.adapters.memory.idempotency import MemoryIdempotency
+from livecast.adapters.memory.log import MemoryRoomLog
 from livecast.core.rules import RoomRules
-from livecast.edge.app import build_app
-from livecast.edge.auth import Authenticator
-from livecast.edge.door import FrontDoor
-from livecast.edge.doorman import Doorman
-from livecast.edge.health import MetricsPage
-from livecast.edge.http import http_connections
-from livecast.edge.keys import SCOPES, KeyRing, new_key
+from livecast.edge.access.auth import Authenticator
+from livecast.edge.access.keys import SCOPES, KeyRing, new_key
+from livecast.edge.access.tokens import mint
+from livecast.edge.door.door import FrontDoor
+from livecast.edge.door.doorman import Doorman
+from livecast.edge.http.app import build_app
+from livecast.edge.http.connection import http_connections
+from livecast.edge.http.health import MetricsPage
 from livecast.edge.node import Node
 from livecast.edge.rules import EdgeRules
-from livecast.edge.tokens import mint
 from livecast.ports import Fact
 from livecast.shard.house import House as HouseAtHome
 from livecast.shard.shards import Shards

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from livecast.adapters.archive.store import SqlArchive, sqlite_url
-from livecast.adapters.memory_records import MemoryRoomRecords
+from livecast.adapters.memory.records import MemoryRoomRecords
 from livecast.core.rules import RoomRules
 from livecast.edge.rules import EdgeRules
 from livecast.shard.archivist import Archivist

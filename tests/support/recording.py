@@ -18,14 +18,14 @@ from typing import Any, Final
 import msgspec
 
 from livecast import __version__
-from livecast.adapters.redis_ledger import RedisLedger
-from livecast.adapters.redis_ledger_calls import LedgerServer
-from livecast.adapters.redis_server import RedisServer
-from livecast.core.drops import About, Eligibility
+from livecast.adapters.redis.ledger import RedisLedger
+from livecast.adapters.redis.ledger_calls import LedgerServer
+from livecast.adapters.redis.server import RedisServer
 from livecast.core.events import Person
-from livecast.core.gifts import about_of
-from livecast.core.money import Gift, Movement, SpendLimits, viewer_tx
-from livecast.core.units import Claim, Confirm, DropChange, NewDrop, Order, Release, Revoke, Terms
+from livecast.core.money.coins import Gift, Movement, SpendLimits, viewer_tx
+from livecast.core.money.drops import About, Eligibility
+from livecast.core.money.gifts import about_of
+from livecast.core.money.units import Claim, Confirm, DropChange, NewDrop, Order, Release, Revoke, Terms
 from livecast.ledger import audit
 
 ROOM, BROADCAST, NOW = "demo", "b1", 1_700_000_000_000

@@ -17,21 +17,21 @@ from typing import Any, Final
 
 import msgspec
 
-from livecast.adapters import redis_keys as keys
-from livecast.adapters.memory_log import MemoryRoomLog
-from livecast.adapters.memory_roster import MemoryRoster
-from livecast.adapters.redis_bus import RedisBus
-from livecast.adapters.redis_log import message_of
-from livecast.adapters.redis_messages import join
-from livecast.core import membership, placement
+from livecast.adapters.memory.log import MemoryRoomLog
+from livecast.adapters.memory.roster import MemoryRoster
+from livecast.adapters.redis import keys
+from livecast.adapters.redis.bus import RedisBus
+from livecast.adapters.redis.log import message_of
+from livecast.adapters.redis.messages import join
 from livecast.core.commands import Ensure
 from livecast.core.errors import Refusal
 from livecast.core.events import Command, Done, Notice, Person, Verdict
-from livecast.core.membership import holder_of
+from livecast.core.nodes import membership, placement
+from livecast.core.nodes.membership import holder_of
 from livecast.core.rules import RoomRules
-from livecast.edge.auth import Authenticator
-from livecast.edge.identity import Identity
-from livecast.edge.keys import KeyRing
+from livecast.edge.access.auth import Authenticator
+from livecast.edge.access.identity import Identity
+from livecast.edge.access.keys import KeyRing
 from livecast.edge.node import Node
 from livecast.edge.rules import EdgeRules
 from livecast.ports import Commit, Committed, Fact, Trouble, Unavailable

@@ -14,21 +14,24 @@ import msgspec
 from msgspec import inspect
 
 from livecast import __version__
-from livecast.adapters import redis_claims, redis_ledger_entries, redis_messages
-from livecast.core import checkpoint, drops, gifts
+from livecast.adapters.redis import claims as redis_claims
+from livecast.adapters.redis import ledger_entries as redis_ledger_entries
+from livecast.adapters.redis import messages as redis_messages
+from livecast.core.books import checkpoint
+from livecast.core.books.inventory import BookedGift
 from livecast.core.commands import COMMANDS
-from livecast.core.draw import DrawResult
 from livecast.core.events import Frame, Snapshot, StaffAct
-from livecast.core.filters import FilterLists
-from livecast.core.formats import FORMAT, READER, Mark
-from livecast.core.inventory import BookedGift
-from livecast.core.membership import Beat
-from livecast.core.money import Gift
-from livecast.core.sanctions import Sanction
-from livecast.core.units import Drop, Entrant, Order, Unit
-from livecast.core.webhooks import Delivery, Endpoint, WebhookEvent
-from livecast.ops.backup import Manifest
-from livecast.ops.line import ToSupervisor, ToWorker
+from livecast.core.filter.filters import FilterLists
+from livecast.core.money import drops, gifts
+from livecast.core.money.coins import Gift
+from livecast.core.money.draw import DrawResult
+from livecast.core.money.units import Drop, Entrant, Order, Unit
+from livecast.core.nodes.formats import FORMAT, READER, Mark
+from livecast.core.nodes.membership import Beat
+from livecast.core.staff.sanctions import Sanction
+from livecast.core.webhooks.deliveries import Delivery, Endpoint, WebhookEvent
+from livecast.ops.commands.backup import Manifest
+from livecast.ops.processes.line import ToSupervisor, ToWorker
 from livecast.wire import records
 
 #: By what they are; a decoder's type where the code has no other name for it.

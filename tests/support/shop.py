@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from livecast.adapters.memory_ledger import MemoryLedger
-from livecast.core.placement import shard_of
+from livecast.adapters.memory.ledger import MemoryLedger
+from livecast.core.nodes.placement import shard_of
 from livecast.core.rules import RoomRules
-from livecast.edge.money import Money, MoneyRules
-from livecast.edge.receipts import Receipts, new_key
+from livecast.edge.money.money import Money, MoneyRules
+from livecast.edge.money.receipts import Receipts, new_key
 from livecast.edge.rules import EdgeRules
 from support.house import House
 

@@ -13,17 +13,17 @@ from typing import Any
 
 import msgspec
 
-from livecast.adapters.memory_ledger import MemoryLedger
-from livecast.core.audit import Difference
+from livecast.adapters.memory.ledger import MemoryLedger
+from livecast.core.books.audit import Difference
 from livecast.core.errors import Refusal
 from livecast.core.events import Person
 from livecast.core.rules import RoomRules
-from livecast.edge.auth import Authenticator
-from livecast.edge.identity import Identity
-from livecast.edge.keys import KeyRing
-from livecast.edge.money import Money, MoneyRules
+from livecast.edge.access.auth import Authenticator
+from livecast.edge.access.identity import Identity
+from livecast.edge.access.keys import KeyRing
+from livecast.edge.money.money import Money, MoneyRules
+from livecast.edge.money.receipts import Receipts, new_key
 from livecast.edge.node import Node
-from livecast.edge.receipts import Receipts, new_key
 from livecast.edge.rules import EdgeRules
 from livecast.ledger import audit
 from livecast.wire.codec import ack_of

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
-from livecast.ops.valkey_binary import valkey_binary
+from livecast.ops.stores.valkey_binary import valkey_binary
 
 WITHIN_S = 40.0
 PORTS = range(12_000, 22_000)

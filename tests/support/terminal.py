@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from livecast.client.messages import Reader
-from livecast.ops.screen import RoomScreen, plain_lines
+from livecast.ops.screen.screen import RoomScreen, plain_lines
 
 READER = Reader("json")
 

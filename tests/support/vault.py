@@ -8,17 +8,17 @@ from typing import Any
 
 import msgspec
 
-from livecast.adapters.memory_bus import MemoryBus
-from livecast.adapters.memory_ledger import MemoryLedger
-from livecast.adapters.memory_log import MemoryRoomLog
+from livecast.adapters.memory.bus import MemoryBus
+from livecast.adapters.memory.ledger import MemoryLedger
+from livecast.adapters.memory.log import MemoryRoomLog
 from livecast.core.commands import End, Ensure
-from livecast.core.drops import About, Eligibility
 from livecast.core.events import Command, Notice, Origin, Person, Snapshot
-from livecast.core.gifts import about_of
-from livecast.core.money import Gift, Moved, SpendLimits
-from livecast.core.patch import merge
+from livecast.core.money.coins import Gift, Moved, SpendLimits
+from livecast.core.money.drops import About, Eligibility
+from livecast.core.money.gifts import about_of
+from livecast.core.money.units import Claim, Drop, NewDrop, Terms
 from livecast.core.rules import RoomRules
-from livecast.core.units import Claim, Drop, NewDrop, Terms
+from livecast.core.tools.patch import merge
 from livecast.ledger import Ledger
 from livecast.ports import Fact, Published, Trouble
 from livecast.shard.shards import Shards

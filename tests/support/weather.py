@@ -11,7 +11,7 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from livecast.adapters.memory_ledger import MemoryLedger
+from livecast.adapters.memory.ledger import MemoryLedger
 from livecast.ports import Unavailable
 
 READS = {"wallet", "bookings", "find_gift", "pending", "board", "given", "takings", "secret", "drop", "drops", "units", "unit"}

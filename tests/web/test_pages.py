@@ -9,7 +9,7 @@ import urllib.request
 
 import pytest
 
-from livecast.edge.pages import policy
+from livecast.edge.http.pages import policy
 from livecast.web import build
 from support.node import NodeProcess
 

@@ -4,7 +4,7 @@
 nodes of that version, on the same stores or after a rollback, or makes what they wrote unreadable. Then:
 
 - a new field of a struct needs a default; what means something else needs another name, and the old one stays;
-- what only this version could read is read now and written by the next version: raise `FORMAT` (see `core/formats.py`);
+- what only this version could read is read now and written by the next version: raise `FORMAT` (see `core/nodes/formats.py`);
 - if no such version was ever released, record its shapes anew: in `tests`,
   `python -m support.shapes > wire/recorded/shapes-0.1.json`.
 
@@ -22,10 +22,14 @@ import msgspec
 import pytest
 
 from livecast import __version__
-from livecast.adapters import redis_claims, redis_messages, redis_money, redis_roster, redis_webhooks
-from livecast.core import drops, gifts
+from livecast.adapters.redis import claims as redis_claims
+from livecast.adapters.redis import messages as redis_messages
+from livecast.adapters.redis import money as redis_money
+from livecast.adapters.redis import roster as redis_roster
+from livecast.adapters.redis import webhooks as redis_webhooks
 from livecast.core.commands import COMMANDS
 from livecast.core.events import Command, Origin, Person
+from livecast.core.money import drops, gifts
 from livecast.shard import house
 from livecast.wire import records
 from support.shapes import ROOTS, complaints, later, shapes

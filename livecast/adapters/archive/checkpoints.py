@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from livecast.adapters.archive import tables as t
 from livecast.archive import Overtaken
-from livecast.core.audit import OTHER, HalfWay
-from livecast.core.checkpoint import Checkpoint
+from livecast.core.books.audit import OTHER, HalfWay
+from livecast.core.books.checkpoint import Checkpoint
 
 SLICE: Final = 200
 """Halves looked up or written with one statement."""

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from livecast.adapters.archive import tables as t
 from livecast.adapters.archive.writing import insert_new
 from livecast.archive import Erased
-from livecast.core.chronicle import Rows
+from livecast.core.records.chronicle import Rows
 
 PREFIX: Final = "erased:"
 """What pseudonyms begin with, so that nobody takes one for a user's id."""

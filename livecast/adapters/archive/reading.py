@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from livecast.adapters.archive import tables as t
 from livecast.adapters.archive.writing import ADDED, HIGHEST
 from livecast.archive import PEOPLE_MAX, TOP_MAX, Broadcast, DropFigures, Figures, Giver, Sale
-from livecast.core.chronicle import BUCKET_MS, SOLD_OUT, CommentRow, Moment, StaffRow, Tick
+from livecast.core.records.chronicle import BUCKET_MS, SOLD_OUT, CommentRow, Moment, StaffRow, Tick
 
 FOR_EVER: Final = 2**62
 SALES_MAX: Final = 100_000

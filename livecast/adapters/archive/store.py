@@ -17,9 +17,9 @@ from livecast.adapters.archive import checkpoints, persons, reading, retention, 
 from livecast.adapters.archive import tables as t
 from livecast.adapters.archive.schema import migrate
 from livecast.archive import PAGE_MAX, Broadcast, Class, Cursor, Erased, Figures, Move, Source
-from livecast.core.audit import HalfWay
-from livecast.core.checkpoint import Checkpoint
-from livecast.core.chronicle import CommentRow, Rows, StaffRow, Tick
+from livecast.core.books.audit import HalfWay
+from livecast.core.books.checkpoint import Checkpoint
+from livecast.core.records.chronicle import CommentRow, Rows, StaffRow, Tick
 from livecast.ports import StoreError, Unavailable
 
 WRITE_S: Final = 10.0

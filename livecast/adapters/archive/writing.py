@@ -15,9 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from livecast.adapters.archive import tables as t
 from livecast.archive import Move, Overtaken
-from livecast.core.chronicle import BroadcastRow, Card, Merged, Redaction, Rows
-from livecast.core.patch import merge
-from livecast.core.words import words_of
+from livecast.core.records.chronicle import BroadcastRow, Card, Merged, Redaction, Rows
+from livecast.core.records.words import words_of
+from livecast.core.tools.patch import merge
 
 ADDED: Final = ("comments", "shown", "likes", "gifts", "gift_value", "claims", "orders")
 """Figures of a tick that are added up; the others are the highest seen."""

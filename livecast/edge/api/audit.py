@@ -7,10 +7,10 @@ from typing import Annotated, Any, Final
 from msgspec import Meta, Struct
 
 from livecast.core.events import StaffAct
-from livecast.edge import cursors
-from livecast.edge.calls import Call, Outcome, Route
-from livecast.edge.jurisdiction import merchant_of, over_all, the_house
-from livecast.edge.problems import ProblemError
+from livecast.edge.access.jurisdiction import merchant_of, over_all, the_house
+from livecast.edge.http import cursors
+from livecast.edge.http.calls import Call, Outcome, Route
+from livecast.edge.http.problems import ProblemError
 from livecast.wire.records import decode_acts
 
 

@@ -8,14 +8,14 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from livecast.core.chronicle import CommentRow
 from livecast.core.commands import Appoint, Dismiss, Host, JudgeHeld, Panic, Reason, SettleReport
 from livecast.core.events import Quote
-from livecast.edge import cursors
-from livecast.edge.calls import Call, Outcome, Route, change, listed, question, whole
-from livecast.edge.frames import surrogate_key
-from livecast.edge.named import user_named
-from livecast.edge.problems import ProblemError
+from livecast.core.records.chronicle import CommentRow
+from livecast.edge.http import cursors
+from livecast.edge.http.calls import Call, Outcome, Route, change, listed, question, whole
+from livecast.edge.http.problems import ProblemError
+from livecast.edge.rooms.named import user_named
+from livecast.edge.viewers.frames import surrogate_key
 
 
 class Page(Struct, frozen=True):

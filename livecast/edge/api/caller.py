@@ -6,8 +6,8 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from livecast.edge.calls import Call, Outcome, Route
-from livecast.edge.keys import SCOPES
+from livecast.edge.access.keys import SCOPES
+from livecast.edge.http.calls import Call, Outcome, Route
 
 
 class CallerCard(Struct, omit_defaults=True):

@@ -12,12 +12,12 @@ from msgspec import Meta, Struct
 from livecast.core.commands import Emit
 from livecast.core.errors import Refusal
 from livecast.core.events import Command, Person, Said, Verdict
-from livecast.core.globs import glob_matches
 from livecast.core.rules import Cid, UserId
 from livecast.core.text import clean_name
-from livecast.edge.calls import Call, Outcome, Route, change, done
-from livecast.edge.named import user_named
-from livecast.edge.problems import Fault, ProblemError
+from livecast.core.tools.globs import glob_matches
+from livecast.edge.http.calls import Call, Outcome, Route, change, done
+from livecast.edge.http.problems import Fault, ProblemError
+from livecast.edge.rooms.named import user_named
 from livecast.ports import StoreError
 from livecast.wire.codec import body_digest
 from livecast.wire.messages import META_BYTES_MAX, CommentMessage, Name, Style

@@ -11,14 +11,14 @@ from msgspec import Meta, Struct
 
 from livecast.core.commands import Reason
 from livecast.core.errors import Refusal
-from livecast.core.money import AMOUNT_MAX
+from livecast.core.money.coins import AMOUNT_MAX
+from livecast.core.money.units import Confirm, Drop, Release, Revoke, Unit, UnitState, UnitStep
 from livecast.core.rules import UserId
-from livecast.core.units import Confirm, Drop, Release, Revoke, Unit, UnitState, UnitStep
-from livecast.edge import cursors
 from livecast.edge.api.drops import found
-from livecast.edge.calls import Call, Outcome, Route
-from livecast.edge.money import CodeOf
-from livecast.edge.problems import ProblemError
+from livecast.edge.http import cursors
+from livecast.edge.http.calls import Call, Outcome, Route
+from livecast.edge.http.problems import ProblemError
+from livecast.edge.money.money import CodeOf
 from livecast.ledger import Ledger
 
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")

@@ -6,7 +6,7 @@ import html
 import json
 from typing import Any, Final
 
-from livecast.edge.problems import every_code
+from livecast.edge.http.problems import every_code
 
 
 def page(description: dict[str, Any]) -> str:

@@ -13,14 +13,14 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
-from livecast.core.draw import DrawFile, DrawResult, file_of, result_of
-from livecast.core.units import Drop, Entrant, Unit
-from livecast.edge.conditions import none_match
-from livecast.edge.dispatch import ROOM_ID
-from livecast.edge.hub import RoomHub
+from livecast.core.money.draw import DrawFile, DrawResult, file_of, result_of
+from livecast.core.money.units import Drop, Entrant, Unit
+from livecast.edge.http.conditions import none_match
+from livecast.edge.http.dispatch import ROOM_ID
+from livecast.edge.http.problems import ProblemError
 from livecast.edge.node import Node
-from livecast.edge.problems import ProblemError
-from livecast.edge.watching import file_reader_of, hub_of
+from livecast.edge.rooms.hub import RoomHub
+from livecast.edge.viewers.watching import file_reader_of, hub_of
 from livecast.ledger import Ledger
 from livecast.ports import Trouble
 

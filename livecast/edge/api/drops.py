@@ -8,24 +8,34 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from livecast.core.draw import commitment_of, seed_of
-from livecast.core.drops import DropConfig, DropPatch, Eligibility, about_of, change_of, checked, config_of, needs_seed, read_about
-from livecast.core.drops import terms_of as terms_of_config
 from livecast.core.errors import InvalidChange, Refusal
-from livecast.core.units import Codes, Drop, DropChange, Kind, NewDrop, State, Step
-from livecast.edge import cursors
-from livecast.edge.bodies import convert
-from livecast.edge.callers import room_now
-from livecast.edge.calls import Call, Outcome, Route
-from livecast.edge.code_list import read_codes
-from livecast.edge.conditions import check_match, etag, names_tag
-from livecast.edge.idempotency import key_of
-from livecast.edge.money import Money
-from livecast.edge.problems import ProblemError
+from livecast.core.money.draw import commitment_of, seed_of
+from livecast.core.money.drops import (
+    DropConfig,
+    DropPatch,
+    Eligibility,
+    about_of,
+    change_of,
+    checked,
+    config_of,
+    needs_seed,
+    read_about,
+)
+from livecast.core.money.drops import terms_of as terms_of_config
+from livecast.core.money.units import Codes, Drop, DropChange, Kind, NewDrop, State, Step
+from livecast.edge.access.callers import room_now
+from livecast.edge.http import cursors
+from livecast.edge.http.bodies import convert
+from livecast.edge.http.calls import Call, Outcome, Route
+from livecast.edge.http.conditions import check_match, etag, names_tag
+from livecast.edge.http.idempotency import key_of
+from livecast.edge.http.problems import ProblemError
+from livecast.edge.money.code_list import read_codes
+from livecast.edge.money.money import Money
 from livecast.ports import StoreError
 
 if TYPE_CHECKING:
-    from livecast.edge.hub import RoomHub
+    from livecast.edge.rooms.hub import RoomHub
 
 ID_CHARS: Final = 16
 """Hexadecimal digits of a drop's id: 64 bits, of which no room has two the same."""

@@ -8,9 +8,9 @@ from typing import Any, Final
 import msgspec
 
 from livecast.archive import Archive
-from livecast.edge.calls import Call, Outcome, Route
-from livecast.edge.jurisdiction import over_all
-from livecast.edge.problems import ProblemError
+from livecast.edge.access.jurisdiction import over_all
+from livecast.edge.http.calls import Call, Outcome, Route
+from livecast.edge.http.problems import ProblemError
 
 
 async def export_user(call: Call) -> Outcome:

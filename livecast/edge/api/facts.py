@@ -7,13 +7,13 @@ from typing import Annotated, Any, Final, TypeAlias
 import msgspec
 from msgspec import Meta, Struct
 
-from livecast.core.drops import FactInt, FactText, Name
-from livecast.core.patch import INT_MAX
-from livecast.edge.callers import room_now
-from livecast.edge.calls import Call, Outcome, Route
-from livecast.edge.money import Money
-from livecast.edge.named import user_named
-from livecast.edge.problems import Fault, ProblemError
+from livecast.core.money.drops import FactInt, FactText, Name
+from livecast.core.tools.patch import INT_MAX
+from livecast.edge.access.callers import room_now
+from livecast.edge.http.calls import Call, Outcome, Route
+from livecast.edge.http.problems import Fault, ProblemError
+from livecast.edge.money.money import Money
+from livecast.edge.rooms.named import user_named
 
 FACTS_BYTES_MAX: Final = 1024
 """As JSON: what a token may carry of them, too."""

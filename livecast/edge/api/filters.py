@@ -10,12 +10,12 @@ from msgspec import Struct
 
 from livecast.core.commands import NoteAct
 from livecast.core.events import Command
-from livecast.core.filters import FilterLists, Rule
-from livecast.edge.callers import check_room, room_now
-from livecast.edge.calls import Call, Outcome, Route, done
-from livecast.edge.jurisdiction import over_all, the_house
-from livecast.edge.problems import ProblemError
-from livecast.edge.word_list import read_words
+from livecast.core.filter.filters import FilterLists, Rule
+from livecast.edge.access.callers import check_room, room_now
+from livecast.edge.access.jurisdiction import over_all, the_house
+from livecast.edge.http.calls import Call, Outcome, Route, done
+from livecast.edge.http.problems import ProblemError
+from livecast.edge.http.word_list import read_words
 
 _NAMED: Final = re.compile(r"(merchant|room):([A-Za-z0-9_-]{1,64})")
 

@@ -11,16 +11,16 @@ from msgspec import Meta, Struct
 from livecast.core.commands import Reason
 from livecast.core.errors import Refusal
 from livecast.core.events import Person
-from livecast.core.gifts import CatalogueGift, catalogue_rev
-from livecast.core.money import GiftRecord, service_tx
+from livecast.core.money.coins import GiftRecord, service_tx
+from livecast.core.money.gifts import CatalogueGift, catalogue_rev
 from livecast.core.rules import UserId
 from livecast.core.text import clean, clean_name
+from livecast.edge.access.callers import check_room, room_now
 from livecast.edge.api.wallets import Tx
-from livecast.edge.callers import check_room, room_now
-from livecast.edge.calls import Call, Outcome, Route
-from livecast.edge.conditions import etag, none_match
+from livecast.edge.http.calls import Call, Outcome, Route
+from livecast.edge.http.conditions import etag, none_match
+from livecast.edge.http.problems import ProblemError
 from livecast.edge.node import Node
-from livecast.edge.problems import ProblemError
 
 CATALOGUE_PATH: Final = "/v1/gifts"
 GiftName = Annotated[str, Meta(min_length=1, max_length=64)]

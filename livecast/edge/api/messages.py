@@ -8,10 +8,10 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from livecast.core.errors import Refusal
-from livecast.core.units import UnitState
-from livecast.edge.calls import Call, Outcome, Route, question
-from livecast.edge.jurisdiction import merchant_of
-from livecast.edge.problems import Fault, ProblemError, pointer_of_field
+from livecast.core.money.units import UnitState
+from livecast.edge.access.jurisdiction import merchant_of
+from livecast.edge.http.calls import Call, Outcome, Route, question
+from livecast.edge.http.problems import Fault, ProblemError, pointer_of_field
 from livecast.house import Kind
 from livecast.wire.codec import JSON, WireError, ack_of
 from livecast.wire.messages import (

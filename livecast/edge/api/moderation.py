@@ -8,13 +8,13 @@ import msgspec
 from msgspec import Meta, Struct
 
 from livecast.core.commands import Ban, Mute, NoteAct, Redactions, Scope, Unban, Unmute
-from livecast.core.sanctions import SANCTIONS_MAX
-from livecast.edge import cursors
-from livecast.edge.calls import Call, Outcome, Route, change, listed, question, whole
-from livecast.edge.frames import surrogate_key
-from livecast.edge.jurisdiction import merchant_of, scope_of, the_house
-from livecast.edge.named import user_named, users_named
-from livecast.edge.problems import Fault, ProblemError
+from livecast.core.staff.sanctions import SANCTIONS_MAX
+from livecast.edge.access.jurisdiction import merchant_of, scope_of, the_house
+from livecast.edge.http import cursors
+from livecast.edge.http.calls import Call, Outcome, Route, change, listed, question, whole
+from livecast.edge.http.problems import Fault, ProblemError
+from livecast.edge.rooms.named import user_named, users_named
+from livecast.edge.viewers.frames import surrogate_key
 from livecast.house import Kind
 from livecast.shard.house import scopes_of
 

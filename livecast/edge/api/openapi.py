@@ -14,12 +14,12 @@ import msgspec
 from msgspec import Struct
 
 from livecast.core.commands import Host, PatchRoom, PutRoom, Redactions
-from livecast.core.drops import DropConfig
-from livecast.core.patch import INT_MAX
+from livecast.core.money.drops import DropConfig
 from livecast.core.rules import Policy
+from livecast.core.tools.patch import INT_MAX
 from livecast.edge.api.orders import PostOrder
-from livecast.edge.calls import Route
-from livecast.edge.problems import CONTENT_TYPE, Problem, every_code
+from livecast.edge.http.calls import Route
+from livecast.edge.http.problems import CONTENT_TYPE, Problem, every_code
 
 #: Said in words: as a parameter it would be one that tools fill in at random, and a key used twice is refused.
 IDEMPOTENCY: Final = (
@@ -182,7 +182,7 @@ def _operation(route: Route, schema_of: dict[Any, dict[str, Any]]) -> dict[str, 
 
 
 def _as_taken(routes: Sequence[Route], components: dict[str, Any]) -> None:
-    """Say of the shapes of bodies what `livecast.edge.bodies` does with them: what may be absent may be null."""
+    """Say of the shapes of bodies what `livecast.edge.http.bodies` does with them: what may be absent may be null."""
     for route in routes:
         name = getattr(route.body, "__name__", "")
         if route.form == "fields" and name:

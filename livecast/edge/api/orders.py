@@ -6,14 +6,14 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from livecast.core.drops import Name
 from livecast.core.errors import Refusal
+from livecast.core.money.drops import Name
+from livecast.core.money.units import Order
 from livecast.core.rules import UserId
-from livecast.core.units import Order
+from livecast.edge.access.callers import room_now
 from livecast.edge.api.claims import Currency, Money, OrderId
-from livecast.edge.callers import room_now
-from livecast.edge.calls import Call, Outcome, Route
-from livecast.edge.problems import Fault, ProblemError
+from livecast.edge.http.calls import Call, Outcome, Route
+from livecast.edge.http.problems import Fault, ProblemError
 
 #: The shop's own word, say `placed`, `paid`, `shipped`, `cancelled`: handed on, not judged.
 Status = Annotated[str, Meta(pattern=r"^[a-z_]{1,32}\Z")]

@@ -9,8 +9,8 @@ from msgspec import Meta, Struct
 from livecast.core.commands import AnswerQuestion
 from livecast.edge.api.backstage import Page
 from livecast.edge.api.messages import sentences_on
-from livecast.edge.calls import Call, Outcome, Route, change, listed, question, whole
-from livecast.edge.named import user_named
+from livecast.edge.http.calls import Call, Outcome, Route, change, listed, question, whole
+from livecast.edge.rooms.named import user_named
 
 
 class Known(Struct, omit_defaults=True):

@@ -7,8 +7,8 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta, Struct
 
 from livecast.core.commands import ClosePoll, OpenPoll
-from livecast.edge import cursors
-from livecast.edge.calls import Call, Outcome, Route, change, listed, question, whole
+from livecast.edge.http import cursors
+from livecast.edge.http.calls import Call, Outcome, Route, change, listed, question, whole
 
 
 class Choice(Struct):

@@ -9,10 +9,10 @@ import msgspec
 from msgspec import Meta, Struct
 
 from livecast.core.commands import DeleteProduct, OnAir, PatchProduct, Price, PutProduct
-from livecast.core.shelf import tag_of
-from livecast.edge import cursors
-from livecast.edge.calls import Call, Outcome, Route, change, listed, question, whole
-from livecast.edge.problems import Fault, ProblemError
+from livecast.core.show.shelf import tag_of
+from livecast.edge.http import cursors
+from livecast.edge.http.calls import Call, Outcome, Route, change, listed, question, whole
+from livecast.edge.http.problems import Fault, ProblemError
 
 _ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 

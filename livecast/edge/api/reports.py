@@ -8,17 +8,17 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import Meta, Struct
 
 from livecast.archive import Archive, Broadcast
-from livecast.core.chronicle import BUCKET_MS
-from livecast.edge import cursors
+from livecast.core.records.chronicle import BUCKET_MS
+from livecast.edge.access.callers import room_now
 from livecast.edge.api.gifts import BroadcastId
-from livecast.edge.callers import room_now
-from livecast.edge.calls import Call, Outcome, Route
-from livecast.edge.named import aliases_of
-from livecast.edge.problems import Fault, ProblemError
+from livecast.edge.http import cursors
+from livecast.edge.http.calls import Call, Outcome, Route
+from livecast.edge.http.problems import Fault, ProblemError
 from livecast.edge.reports.page import POLICY, page
 from livecast.edge.reports.phrases import language_of
 from livecast.edge.reports.replays import as_json, as_xml
 from livecast.edge.reports.report import BroadcastReport, Point, report_of, steps
+from livecast.edge.rooms.named import aliases_of
 
 POINTS_MAX: Final = 2_000
 """Steps in one answer: some 300 KB."""

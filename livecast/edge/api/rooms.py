@@ -8,13 +8,13 @@ import msgspec
 from msgspec import UNSET, Meta, Struct
 
 from livecast.core.commands import ClearNotice, End, Host, PatchRoom, Pause, PutRoom, Resume, SetCustom, SetNotice, SetPolicy, Start
-from livecast.core.ending import ENDING_MS
 from livecast.core.rules import Policy
-from livecast.edge import cursors
-from livecast.edge.bodies import check_names, convert
-from livecast.edge.callers import Caller, room_now
-from livecast.edge.calls import Call, Outcome, Route, change, whole
-from livecast.edge.problems import ProblemError
+from livecast.core.show.ending import ENDING_MS
+from livecast.edge.access.callers import Caller, room_now
+from livecast.edge.http import cursors
+from livecast.edge.http.bodies import check_names, convert
+from livecast.edge.http.calls import Call, Outcome, Route, change, whole
+from livecast.edge.http.problems import ProblemError
 from livecast.ports import StoreError
 from livecast.wire.records import decode_summary
 

@@ -8,11 +8,11 @@ import msgspec
 from msgspec import Meta, Struct
 
 from livecast.core.rules import UserId
-from livecast.edge.callers import SCOPES_OF_ROLE, Caller, check_scope
-from livecast.edge.calls import Call, Outcome, Route
-from livecast.edge.identity import CAN_ALL, AuthError
-from livecast.edge.problems import Fault, ProblemError
-from livecast.edge.tokens import FACTS_BYTES_MAX, mint
+from livecast.edge.access.callers import SCOPES_OF_ROLE, Caller, check_scope
+from livecast.edge.access.identity import CAN_ALL, AuthError
+from livecast.edge.access.tokens import FACTS_BYTES_MAX, mint
+from livecast.edge.http.calls import Call, Outcome, Route
+from livecast.edge.http.problems import Fault, ProblemError
 
 #: A token cannot be taken back before it expires, so it should not live long: an evening's broadcast by default...
 TTL_DEFAULT_S: Final = 4 * 3600

@@ -11,11 +11,11 @@ from msgspec import Meta, Struct
 from livecast.core.commands import ForgetUser, Reason, TimeMs
 from livecast.core.errors import Refusal
 from livecast.core.events import Ask, Command, Done
-from livecast.core.sanctions import SANCTIONS_MAX
-from livecast.core.staff import ABOVE_MODERATORS
-from livecast.edge.calls import Call, Outcome, Route
-from livecast.edge.jurisdiction import over_all, reach_of, the_house
-from livecast.edge.problems import Fault, ProblemError
+from livecast.core.staff.requests import ABOVE_MODERATORS
+from livecast.core.staff.sanctions import SANCTIONS_MAX
+from livecast.edge.access.jurisdiction import over_all, reach_of, the_house
+from livecast.edge.http.calls import Call, Outcome, Route
+from livecast.edge.http.problems import Fault, ProblemError
 from livecast.ports import StoreError
 
 ROOMS_AT_ONCE: Final = 32

@@ -8,10 +8,10 @@ import msgspec
 from msgspec import Meta, Struct
 
 from livecast.core.errors import Refusal
-from livecast.core.money import AMOUNT_MAX, Booking, Movement, Wallet, service_tx
-from livecast.edge import cursors
-from livecast.edge.calls import Call, Outcome, Route
-from livecast.edge.problems import ProblemError
+from livecast.core.money.coins import AMOUNT_MAX, Booking, Movement, Wallet, service_tx
+from livecast.edge.http import cursors
+from livecast.edge.http.calls import Call, Outcome, Route
+from livecast.edge.http.problems import ProblemError
 
 #: An id that a service chose. Without a slash, which only ids of our own have: a refund can be taken for no payment.
 Tx = Annotated[str, Meta(pattern=r"^[\x21-\x2e\x30-\x7e]{1,128}\Z")]

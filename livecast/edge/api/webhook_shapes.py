@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from livecast.core.webhooks import DeliveryState, Envelope, EventFilter
-from livecast.edge import cursors
+from livecast.core.webhooks.deliveries import DeliveryState, Envelope, EventFilter
+from livecast.edge.http import cursors
 
 Url = Annotated[str, Meta(pattern=r"^https?://[!-~]{1,2000}\Z")]
 RoomGlob = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_*?-]{1,64}\Z")]

@@ -13,8 +13,8 @@ import msgspec
 from msgspec import UNSET
 
 from livecast.core.forgotten_events import without_forgotten
-from livecast.core.globs import glob_matches
-from livecast.core.webhooks import (
+from livecast.core.tools.globs import glob_matches
+from livecast.core.webhooks.deliveries import (
     SECRET_BYTES,
     TEST_TYPE,
     Delivery,
@@ -27,7 +27,7 @@ from livecast.core.webhooks import (
     rotated,
     signing,
 )
-from livecast.edge import cursors
+from livecast.edge.access.callers import Caller
 from livecast.edge.api.webhook_shapes import (
     DeliveryPage,
     EventPage,
@@ -40,11 +40,11 @@ from livecast.edge.api.webhook_shapes import (
     WebhookPage,
     WebhookPatch,
 )
-from livecast.edge.bodies import convert
-from livecast.edge.callers import Caller
-from livecast.edge.calls import Call, Outcome, Route
-from livecast.edge.conditions import check_match, etag
-from livecast.edge.problems import Fault, ProblemError
+from livecast.edge.http import cursors
+from livecast.edge.http.bodies import convert
+from livecast.edge.http.calls import Call, Outcome, Route
+from livecast.edge.http.conditions import check_match, etag
+from livecast.edge.http.problems import Fault, ProblemError
 from livecast.edge.webhooks import WebhookDesk
 
 WEBHOOKS_OF_ONE_MAX: Final = 50

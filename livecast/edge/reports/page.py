@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Final
 
-from livecast.core.chronicle import Tick
+from livecast.core.records.chronicle import Tick
 from livecast.edge.reports import charts
 from livecast.edge.reports.phrases import Language, clock, duration, main_units, money, number, phrase, said
 from livecast.edge.reports.report import MINUTE_MS, BroadcastReport, Point, steps

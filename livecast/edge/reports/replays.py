@@ -17,9 +17,9 @@ from xml.sax.saxutils import escape
 import msgspec
 
 from livecast.archive import Archive, Broadcast
-from livecast.core.aliases import Aliases
-from livecast.core.chronicle import CommentRow
+from livecast.core.audience.aliases import Aliases
 from livecast.core.events import Person
+from livecast.core.records.chronicle import CommentRow
 
 KEY_NAME: Final = "replays"
 MODES: Final = {"scroll": 1, "bottom": 4, "top": 5}

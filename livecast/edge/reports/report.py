@@ -14,7 +14,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from livecast.archive import Broadcast, DropFigures, Figures, Sale
-from livecast.core.chronicle import BUCKET_MS, REJECTED, TAPPED, Moment, Tick
+from livecast.core.records.chronicle import BUCKET_MS, REJECTED, TAPPED, Moment, Tick
 
 MINUTE_MS: Final = 60_000
 TOP: Final = 20

@@ -1,7 +1,7 @@
 /**
  * Recomputes a draw from its public file, by the steps of docs/protocol.md, Drops.
  *
- * Both this and the server's own check are held against `tests/core/vectors/draws.json`. Hashes are computed here and not by the
+ * Both this and the server's own check are held against `tests/core/money/vectors/draws.json`. Hashes are computed here and not by the
  * browser's `crypto.subtle`, which is not there on plain HTTP and takes a promise per hash; in slices, so that the page stays alive.
  */
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from livecast.core.moderation import WordFilter
+from livecast.core.filter.words import WordFilter
 from support.house import House, until
 from support.viewer import Viewer
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from livecast.edge.callers import SCOPES_OF_ROLE
+from livecast.edge.access.callers import SCOPES_OF_ROLE
 from support.house import House
 
 

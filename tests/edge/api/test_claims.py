@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from livecast.core.units import Claim, Won
+from livecast.core.money.units import Claim, Won
 from livecast.edge.api import claims
 from livecast.ports import Unavailable
 from support.shop import Shop

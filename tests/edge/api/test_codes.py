@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from livecast.edge import code_list
+from livecast.edge.money import code_list
 from support.house import Answer
 from support.shop import Shop
 

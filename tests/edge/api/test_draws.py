@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from livecast.core import draw
-from livecast.core.units import Claim, Drop
+from livecast.core.money import draw
+from livecast.core.money.units import Claim, Drop
 from livecast.edge.api.draws import DrawFiles
 from livecast.shard.drawing import draw as run_draw
 from support.house import Answer

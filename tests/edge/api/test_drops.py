@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from livecast.core.draw import commitment_of, seed_of
+from livecast.core.money.draw import commitment_of, seed_of
 from support.house import House
 from support.shop import Shop
 

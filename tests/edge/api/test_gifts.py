@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from livecast.core.money import SpendLimits
-from livecast.edge.money import Money, MoneyRules
-from livecast.edge.receipts import Receipts, new_key
+from livecast.core.money.coins import SpendLimits
+from livecast.edge.money.money import Money, MoneyRules
+from livecast.edge.money.receipts import Receipts, new_key
 from support.house import Answer, House, until
 from support.shop import Shop
 

@@ -9,7 +9,7 @@ import jwt
 import msgspec
 
 from livecast.core.errors import Refusal
-from livecast.core.units import Claim
+from livecast.core.money.units import Claim
 from livecast.edge.api.messages import Me
 from livecast.ports import Unavailable
 from support.house import House, until

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from livecast.edge.app import ROUTES
+from livecast.edge.http.app import ROUTES
 from support.house import House
 
 

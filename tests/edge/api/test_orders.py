@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from livecast.core.units import Claim
+from livecast.core.money.units import Claim
 from support.house import House
 from support.shop import Shop
 

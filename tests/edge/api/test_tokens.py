@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from livecast.edge.access.callers import SCOPES_OF_ROLE
 from livecast.edge.api.tokens import TTL_MAX_S, glob_within
-from livecast.edge.callers import SCOPES_OF_ROLE
 from support.house import House
 
 

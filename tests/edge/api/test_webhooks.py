@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook
 
-from livecast.adapters.memory_webhooks import MemoryWebhooks
+from livecast.adapters.memory.webhooks import MemoryWebhooks
 from livecast.core.rules import RoomRules
-from livecast.core.webhooks import Answer, Draft, WebhookEvent, WebhookRules, after, envelope, signing
+from livecast.core.webhooks.deliveries import Answer, Draft, WebhookEvent, WebhookRules, after, envelope, signing
 from livecast.edge.rules import EdgeRules
 from livecast.edge.webhooks import WebhookDesk
 from livecast.webhooks import Due, Tried

@@ -10,14 +10,14 @@ interface Row {
   mine?: string;
 }
 
-test.each(vectors<Row>('../../core/vectors/draws'))('$name', async ({ file, by, wrong, mine }) => {
+test.each(vectors<Row>('../../core/money/vectors/draws'))('$name', async ({ file, by, wrong, mine }) => {
   const verdict = await checkDraw(file, by);
   expect(verdict.steps.filter((step) => step.ok === false).map((step) => step.name)).toEqual(wrong);
   expect([verdict.ok, verdict.mine]).toEqual([wrong.length === 0, mine]);
 });
 
 test('what nobody kept is not taken for right', async () => {
-  const { file } = vectors<Row>('../../core/vectors/draws')[0]!;
+  const { file } = vectors<Row>('../../core/money/vectors/draws')[0]!;
   const { steps } = await checkDraw(file, {});
   expect(steps.find((step) => step.name === 'kept')).toEqual({ name: 'kept', ok: null });
 });

@@ -10,7 +10,7 @@ interface Row {
 }
 
 const { receipts, ...jwks } = JSON.parse(
-  readFileSync(new URL('../../../../tests/core/vectors/receipts.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('../../../../tests/core/money/vectors/receipts.json', import.meta.url), 'utf8'),
 ) as Jwks & { receipts: Row[] };
 
 describe.each([

@@ -1,0 +1,1 @@
+"""What has value: coins, gifts, drops and their units, draws, codes, receipts."""

@@ -1,0 +1,1 @@
+"""What staff do in a room and see of it: sanctions, reports, the desk."""

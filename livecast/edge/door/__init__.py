@@ -1,0 +1,1 @@
+"""How a connection begins: accepted, let in or turned away, and led into its room."""

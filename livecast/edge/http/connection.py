@@ -1,0 +1,73 @@
+"""One HTTP connection: aiohttp's protocol, but for what it says to bytes that are no request, and what it writes into the log.
+
+Left to itself it would name its own version to strangers, and log a traceback for each of their mistakes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from typing import Final
+
+from aiohttp import web
+
+from livecast.edge.http.problems import HTTP_CODES, ProblemError, problem_response
+from livecast.edge.node import Node
+from livecast.ports import Refused
+
+#: On every answer. Nothing that we serve is a page, but for the description, which has a policy of its own.
+SECURITY_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+SERVER: Final = "livecast"
+#: The error code for a status that aiohttp decided on.
+CODE_OF_STATUS: Final = {status: code for code, (status, _) in HTTP_CODES.items()} | {
+    400: "bad_message", 403: "forbidden", 404: "not_found", 413: "too_large",
+}  # fmt: skip
+
+
+class HttpConnection(web.RequestHandler):
+    """What the front door hands everything to that is no WebSocket."""
+
+    __slots__ = ("_node",)
+
+    def __init__(self, node: Node, server: web.Server) -> None:
+        super().__init__(
+            server,
+            loop=asyncio.get_running_loop(),
+            access_log=None,  # type: ignore[arg-type] # no log
+            keepalive_timeout=node.rules.http_idle_ms / 1000,
+            lingering_time=node.rules.close_deadline_ms / 1000,  # for what is unread of a body behind its answer
+            auto_decompress=False,  # we take none that is encoded, and what claims to be so may be anything
+        )
+        self._node = node
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """Answer bytes that are no request (4xx), or a fault that got past the application (500). The connection ends."""
+        if isinstance(exc, ConnectionError):
+            raise exc  # the caller has gone, maybe in the midst of a body: that is ordinary, and there is nobody to answer
+        if request.writer.output_size > 0:
+            raise ConnectionError("half an answer is said already")
+        request_id = secrets.token_hex(8)
+        if status < 500:
+            self._node.observer.observe(Refused("http", "bad_message"))
+            problem = ProblemError(CODE_OF_STATUS.get(status, "bad_message"), "This is not a well-formed HTTP request.")
+        else:
+            self._node.trouble("an HTTP connection failed", request_id, exc or RuntimeError(message))
+            problem = ProblemError("internal")
+        response = problem_response(problem, request_id)
+        response.headers.update({**SECURITY_HEADERS, "Server": SERVER, "X-Request-Id": request_id})
+        response.force_close()
+        return response
+
+
+def http_connections(node: Node, server: web.Server | None) -> Callable[[], HttpConnection]:
+    """What makes a connection's protocol, for the front door. `server` is the runner's, once that is set up."""
+    if server is None:
+        raise RuntimeError("set the runner up first")
+    return lambda: HttpConnection(node, server)

@@ -1,0 +1,1 @@
+"""Everything that has value, between a viewer and the ledger."""

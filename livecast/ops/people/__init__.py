@@ -1,0 +1,1 @@
+"""Simulated people: who comes, what they say, what they buy."""

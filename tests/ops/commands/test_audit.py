@@ -1,0 +1,127 @@
+"""`livecast audit` as an operator runs it: beside a node, on what a killed one left, at rest, and on cooked books."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from prometheus_client.parser import text_string_to_metric_families
+
+from livecast.core.nodes.placement import shard_of
+from support.node import NodeProcess
+from support.till import Till
+
+ROOM = "shop"
+ANN = f"{ROOM}-ann"
+
+
+def livecast(*args: object) -> subprocess.CompletedProcess[str]:
+    """One command as a process of its own."""
+    binary = str(Path(sys.executable).with_name("livecast"))
+    return subprocess.run([binary, *map(str, args)], capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture(scope="module")
+def node() -> Iterator[NodeProcess]:
+    """A node in whose room something was sold."""
+    with NodeProcess() as process:
+        Till(process, ROOM).trade()
+        yield process
+
+
+def store(data: Path) -> redis.Redis:
+    """A client of the ledger's own, behind the node's back."""
+    return redis.Redis(unix_socket_path=str(data / "ledger" / "valkey.sock"))
+
+
+def test_books_of_a_running_node_agree(node: NodeProcess) -> None:
+    """The sums are there, aligned, and the last line says it all."""
+    done = livecast("audit", "--data-dir", node.data)
+    assert done.returncode == 0, done
+    lines = done.stdout.splitlines()
+    assert lines[-1] == "The books agree."
+    assert "of the running node" in lines[0]
+    for part in ("wallets            1  holding 10,030 coins", "gifts              1  worth 20 coins", "orders             1"):
+        assert part in done.stdout, done.stdout
+    assert "units granted      2  1 confirmed, 1 reserved, 0 back in stock" in done.stdout
+
+
+def gauges(path: Path) -> dict[str, float]:
+    """What a textfile says."""
+    return {sample.name: sample.value for family in text_string_to_metric_families(path.read_text()) for sample in family.samples}
+
+
+COOKED = {
+    "a balance": ("hincrby", f"{{s{shard_of(ANN)}}}:wallet:{ANN}", "balance", 1),
+    "a claim": ("hdel", f"{{s{shard_of(ROOM)}}}:units:{ROOM}/%DROP%", "2"),
+    "stock": ("hincrby", f"{{s{shard_of(ROOM)}}}:drop:{ROOM}/%DROP%", "stock", 1),
+}
+
+
+@pytest.mark.parametrize("what", list(COOKED))
+def test_cooked_books_end_with_1_and_the_key(node: NodeProcess, what: str, tmp_path: Path) -> None:
+    """Changed behind the ledger's back, then put right again."""
+    client = store(node.data)
+    drop = client.zrange(f"{{s{shard_of(ROOM)}}}:drops:{ROOM}", 0, 0)[0].decode()  # type: ignore[union-attr]  # it is not awaited
+    name, key, *rest = COOKED[what]
+    key = str(key).replace("%DROP%", drop)
+    kept = client.dump(key)
+    getattr(client, str(name))(key, *rest)
+    try:
+        done = livecast("audit", "--data-dir", node.data, "--textfile", tmp_path / "livecast.prom")
+    finally:
+        client.restore(key, 0, kept, replace=True)  # type: ignore[arg-type]  # bytes, as it is not awaited
+    assert done.returncode == 1, done
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith("The books do NOT agree: shard "), done.stdout
+    assert key in last
+    assert "the ledger says" in last
+    assert "the books say" in last
+    assert gauges(tmp_path / "livecast.prom")["livecast_audit_agrees"] == 0
+
+
+def test_the_outcome_can_be_left_for_prometheus(node: NodeProcess, tmp_path: Path) -> None:
+    """One file, readable for others, replaced as a whole; where it cannot be written that is said."""
+    before = time.time()
+    done = livecast("audit", "--data-dir", node.data, "--textfile", tmp_path / "livecast.prom")
+    assert done.returncode == 0, done
+    told = gauges(tmp_path / "livecast.prom")
+    assert told["livecast_audit_agrees"] == 1
+    assert before - 1 <= told["livecast_audit_finished_timestamp_seconds"] <= time.time() + 1
+    assert [(file.name, oct(file.stat().st_mode)[-3:]) for file in tmp_path.iterdir()] == [("livecast.prom", "644")]
+    refused = livecast("audit", "--data-dir", node.data, "--textfile", tmp_path / "nowhere" / "livecast.prom")
+    assert (refused.returncode, "nowhere" in refused.stderr) == (3, True), refused
+
+
+def test_what_a_killed_node_left_can_be_audited(tmp_path: Path) -> None:
+    """Also after kill -9, with its store alive or not; and again once at rest. The audit leaves nothing running."""
+    with NodeProcess() as process:
+        Till(process, ROOM).trade()
+        process.kill()
+        for _ in range(2):
+            done = livecast("audit", "--data-dir", process.data)
+            assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "The books agree."), done
+            assert "no node is running on it" in done.stdout
+            assert process.stores("ledger") == []
+        copy = tmp_path / "copy"
+        shutil.copytree(process.data, copy, ignore=shutil.ignore_patterns("*.sock"))
+    done = livecast("audit", "--data-dir", copy)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "The books agree."), done
+
+
+def test_where_there_is_no_ledger_it_ends_with_2(tmp_path: Path) -> None:
+    """And makes no directory; a server that does not answer ends with 3."""
+    done = livecast("audit", "--data-dir", tmp_path / "nothing")
+    assert done.returncode == 2
+    assert "--data-dir" in done.stderr
+    assert not (tmp_path / "nothing").exists()
+    done = livecast("audit", "--ledger", f"unix://{tmp_path}/no.sock")
+    assert done.returncode == 3
+    assert "could not be read" in done.stderr
+    assert livecast("audit", "--no-such-option").returncode == 2
