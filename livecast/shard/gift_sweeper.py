@@ -14,6 +14,9 @@ from livecast.ports import Clock, LedgerFollowed, Observer, StoreError, Unavaila
 
 AGE_MS: Final = 2_000
 """So old a gift is nobody's any more: whoever took it would have finished it, or been answered `unavailable`, long ago."""
+HEARD_MS: Final = 4_500
+"""... and so old where all we know is that nobody told us that it is done: a giver's ledger is read on every two seconds.
+(Asked as soon as above, two shards of three were looked at each second while their people gave 2,000 gifts a second.)"""
 TICK_S: Final = 1.0
 LOOK_S: Final = 120.0
 """How often every shard is looked at, two a second; those in which a gift is known to be half done each second."""
@@ -34,7 +37,9 @@ class GiftSweeper:
         self._entries = entries
         self._counted = 0
         self._since: dict[tuple[str, str], tuple[int, int]] = {}
-        """(Kind, tx) -> its shard, and since when. In order of time, but for the order of shards."""
+        """(Kind, tx) -> its shard, and since when: seen in the ledger, or reversed."""
+        self._heard: dict[tuple[str, str], tuple[int, int]] = {}
+        """The same of debits that were heard of. In order of time, but for the order of shards."""
         self._shards: list[int] = []
         """Those that were looked at longest ago come first."""
         self._waiting: dict[int, None] = {}
@@ -56,6 +61,7 @@ class GiftSweeper:
         self._shards = [shard for shard in self._shards if shard not in shards]
         self._waiting = {shard: None for shard in self._waiting if shard not in shards}
         self._since = {id_: (shard, at) for id_, (shard, at) in self._since.items() if shard not in shards}
+        self._heard = {id_: (shard, at) for id_, (shard, at) in self._heard.items() if shard not in shards}
 
     def stop(self) -> None:
         """No more."""
@@ -64,21 +70,24 @@ class GiftSweeper:
 
     def hear(self, shard: int, entries: Sequence[BookEntry]) -> None:
         """New entries of a ledger."""
-        since = self._since
+        heard, since = self._heard, self._since
         for entry in entries:
             fact = entry.fact
             kind = type(fact)
             if kind is GiftDebited:
-                since["commit", fact.gift.tx] = (shard, entry.at)  # type: ignore[union-attr]  # its type was asked for
+                heard["commit", fact.gift.tx] = (shard, entry.at)  # type: ignore[union-attr]  # its type was asked for
             elif kind is PendingCleared:
-                since.pop((fact.kind, fact.tx), None)  # type: ignore[union-attr]  # likewise
+                id_ = (fact.kind, fact.tx)  # type: ignore[union-attr]  # likewise
+                heard.pop(id_, None)
+                since.pop(id_, None)
             elif isinstance(fact, GiftReversed) and fact.gift.paid == "wallet":
                 since["refund", fact.gift.tx] = (shard, entry.at)
 
     async def _run(self) -> None:
         while True:
             now = self._clock()
-            self._waiting.update(dict.fromkeys(shard for shard, since in self._since.values() if now - since > AGE_MS))
+            for known, age_ms in ((self._since, AGE_MS), (self._heard, HEARD_MS)):
+                self._waiting.update(dict.fromkeys(shard for shard, since in known.values() if now - since > age_ms))
             for shard in list(self._waiting):
                 self._waiting.pop(shard, None)
                 if shard in self._shards and not await self._sweep(shard):
@@ -115,13 +124,17 @@ class GiftSweeper:
         """What an owner before us heard of, nobody tells us again: it is noted here, and what is done meanwhile is forgotten."""
         there: dict[tuple[str, str], tuple[int, int]] = {(each.kind, each.gift.tx): (shard, each.since) for each in found}
         if len(found) < PENDING_MAX:
-            for id_, (its_shard, since) in list(self._since.items()):
-                if its_shard == shard and id_ not in there and now - since > AGE_MS:
-                    del self._since[id_]
-        self._since.update(there)
+            for known in (self._since, self._heard):
+                for id_, (its_shard, since) in list(known.items()):
+                    if its_shard == shard and id_ not in there and now - since > AGE_MS:
+                        del known[id_]
+        for id_, seen in there.items():
+            self._heard.pop(id_, None)
+            self._since[id_] = seen
 
     def _report(self) -> None:
         now, entries = self._clock(), self._entries()
-        oldest_ms = now - min((since for _, since in self._since.values()), default=now)
-        self._observer.observe(LedgerFollowed(entries - self._counted, len(self._since), max(0, oldest_ms)))
+        half_done = [*self._since.values(), *self._heard.values()]
+        oldest_ms = now - min((since for _, since in half_done), default=now)
+        self._observer.observe(LedgerFollowed(entries - self._counted, len(half_done), max(0, oldest_ms)))
         self._counted = entries

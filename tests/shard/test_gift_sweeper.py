@@ -69,6 +69,7 @@ def test_a_new_owner_finishes_what_was_debited_a_moment_before():
         await asyncio.sleep(6)
         assert await vault.ledger.given(ROOM, vault.broadcast, "ann") == 4
         assert not vault.treasury._sweeper._since
+        assert not vault.treasury._sweeper._heard
 
     run_virtual(main)
 
