@@ -26,9 +26,9 @@ run: $(VENV)/installed
 	@exec $(BIN)/livecast demo $(ARGS)
 
 # Four processes on two cores: many tests wait, for a node to start or a limit to pass. A file's tests stay together, as they
-# share what it starts. For one at a time: `make test WORKERS=0`.
+# share what it starts. The few that fail are tried once more, alone (tests/run.py). For one at a time: `make test WORKERS=0`.
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python tests/run.py -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

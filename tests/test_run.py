@@ -1,0 +1,53 @@
+"""How `make test` treats what fails: once more alone, and only if it is little."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+RUN = Path(__file__).with_name("run.py")
+
+MANY = "import pytest\ntest_it = pytest.mark.parametrize('n', range(9))(lambda n: 1 / 0)"
+FAILS_ONCE = """
+from pathlib import Path
+def test_it():
+    seen = Path(__file__).with_suffix(".seen")
+    before = seen.exists()
+    seen.touch()
+    assert before
+"""
+
+
+def run(folder: Path, **files: str) -> subprocess.CompletedProcess[str]:
+    """`tests/run.py` over these files."""
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    for name, text in files.items():
+        (folder / f"test_{name}.py").write_text(text)
+    return subprocess.run([sys.executable, str(RUN), "-q", "-n", "0"], cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_what_passes_alone_is_named_and_good(tmp_path: Path) -> None:
+    """The run is good, and its last line says which test wants more time."""
+    done = run(tmp_path, once=FAILS_ONCE, good="def test_it(): pass")
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.splitlines()[-1].strip() == "test_once.py::test_it"
+    assert "Passed alone" in done.stdout
+
+
+def test_what_fails_alone_is_wrong(tmp_path: Path) -> None:
+    """One of two passes when it is tried again: the run is bad."""
+    done = run(tmp_path, once=FAILS_ONCE, bad="def test_it(): assert 0")
+    assert done.returncode == 1, done.stdout
+    assert "Once more, alone" in done.stdout
+    assert "Passed alone" not in done.stdout
+
+
+@pytest.mark.parametrize("text", [MANY, "import nothing_of_that_name"], ids=["many fail", "a file cannot be read"])
+def test_a_run_that_broke_is_not_tried_again(tmp_path: Path, text: str) -> None:
+    """What cannot be a matter of time is told at once."""
+    done = run(tmp_path, broken=text)
+    assert done.returncode != 0
+    assert "Once more" not in done.stdout
