@@ -168,7 +168,12 @@ class Ledger(Protocol):
         self, debits: Sequence[tuple[Gift, str]], limits: SpendLimits, now: int
     ) -> list[MovementAnswer | StoreError]:
         """The same for many gifts, each with its objection and each by itself: of one whose outcome is not known the error is the
-        answer, and the others have theirs.
+        answer, and the others have theirs. All are answered together: ask apart for users of different servers (`server_of`).
+        """
+
+    def server_of(self, place: str) -> str:
+        """A name for the server that has a user's or a room's shard, as far as is known; "" where there is but one. What is asked
+        of one server never waits for another.
         """
 
     async def commit_gift(self, gift: Gift, now: int) -> GiftRecord:

@@ -24,6 +24,10 @@ class MemoryLedger(MemoryPictures):
         super().__init__(Books(clock), opening)
         self._told: dict[int, int] = {}
 
+    def server_of(self, _place: str) -> str:
+        """There is but one."""
+        return ""
+
     async def position(self, shard: int) -> ShardStatus:
         """Where the shard's ledger stands."""
         books = self._books.shards[shard]

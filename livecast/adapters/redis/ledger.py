@@ -11,7 +11,7 @@ from livecast.adapters.redis.ledger_calls import LedgerCalls, LedgerScript, Ledg
 from livecast.adapters.redis.ledger_entries import entry_of
 from livecast.adapters.redis.server import Command
 from livecast.core.books.bookkeeping import BookEntry
-from livecast.core.nodes.placement import SHARDS
+from livecast.core.nodes.placement import SHARDS, shard_of
 from livecast.ledger import ShardStatus, Span
 
 TRIM: Final = LedgerScript("trim")
@@ -26,6 +26,11 @@ class RedisLedger(RedisBooks):
     def __init__(self, server: LedgerServer, *, opening: int = 0) -> None:
         super().__init__(LedgerCalls(server), opening)
         self.server = server
+        self._is_cluster = server.address.form == "cluster"
+
+    def server_of(self, place: str) -> str:
+        """The node that has the shard."""
+        return self.server.route(f"{{s{shard_of(place)}}}:barrier") if self._is_cluster else ""
 
     async def position(self, shard: int) -> ShardStatus:
         """Where the shard's ledger stands."""

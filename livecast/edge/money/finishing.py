@@ -36,28 +36,32 @@ class Finishing:
         self._node = node
         self._ledger = ledger
         self._ring = ring
-        self._debited: list[Pending] = []
+        self._debited: dict[str, list[Pending]] = {}
+        """By the server that has their room, with a loop for each: one that does not answer delays no other's gifts."""
         self._booked: defaultdict[int, list[Pending]] = defaultdict(list)
-        self._is_booking = self._is_clearing = False
+        self._is_clearing = False
 
     def take(self, debited: Pending) -> None:
         """One more."""
-        self._debited.append(debited)
-        if not self._is_booking:
-            self._is_booking = True
-            self._node.spawn(self._book_all())
+        server = self._ledger.server_of(debited.gift.room)
+        waiting = self._debited.get(server)
+        if waiting is not None:
+            waiting.append(debited)
+            return
+        self._debited[server] = [debited]
+        self._node.spawn(self._book_all(server))
 
-    async def _book_all(self) -> None:
+    async def _book_all(self, server: str) -> None:
         try:
-            while self._debited:
+            while self._debited[server]:
                 await asyncio.sleep(GATHER_S)
-                batch, self._debited = self._debited, []
+                batch, self._debited[server] = self._debited[server], []
                 by_shard: defaultdict[int, list[Pending]] = defaultdict(list)
                 for each in batch:
                     by_shard[shard_of(each.gift.room)].append(each)
                 await asyncio.gather(*(self._book(shard, some) for shard, some in by_shard.items()))
         finally:
-            self._is_booking = False
+            del self._debited[server]
 
     async def _book(self, shard: int, debited: Sequence[Pending]) -> None:
         """Those for rooms of one shard."""

@@ -110,7 +110,11 @@ class Giving:
     def _go(self) -> None:
         self._timer = None
         some, self._waiting = self._waiting, []
-        self._node.spawn(self._debit(some))
+        by_server: dict[str, list[Asked]] = {}
+        for each in some:  # one server that does not answer delays nobody else's gifts
+            by_server.setdefault(self._ledger.server_of(each.gift.user), []).append(each)
+        for together in by_server.values():
+            self._node.spawn(self._debit(together))
 
     async def _debit(self, some: Sequence[Asked]) -> None:
         """Have these debited, and tell everybody what became of theirs."""

@@ -13,6 +13,8 @@ import pytest
 from redis import exceptions as redis_errors
 
 from livecast.adapters.redis.address import parse
+from livecast.adapters.redis.ledger import RedisLedger
+from livecast.adapters.redis.ledger_calls import LedgerServer
 from livecast.adapters.redis.log import RedisRoomLog
 from livecast.adapters.redis.sentinel import ASK_S, Sentinels
 from livecast.adapters.redis.server import RedisServer
@@ -134,6 +136,21 @@ async def test_a_cluster_of_which_one_address_answers(cluster_servers: Clustered
         assert [int(each) for each in found] == list(range(SHARDS))
         assert len({server.route(f"{{s{n}}}:x") for n in range(SHARDS)}) == 3
     finally:
+        await server.close()
+
+
+async def test_a_clusters_ledger_says_which_node_has_whom(cluster_servers: Clustered, cluster: str) -> None:
+    """So that nobody is asked together with those of another node. Before anything was asked it does not know."""
+    server = LedgerServer(cluster, deadline_s=20)
+    ledger = RedisLedger(server)
+    users = [f"user{n}" for n in range(50)]
+    places = {each.place for each in cluster_servers.servers}
+    try:
+        assert {ledger.server_of(user) for user in users} == {""}
+        await ledger.wallet(users[0])
+        assert {ledger.server_of(user) for user in users} == places
+    finally:
+        await ledger.close()
         await server.close()
 
 

@@ -12,6 +12,7 @@ from livecast.edge.money.money import Money, MoneyRules
 from livecast.edge.money.receipts import Receipts, new_key
 from support.house import Answer, House, until
 from support.shop import Shop
+from support.viewer import Viewer
 
 GIFTS = "/v1/rooms/r1/gifts"
 
@@ -139,6 +140,33 @@ async def test_a_viewers_gift_is_taken_back(shop: Shop) -> None:
     assert (await shop.call("POST", f"/v1/gifts/{encoded}/reverse", json={"reason": "twice"})).json == back.json
     assert await board(shop) == []
     assert (await shop.call("GET", "/v1/wallets/ada")).json["balance"] == 50
+
+
+async def test_who_asks_a_server_that_does_not_answer_delays_nobody_else(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a ledger on several servers: gifts that came in one moment are answered as soon as their own server has."""
+    await live(shop)
+    for user in ("ada", "bob"):
+        await rich(shop, user, 50)
+    debit, answers, asked = shop.ledger.debit_gifts, asyncio.Event(), list[str]()
+
+    async def debit_gifts(debits: Any, *more: Any) -> Any:
+        asked.extend(gift.user for gift, _ in debits)
+        if any(gift.user == "ada" for gift, _ in debits):
+            await answers.wait()
+        return await debit(debits, *more)
+
+    shop.ledger.debit_gifts = debit_gifts  # type: ignore[assignment,method-assign] # memory has but one server
+    shop.ledger.server_of = lambda place: place  # type: ignore[assignment,method-assign]
+    monkeypatch.setattr("livecast.edge.money.giving.GATHER_S", 0.3)  # what comes while another is under way leaves together
+    async with Viewer(shop.port, "r1", shop.token("ada")) as ada, Viewer(shop.port, "r1", shop.token("bob")) as bob:
+        await ada.send("gift", cid="a", gift="rose", n=1)
+        await until(lambda: asked, "first question")
+        await ada.send("gift", cid="b", gift="rose", n=2)
+        assert (await bob.ask("gift", "a", gift="rose", n=1))["verdict"] == "sent"
+        await until(lambda: asked.count("ada") == 2, "both asked")
+        assert not ada.of("ack")
+        answers.set()
+        assert [(await ada.answer(cid))["balance"] for cid in ("a", "b")] == [49, 47]
 
 
 async def test_who_is_forgotten_is_told_of_under_a_pseudonym(shop: Shop) -> None:

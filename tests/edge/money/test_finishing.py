@@ -112,3 +112,36 @@ def test_what_the_ledger_does_not_take_stays_pending_and_is_said() -> None:
         assert hall.ledger.cleared == [1]
 
     run_virtual(main)
+
+
+def test_a_server_that_does_not_answer_delays_no_gift_of_anothers() -> None:
+    """Rooms whose shards others have see theirs within a tick, batch after batch; those of the stuck one come once it answers."""
+
+    async def main(loop: VirtualLoop) -> None:
+        hall = Hall(loop)
+        ledger, answers, asked = hall.ledger, asyncio.Event(), asyncio.Event()
+        book = ledger.commit_gifts
+
+        async def commit_gifts(shard: int, gifts: Sequence[tuple[Gift, int]]) -> list[GiftRecord]:
+            if gifts[0][0].room == "stuck":
+                asked.set()
+                await answers.wait()
+            return await book(shard, gifts)
+
+        ledger.commit_gifts = commit_gifts  # type: ignore[method-assign] # memory has but one server
+        ledger.server_of = lambda place: place  # type: ignore[assignment,method-assign]
+        for n in range(3):
+            await hall.give(f"ann{n}", 1, room="stuck")
+            await hall.give(f"bob{n}", 1)
+            await asyncio.sleep(0.1)
+            assert asked.is_set()
+            assert (await ledger.takings(ROOM, None)).gifts == n + 1
+        assert (await ledger.takings("stuck", None)).gifts == 0
+        answers.set()
+        await asyncio.sleep(0.1)
+        assert (await ledger.takings("stuck", None)).gifts == 3
+        await hall.give("cyd", 1, room="stuck")
+        await asyncio.sleep(0.1)
+        assert (await ledger.takings("stuck", None)).gifts == 4
+
+    run_virtual(main)
