@@ -96,6 +96,8 @@ class Archivist:
         """Cursors of shards that came to us are to be read anew."""
         self._cursors: dict[Source, dict[int, Cursor]] = {}
         self._due: dict[Source, set[int]] = {"rooms": set(), "ledger": set()}
+        self._taken: dict[Source, set[int]] = {"rooms": set(), "ledger": set()}
+        """What was due when catching up began, and is not read to its end yet."""
         self._next_poll = 0
         self._next_keep = 0
         self._wrote_at = 0
@@ -127,7 +129,7 @@ class Archivist:
         """Another one writes for these. (If we were just about to, one of the two finds the cursor moved.)"""
         for shard in shards:
             self._shards.pop(shard, None)
-        for due in self._due.values():
+        for due in (*self._due.values(), *self._taken.values()):
             due.difference_update(shards)
 
     async def read_to(self) -> dict[int, int]:
@@ -211,7 +213,10 @@ class Archivist:
                 await self._stopping.wait()
 
     async def _catch_up(self) -> None:
-        """Read and write until nothing is left of what is known to be there."""
+        """Read and write until nothing is left of what is known to be there.
+
+        What is said meanwhile is left for the next time, after a pause: a batch of a single frame costs as much as one of fifty.
+        """
         if self._outdated:
             self._outdated = False
             await self._read_cursors()
@@ -224,23 +229,27 @@ class Archivist:
                 self._due["ledger"].update(
                     shard for shard in self._shards if stands.get(shard, 0) > (int(known[shard].position) if shard in known else 0)
                 )
-        while self._due["rooms"] or self._due["ledger"]:
-            batch = _Batch()
-            await self._read_rooms(batch)
-            await self._read_ledgers(batch)
-            if batch.moves:
-                await self._write(batch)
+        while any(self._due.values()):
+            self._taken, self._due = self._due, {"rooms": set(), "ledger": set()}
+            while any(self._taken.values()):
+                batch = _Batch()
+                await self._read_rooms(batch)
+                await self._read_ledgers(batch)
+                if batch.moves:
+                    await self._write(batch)
+            if not self._stopping.is_set():
+                return
 
     def _due_all(self) -> None:
         for due in self._due.values():
             due.update(self._shards)
 
     async def _read_rooms(self, batch: _Batch) -> None:
-        due, cursors = self._due["rooms"], self._cursors["rooms"]
+        due, cursors = self._taken["rooms"], self._cursors["rooms"]
         while due and len(batch.chronicle) < ROWS_MAX:
             shards = sorted(due)[:SHARDS_READ_MAX]
             known = {shard: cursors.get(shard) for shard in shards}
-            due.difference_update(shards)  # before it is read: what comes from here on is due again
+            due.difference_update(shards)
             try:
                 found = await self._records.read({shard: at.position if at else "" for shard, at in known.items()}, ROOM_READ_MAX)
             except StoreError:
@@ -254,7 +263,7 @@ class Archivist:
                     due.add(shard)
 
     async def _read_ledgers(self, batch: _Batch) -> None:
-        due, cursors = self._due["ledger"], self._cursors["ledger"]
+        due, cursors = self._taken["ledger"], self._cursors["ledger"]
         while due and len(batch.chronicle) < ROWS_MAX:
             shards = sorted(due)[:SHARDS_READ_MAX]
             due.difference_update(shards)

@@ -26,6 +26,7 @@ KEY_NAME: Final = "pseudonyms"
 FOR_EVER: Final = 2**53
 """Later than anything that happened."""
 EXPORTED: Final = ("comments", "money", "staff")
+ASKED: Final = select(t.erasures.c.user_id, t.erasures.c.asked_at)
 
 
 async def page(connection: AsyncConnection, kind: str, user: str, offset: int, limit: int) -> list[dict[str, Any]]:
@@ -54,8 +55,7 @@ async def erase_again(connection: AsyncConnection, asked_before: int) -> int:
 
 async def erase_late(connection: AsyncConnection, rows: Rows) -> None:
     """Erase what has just come in of people who asked after it happened: it was on its way then."""
-    c = t.erasures.c
-    asked = (await connection.execute(select(c.user_id, c.asked_at))).all()
+    asked = (await connection.execute(ASKED)).all()
     if not asked:
         return
     named = {row.user for row in rows.comments} | {user for row in rows.money for user in (row.user, row.other)}

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import asdict
 from sqlalchemy import Table, and_, bindparam, case, delete, func, insert, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
@@ -32,10 +33,9 @@ async def move_cursors(connection: AsyncConnection, moves: Sequence[Move]) -> No
         return
     stands: dict[tuple[str, int], str] = {}
     for source in sorted({move.source for move in moves}):
-        # A list, and not a term for each: every shape of a statement is kept for good, with all that it was made of.
         shards = [move.shard for move in moves if move.source == source]
-        wanted = select(t.cursors).where(t.cursors.c.source == source, t.cursors.c.shard.in_(shards)).with_for_update()
-        stands |= {(row.source, row.shard): row.position for row in await connection.execute(wanted)}
+        found = await connection.execute(_cursors_wanted(), {"b_source": source, "b_shards": shards})
+        stands |= {(row.source, row.shard): row.position for row in found}
     for move in moves:
         if stands.get((move.source, move.shard)) != move.was:
             raise Overtaken(f"{move.source} of shard {move.shard} are archived up to {stands.get((move.source, move.shard))}")
@@ -47,13 +47,8 @@ async def move_cursors(connection: AsyncConnection, moves: Sequence[Move]) -> No
         await _many(connection, insert(t.cursors), [_without(v, "is_new") for v in values if v["is_new"]])
     except IntegrityError as error:
         raise Overtaken("another archivist began with the same shard") from error
-    await _many(
-        connection,
-        update(t.cursors)
-        .where(t.cursors.c.source == bindparam("b_source"), t.cursors.c.shard == bindparam("b_shard"))
-        .values(position=bindparam("b_position"), number=bindparam("b_number")),
-        [{f"b_{name}": v[name] for name in ("source", "shard", "position", "number")} for v in values if not v["is_new"]],
-    )
+    moved = [{f"b_{name}": v[name] for name in ("source", "shard", "position", "number")} for v in values if not v["is_new"]]
+    await _many(connection, _cursors_moved(), moved)
 
 
 async def write(connection: AsyncConnection, rows: Rows) -> None:
@@ -78,13 +73,7 @@ async def write(connection: AsyncConnection, rows: Rows) -> None:
 async def _merge_comments(connection: AsyncConnection, merged: Sequence[Merged]) -> None:
     if not merged:
         return
-    c = t.comments.c
-    statement = (
-        update(t.comments)
-        .where(c.room == bindparam("b_room"), c.id == bindparam("b_id"), c.n < bindparam("b_n"))
-        .values(n=bindparam("b_n"))
-    )
-    await _many(connection, statement, [{"b_room": row.room, "b_id": row.id, "b_n": row.n} for row in merged])
+    await _many(connection, _merged(), [{"b_room": row.room, "b_id": row.id, "b_n": row.n} for row in merged])
 
 
 async def _redact(connection: AsyncConnection, redactions: Sequence[Redaction]) -> None:
@@ -134,16 +123,8 @@ async def _unsay(connection: AsyncConnection, unsaid: Counter[tuple[str, str, st
 async def _note_broadcasts(connection: AsyncConnection, broadcasts: Sequence[BroadcastRow]) -> None:
     if not broadcasts:
         return
-    c = t.broadcasts.c
     await insert_new(connection, t.broadcasts, [{"room": row.room, "id": row.id} for row in broadcasts])
-    said: dict[str, Any] = {
-        name: func.coalesce(bindparam(f"b_{name}"), c[name]) for name in ("title", "merchant", "status", "started_at", "test")
-    }
-    # A broadcast ends once: what is said of an ended one later does not make its end later.
-    said["ended_at"] = func.coalesce(c.ended_at, bindparam("b_ended_at"))
-    highest = {name: case((c[name] > bindparam(f"b_{name}"), c[name]), else_=bindparam(f"b_{name}")) for name in ("users", "peak")}
-    statement = update(t.broadcasts).where(c.room == bindparam("b_room"), c.id == bindparam("b_id")).values(said | highest)
-    await _many(connection, statement, [{f"b_{name}": value for name, value in _plain(row).items()} for row in broadcasts])
+    await _many(connection, _noted(), [{f"b_{name}": value for name, value in _plain(row).items()} for row in broadcasts])
 
 
 async def _merge_cards(connection: AsyncConnection, cards: Sequence[Card]) -> None:
@@ -187,6 +168,43 @@ async def _add(connection: AsyncConnection, table: Table, rows: Sequence[Any], h
 
 # Putting a statement together costs more than carrying it out, and a lively room has a batch every few seconds.
 @cache
+def _cursors_wanted() -> Any:
+    # A list, and not a term for each: every shape of a statement is kept for good, with all that it was made of.
+    c = t.cursors.c
+    return (
+        select(t.cursors)
+        .where(c.source == bindparam("b_source"), c.shard.in_(bindparam("b_shards", expanding=True)))
+        .with_for_update()
+    )
+
+
+@cache
+def _cursors_moved() -> Any:
+    c = t.cursors.c
+    this = and_(c.source == bindparam("b_source"), c.shard == bindparam("b_shard"))
+    return update(t.cursors).where(this).values(position=bindparam("b_position"), number=bindparam("b_number"))
+
+
+@cache
+def _merged() -> Any:
+    c = t.comments.c
+    this = and_(c.room == bindparam("b_room"), c.id == bindparam("b_id"), c.n < bindparam("b_n"))
+    return update(t.comments).where(this).values(n=bindparam("b_n"))
+
+
+@cache
+def _noted() -> Any:
+    c = t.broadcasts.c
+    said: dict[str, Any] = {
+        name: func.coalesce(bindparam(f"b_{name}"), c[name]) for name in ("title", "merchant", "status", "started_at", "test")
+    }
+    # A broadcast ends once: what is said of an ended one later does not make its end later.
+    said["ended_at"] = func.coalesce(c.ended_at, bindparam("b_ended_at"))
+    highest = {name: case((c[name] > bindparam(f"b_{name}"), c[name]), else_=bindparam(f"b_{name}")) for name in ("users", "peak")}
+    return update(t.broadcasts).where(c.room == bindparam("b_room"), c.id == bindparam("b_id")).values(said | highest)
+
+
+@cache
 def _new(dialect: str, table: Table) -> Any:
     return _inserting(dialect, table).on_conflict_do_nothing(index_elements=_key_of(table))
 
@@ -224,12 +242,12 @@ def _key_of(table: Table) -> list[str]:
 
 
 def _plain(row: Any) -> dict[str, Any]:
-    return {name: _text(value) if isinstance(value := getattr(row, name), str) else value for name in row.__struct_fields__}
-
-
-def _text(value: str) -> str:
-    """PostgreSQL has no place for NUL in a text; nobody reads it either."""
-    return value.replace("\0", "") if "\0" in value else value
+    """A row's columns. PostgreSQL has no place for NUL in a text; nobody reads it either."""
+    values = asdict(row)
+    for name, value in values.items():
+        if type(value) is str and "\0" in value:
+            values[name] = value.replace("\0", "")
+    return values
 
 
 def _of_user(row: Any) -> dict[str, Any]:
