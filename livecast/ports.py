@@ -97,7 +97,8 @@ class Entry(Struct, frozen=True):
 
 class Stored(Struct, frozen=True):
     """A room as stored: the snapshot was taken with commit `snapshot_number` and `entries` are all later ones, in order, plus
-    as many earlier ones as are kept (for resume). `remembered` is filled only for owners.
+    as many earlier ones as are kept (for resume), less those without frame and private part. `remembered` is filled only for
+    owners.
     """
 
     epoch: str

@@ -153,7 +153,8 @@ def _check_order(last: Commit | None, commit: Commit) -> None:
 def _append(kept: _Kept, commit: Commit) -> None:
     if commit.number == 1:
         kept.entries.clear()
-    kept.entries.append(Entry(commit.number, commit.seq, commit.frame, commit.private))
+    if commit.frame is not None or commit.private is not None:
+        kept.entries.append(Entry(commit.number, commit.seq, commit.frame, commit.private))
     if commit.snapshot is not None:
         kept.snapshot, kept.snapshot_number = commit.snapshot, commit.number
         while kept.entries and kept.entries[0].number < commit.keep_from:

@@ -3,7 +3,7 @@
 {s17}:owner            string    the fence token of the shard's owner
 {s17}:room:<room>      hash      last commit: token, epoch, number, seq; where its snapshot stands; counters; its format
 {s17}:snapshot:<room>  string    the snapshot, MessagePack
-{s17}:log:<room>       stream    commits of the epoch, id <number>-0: s seq, f frame, p private
+{s17}:log:<room>       stream    commits of the epoch that say something, id <number>-0: s seq, f frame, p private
 {s17}:said:<room>      stream    remembered answers, id <Unix ms>-<n>: b body, c bytes before it
 {s17}:users:<room>:<broadcast>   HyperLogLog of the broadcast's users, dropped some days after the last new one
 {s17}:rooms            zset      room ids, all with score 0: ordered by name

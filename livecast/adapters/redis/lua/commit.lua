@@ -7,7 +7,7 @@
 -- KEYS  1 owner (string)         the shard's fence token
 --       2 room (hash)            last commit, counters, and the format that the room is written in
 --       3 snapshot (string)
---       4 log (stream)           one entry per commit of the epoch, id <number>-0
+--       4 log (stream)           one entry per commit of the epoch that has a frame or something private, id <number>-0
 --       5 said (stream)          remembered answers, id <ms>-<n>
 --       6 users (HyperLogLog)    of this broadcast
 --       7 rooms (zset)           the shard's room ids
@@ -55,16 +55,19 @@ end
 if number == 1 then
   redis.call('DEL', KEYS[4])
 end
-local entry = {'XADD', KEYS[4], number .. '-0', 's', seq}
-if ARGV[6] ~= '' then
-  entry[#entry + 1] = 'f'
-  entry[#entry + 1] = ARGV[6]
+-- What says nothing makes no entry: a stream takes 4 KB for its first one, and thousands of rooms began and are at rest.
+if ARGV[6] ~= '' or ARGV[7] ~= '' then
+  local entry = {'XADD', KEYS[4], number .. '-0', 's', seq}
+  if ARGV[6] ~= '' then
+    entry[#entry + 1] = 'f'
+    entry[#entry + 1] = ARGV[6]
+  end
+  if ARGV[7] ~= '' then
+    entry[#entry + 1] = 'p'
+    entry[#entry + 1] = ARGV[7]
+  end
+  redis.call(unpack(entry))
 end
-if ARGV[7] ~= '' then
-  entry[#entry + 1] = 'p'
-  entry[#entry + 1] = ARGV[7]
-end
-redis.call(unpack(entry))
 local now_known = {
   'HSET', KEYS[2], 'token', token, 'epoch', epoch, 'number', number, 'seq', seq, 'broadcast', broadcast, 'format', FORMAT
 }
