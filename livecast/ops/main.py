@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
-from collections.abc import Callable, Coroutine
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 from typing import Any, Final, TypeAlias
 
@@ -99,6 +99,10 @@ STOP_VALKEY_S: Final = 2.0
 #: How long a start waits for the archive. SQLite answers in a tenth of it; a database that is away must not keep the rooms shut.
 START_ARCHIVE_S: Final = 5.0
 
+#: What a call of the rooms' store may take while a node starts. Nobody waits for an answer yet, and a machine that starts many
+#: things at once is slow: giving up after the 2 s of a node at work would only have somebody start it again.
+START_CALL_S: Final = 10.0
+
 #: What every wallet begins with in development.
 DEV_COINS: Final = 10_000
 
@@ -155,7 +159,8 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
     alone = not settings.redis.url  # a store of our own: nobody else is there, and nobody has to be watched
     roster = RedisRoster(server)
     formats = RedisFormats(server, "rooms")
-    await _enter(formats, None if alone else roster, name, settings)
+    with _patience(server):
+        await _enter(formats, None if alone else roster, name, settings)
     bus = RedisBus(server, observer)
     log = RedisRoomLog(server, record_bytes_max=settings.archive.backlog_bytes if archived else 0)
     later(stack, observer, log.close, CLOSE_STORE_S)
@@ -257,21 +262,22 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
     later(stack, observer, http.cleanup, CLOSE_HTTP_S)
     revoking = Revoking(keys, settings.auth.api_keys, RedisRevokedKeys(server), observer)
     try:
-        await revoking.refresh()
-        await house.start()
-        stack.callback(house.stop)
-        await node.start()
-        later(stack, observer, lambda: node.drain(place.stop.spread_ms), DRAIN_VIEWERS_S)
-        if archivist is not None:
-            # Before anybody can pay: a ledger that has lost entries is closed by what the archive knows of it.
-            later(stack, observer, archivist.stop, ARCHIVE_S)
-            if not await archivist.start(range(SHARDS) if alone else (), within_s=START_ARCHIVE_S):
-                advice = "until it answers, a ledger that came back without its end would not be noticed: look at [archive] url"
-                observer.observe(Trouble("the archive does not answer", "archive", advice, "error"))
-        if keeper is not None:
-            await keeper.start()
-            stack.callback(keeper.stop)
-        await _own(alone, shards, ownership, treasury, office, stack, observer)
+        with _patience(server):
+            await revoking.refresh()
+            await house.start()
+            stack.callback(house.stop)
+            await node.start()
+            later(stack, observer, lambda: node.drain(place.stop.spread_ms), DRAIN_VIEWERS_S)
+            if archivist is not None:
+                # Before anybody can pay: a ledger that has lost entries is closed by what the archive knows of it.
+                later(stack, observer, archivist.stop, ARCHIVE_S)
+                if not await archivist.start(range(SHARDS) if alone else (), within_s=START_ARCHIVE_S):
+                    advice = "until it answers, a ledger that came back without its end would not be noticed: look at [archive] url"
+                    observer.observe(Trouble("the archive does not answer", "archive", advice, "error"))
+            if keeper is not None:
+                await keeper.start()
+                stack.callback(keeper.stop)
+            await _own(alone, shards, ownership, treasury, office, stack, observer)
     except StoreError as error:
         raise StartFailed(f"the store does not answer as it should: {error}") from error
     later(stack, observer, partial(office.drain, DRAIN_WEBHOOKS_S), 2 * DRAIN_WEBHOOKS_S)
@@ -335,11 +341,23 @@ async def _store(settings: Settings, stack: AsyncExitStack, observer: Observer) 
     server = RedisServer(url)
     later(stack, observer, server.close, CLOSE_STORE_S)
     try:
-        await server.check()
+        with _patience(server):
+            await server.check()
     except StoreError as error:
         where = without_password(settings.redis.url) or "the embedded Valkey"
         raise StartFailed(f"{where} cannot be used: {error}. Check [redis] url, and that the server runs") from error
     return server
+
+
+@contextmanager
+def _patience(server: RedisServer) -> Iterator[None]:
+    """Within, a call of this store may take as long as one may while a node starts."""
+    usual = server.deadline_s
+    server.deadline_s = START_CALL_S
+    try:
+        yield
+    finally:
+        server.deadline_s = usual
 
 
 async def _enter(formats: RedisFormats, roster: RedisRoster | None, name: str, settings: Settings) -> None:

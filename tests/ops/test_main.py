@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from urllib.request import Request, urlopen
@@ -18,6 +19,7 @@ import pytest
 from livecast.ops.stores.valkey_remains import left_behind
 from support.node import DEV_KEY, NodeProcess
 from support.outside import Outsider
+from support.stores import PortBlock, Server, scratch
 
 LIVECAST = str(Path(sys.executable).with_name("livecast"))
 SECRET = "a-secret-of-forty-bytes-for-these-tests!!"
@@ -26,7 +28,7 @@ SECRET = "a-secret-of-forty-bytes-for-these-tests!!"
 def serve(*args: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """`livecast serve` that is expected to end by itself."""
     return subprocess.run(
-        [LIVECAST, "serve", *args], capture_output=True, text=True, timeout=30, check=False, env={**os.environ, **environment}
+        [LIVECAST, "serve", *args], capture_output=True, text=True, timeout=75, check=False, env={**os.environ, **environment}
     )
 
 
@@ -158,6 +160,23 @@ def test_a_server_of_ones_own_is_used(valkey: str) -> None:
         assert status(f"{node.base}/v1/rooms/r/snapshot") == 200
         assert node.stores() == []
         assert "do not count money" in node.log_text()
+
+
+def test_a_server_that_is_slow_at_first_is_waited_for() -> None:
+    """A store that answers after three seconds, more than a call may take later: the node starts all the same."""
+    ports = PortBlock()
+    with scratch() as directory:
+        server = Server(directory, ports.first).start()
+        thaw = threading.Timer(3.0, server.thaw)
+        try:
+            server.freeze()
+            thaw.start()
+            with NodeProcess("--redis", f"redis://{server.place}") as node:
+                assert status(f"{node.base}/readyz") == 200
+        finally:
+            thaw.join()
+            server.stop()
+            ports.give_back()
 
 
 # --- Keys and metrics -------------------------------------------------------------------------------------------------

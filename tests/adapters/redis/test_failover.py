@@ -22,7 +22,7 @@ from livecast.core.money.coins import Moved, Movement
 from livecast.core.money.units import Won
 from livecast.core.nodes.placement import SHARDS, shard_of
 from livecast.ledger import LedgerClosed, audit
-from livecast.ports import Commit, Published, Unavailable
+from livecast.ports import Commit, Committed, Published, Unavailable
 from support.drops import NOW, ROOM, click, opened
 from support.stores import Clustered, Guarded, Server, scratch
 
@@ -319,32 +319,29 @@ async def test_rooms_go_on_and_are_heard(form: Form, facts: Any) -> None:
 async def test_a_node_that_hangs_holds_up_nobody_else(replicated: Clustered) -> None:
     """One of three primaries is frozen: commits in rooms of the others are answered at once all the same."""
     assert replicated.is_well
-    server = RedisServer(replicated.url)
+    server = RedisServer(replicated.url, deadline_s=2 * BACK_WITHIN_S)
     log = RedisRoomLog(server)
     rooms = [f"room-{n}" for n in range(60)]
+
+    def tick(room: str, number: int) -> asyncio.Task[Committed]:
+        begins = b"s" if number == 1 else None
+        commit = Commit(room, "t", "e", number, number, 1_000, frame=b"f", snapshot=begins, broadcast="b")
+        return asyncio.create_task(log.commit(commit))
+
     try:
         await asyncio.gather(*(log.take(shard, "t") for shard in range(SHARDS)))
-
-        async def tick(room: str, number: int, within_s: float) -> bool:
-            begins = b"s" if number == 1 else None
-            try:
-                async with asyncio.timeout(within_s):
-                    await log.commit(Commit(room, "t", "e", number, number, 1_000, frame=b"f", snapshot=begins, broadcast="b"))
-            except (TimeoutError, Unavailable):
-                return False
-            return True
-
-        assert all(await asyncio.gather(*(tick(room, 1, 10) for room in rooms)))
+        await asyncio.gather(*(tick(room, 1) for room in rooms))
         frozen = primary_of(replicated, rooms[0])
         assert frozen is not None
         at = {room: server.route(f"{{s{shard_of(room)}}}:owner") for room in rooms}
         frozen.freeze()
         try:
-            ticked = await asyncio.gather(*(tick(room, 2, 1.0) for room in rooms))
+            ticks = {room: tick(room, 2) for room in rooms}
+            await until(lambda: all(task.done() for room, task in ticks.items() if at[room] != frozen.place))
+            assert {at[room] for room, task in ticks.items() if not task.done()} == {frozen.place}
         finally:
             frozen.thaw()
-        held_up = {at[room] for room, done in zip(rooms, ticked, strict=True) if not done}
-        assert held_up == {frozen.place}
+        await asyncio.gather(*ticks.values(), return_exceptions=True)  # late, or decided by a replica: not what is asked here
     finally:
         await log.close()
         await server.close()
