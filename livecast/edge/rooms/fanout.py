@@ -1,7 +1,9 @@
 """Handing one frame to many sockets: the same bytes object to all, no waiting, the loop gets its turn in between.
 
 Frames of a room are handed out one after the other, each to the sockets that were there when it was applied: so every
-socket sees them in order, however many turns of the loop a large room takes.
+socket sees them in order, however many turns of the loop a large room takes. Those that come while one is still on its way
+wait, and leave together in one write per viewer: most of what a viewer costs is the write, so a node that has fallen behind
+catches up instead of falling behind further.
 """
 
 from __future__ import annotations
@@ -25,37 +27,42 @@ VARIANTS: Final[tuple[tuple[Codec, bool], ...]] = ((MSGPACK, False), (MSGPACK, T
 HOT_FRAMES: Final = 32
 """Frames whose JSON and compressed forms are kept ready: six seconds of a busy room, for those who resume or read files.
 Older ones are made again when asked for."""
+TOGETHER_BYTES: Final = 16_384
+"""Frames that waited leave together up to about this size: a quarter of what a healthy socket takes at once."""
 
 
 class FanOut:
     """What of one room is still to be handed out."""
 
-    __slots__ = ("_hot", "_hub", "_jobs", "_scheduled", "sent_seq")
+    __slots__ = ("_hot", "_hub", "_job", "_scheduled", "_waiting", "sent_seq")
 
     def __init__(self, hub: RoomHub) -> None:
         self._hub = hub
         # Short lists: an empty deque has 600 bytes, and most rooms are quiet.
-        self._jobs: list[Iterator[None]] = []
+        self._waiting: list[Sealed] = []
         self._hot: list[Sealed] = []
+        self._job: Iterator[None] | None = None
+        """What is on its way; it yields after each slice."""
         self._scheduled = False
         self.sent_seq = hub.view.seq
         """The last frame that went to everybody: a `pong` must not speak of one that is still on its way."""
 
     def frame(self, sealed: Sealed, seq: int) -> None:
         """Hand out a frame, the first slice at once unless another frame is still under way."""
-        groups = [(variant, list(sockets)) for variant, sockets in enumerate(self._hub.sockets()) if sockets]
         self.keep_warm(sealed)
-        if groups:
-            self._start(self._write(sealed, seq, groups))
-        elif not self._jobs:
+        if self._job is not None or any(self._hub.sockets()):
+            self._waiting.append(sealed)
+            self._start()
+        else:
             self.sent_seq = seq
 
     def renew(self) -> None:
         """Forget what is under way; give everybody a welcome instead."""
-        self._jobs.clear()
+        self._waiting.clear()
         self._hot.clear()
         self.sent_seq = 0
-        self._start(self._welcome_all())
+        self._job = self._welcome_all()
+        self._start()
 
     def form(self, sealed: Sealed, variant: int) -> bytes:
         """A frame as sockets of this variant get it, kept for the next who asks."""
@@ -70,46 +77,66 @@ class FanOut:
         if len(self._hot) > HOT_FRAMES:
             self._hot.pop(0).drop_caches()
 
-    def _start(self, job: Iterator[None]) -> None:
-        self._jobs.append(job)
+    def _start(self) -> None:
         if not self._scheduled:
             self._turn()
 
     def _turn(self) -> None:
-        """One slice of the first job."""
+        """One slice of what is on its way, or the first of what waits."""
         self._scheduled = False
-        if self._jobs:
-            job = self._jobs[0]
+        if self._job is None and self._waiting:
+            self._job = self._write(self._take())
+        if (job := self._job) is not None:
             try:
                 next(job)
             except StopIteration:
-                self._jobs.pop(0)
+                self._over(job)
             except Exception as e:  # noqa: BLE001 - a fault with one frame must not silence the room
-                self._jobs.pop(0)
+                self._over(job)
                 self._hub.node.trouble("a frame was not handed out to everybody", self._hub.room, e)
-        if self._jobs and not self._scheduled:
+        if (self._job is not None or self._waiting) and not self._scheduled:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._turn)
 
-    def _write(self, sealed: Sealed, seq: int, groups: list[tuple[int, list[ViewerSocket]]]) -> Iterator[None]:
-        """One frame to those who were there; yields after each slice."""
+    def _over(self, job: Iterator[None]) -> None:
+        if self._job is job:  # and not what a viewer's fault led to meanwhile
+            self._job = None
+
+    def _take(self) -> list[Sealed]:
+        """Of the frames that wait those that leave together, at least one."""
+        count = size = 0
+        for sealed in self._waiting:
+            size += len(sealed.msgpack)
+            if count and size > TOGETHER_BYTES:
+                break
+            count += 1
+        some, self._waiting = self._waiting[:count], self._waiting[count:]
+        return some
+
+    def _write(self, frames: list[Sealed]) -> Iterator[None]:
+        """These frames to those who were there when they came; yields after each slice."""
         node, time = self._hub.node, asyncio.get_running_loop().time
         began, turn_left = time(), node.rules.fanout_slice
         deliveries, wire_bytes, skipped = 0, 0, 0
-        for variant, sockets in groups:
+        for variant, sockets in [(variant, list(sockets)) for variant, sockets in enumerate(self._hub.sockets()) if sockets]:
             codec, deflate = VARIANTS[variant]
-            data = sealed.ws(codec, deflate=deflate)
+            forms = [sealed.ws(codec, deflate=deflate) for sealed in frames]
+            data = forms[0] if len(forms) == 1 else b"".join(forms)
             at = 0
             while at < len(sockets):
                 some = sockets[at : at + turn_left]
-                left_out = _hand_out(some, sealed, data, seq)
-                sent = len(some) - left_out
-                deliveries, wire_bytes, skipped = deliveries + sent, wire_bytes + sent * len(data), skipped + left_out
+                left_out = _hand_out(some, frames, forms, data)
+                sent = len(some) * len(frames) - left_out
+                deliveries, wire_bytes, skipped = (
+                    deliveries + sent,
+                    wire_bytes + sent * len(data) // len(frames),
+                    skipped + left_out,
+                )
                 at, turn_left = at + len(some), turn_left - len(some)
                 if not turn_left:
                     turn_left = node.rules.fanout_slice
                     yield
-        self.sent_seq = seq
+        self.sent_seq = frames[-1].seq
         node.observer.observe(FannedOut(self._hub.room, deliveries, wire_bytes, skipped, (time() - began) * 1000))
 
     def _welcome_all(self) -> Iterator[None]:
@@ -126,17 +153,17 @@ class FanOut:
         self.sent_seq = self._hub.view.seq
 
 
-def _hand_out(sockets: list[ViewerSocket], sealed: Sealed, data: bytes, seq: int) -> int:
-    """Write to each of these; how many were left out. All of fan-out's time is spent in this loop, most of it in the kernel.
+def _hand_out(sockets: list[ViewerSocket], frames: list[Sealed], forms: list[bytes], data: bytes) -> int:
+    """Write `frames` to each of these; how many frames were left out. `forms`: each as these sockets get it; `data`: all of them.
 
-    Straight to the descriptor, past the transport: that may be done because one who does not lag has nothing unsent there (of
-    the first byte that stays behind the transport tells, see `ViewerSocket.pause_writing`), and it saves half of what Python
-    does per viewer.
+    All of fan-out's time is spent in this loop, most of it in the kernel. Straight to the descriptor, past the transport: that
+    may be done because one who does not lag has nothing unsent there (of the first byte that stays behind the transport tells,
+    see `ViewerSocket.pause_writing`), and it saves half of what Python does per viewer.
     """
-    left_out, size = 0, len(data)
+    left_out, size, first = 0, len(data), frames[0].seq
     for socket in sockets:
         try:
-            if socket.after < seq:
+            if socket.after < first:
                 if (acks := socket.acks) is None:
                     if (taken := socket.sock.send(data)) != size:
                         socket.transport.write(data[taken:])
@@ -144,10 +171,24 @@ def _hand_out(sockets: list[ViewerSocket], sealed: Sealed, data: bytes, seq: int
                     socket.acks = None
                     acks.append(data)
                     socket.transport.write(b"".join(acks))
-            elif socket.after == LAGGING and not socket.offer(sealed, data, seq):
-                left_out += 1
+            else:
+                left_out += _hand_some(socket, frames, forms)
         except OSError:  # the kernel's buffer is full, or the connection broke: the transport knows what is to be done
             socket.write(data)
         except Exception as fault:  # noqa: BLE001 - one viewer's fault must not keep the others' frame
             socket.write_failed(fault)
+    return left_out
+
+
+def _hand_some(socket: ViewerSocket, frames: list[Sealed], forms: list[bytes]) -> int:
+    """To one who lags what they can take, to one who came in between what came since; how many were left out."""
+    left_out = 0
+    try:
+        for sealed, form in zip(frames, forms, strict=True):
+            if socket.after == LAGGING:
+                left_out += not socket.offer(sealed, form, sealed.seq)
+            elif socket.after < sealed.seq:
+                socket.send(form)
+    except Exception as fault:  # noqa: BLE001 - as above
+        socket.write_failed(fault)
     return left_out

@@ -14,7 +14,7 @@ import pytest
 from livecast.core.events import Frame, Redact
 from livecast.core.rules import Policy, RoomRules
 from livecast.edge.access.identity import anonymous
-from livecast.edge.rooms.fanout import HOT_FRAMES
+from livecast.edge.rooms.fanout import HOT_FRAMES, TOGETHER_BYTES
 from livecast.edge.rooms.following import put_in
 from livecast.edge.rooms.veil import Veil
 from livecast.edge.rules import EdgeRules
@@ -132,6 +132,37 @@ async def test_frames_keep_their_order_while_the_loop_takes_turns(room):
         assert viewers[11].told[-1]["t"] == "welcome"
         assert hub.sent_seq == first + 2
         assert not joins.of("frame")
+    for viewer in viewers:
+        await viewer.__aexit__()
+
+
+async def test_frames_that_waited_leave_together(room):
+    """A node that has fallen behind writes once for all frames that wait: nobody misses one, gets one twice or in another order."""
+    viewers = [Viewer(room.port, "r") for _ in range(12)]
+    for viewer in viewers:
+        await viewer.__aenter__()
+        await viewer.welcome()
+    await until(lambda: len(room.node.pulse.sockets) == 12, "all in")
+    hub = hub_of(room)
+    await until(lambda: hub.view.state["viewers"]["connections"] == 12, "all are told of")
+    await until(lambda: hub.sent_seq == hub.view.seq, "everybody is told")
+    first = hub.view.seq
+    *_, came_between = room.node.pulse.sockets.values()
+    before = len(room.notes.of(FannedOut))
+    sizes = [10, 10, 10, TOGETHER_BYTES, 10]
+    for seq, size in enumerate(sizes, first + 1):
+        if seq == first + 3:
+            came_between.welcome_again("skipped")  # it is told of the first two now, and is handed the others alone
+        frame = Frame(hub.view.epoch, seq, room.clock(), state={"custom": {"k": "x" * size}})
+        assert hub.apply(Sealed.of(frame), frame)
+    for viewer in viewers:
+        await viewer.hears(lambda m: m.get("seq") == first + 5, "last frame")
+        assert not viewer.gaps()
+        told = [m["seq"] for m in viewer.of("frame") if m["seq"] > first]
+        assert told == [first + 3, first + 4, first + 5] if viewer is viewers[-1] else [first + n for n in range(1, 6)]
+    assert hub.sent_seq == first + 5
+    # The first leaves alone, the next two wait for it and leave together; what is large leaves alone behind them.
+    assert [fact.deliveries // 12 for fact in room.notes.of(FannedOut)[before:]] == [1, 2, 1, 1]
     for viewer in viewers:
         await viewer.__aexit__()
 
