@@ -24,6 +24,7 @@ local function book_gift(tx, gift, at, packed)
   return {now, total}
 end
 
+reserve_positions((#ARGV - FIRST + 1) / WIDTH)
 for i = FIRST, #ARGV, WIDTH do
   local gift = {room = ARGV[i + 1], broadcast = ARGV[i + 2], user = ARGV[i + 3], to = ARGV[i + 4], value = ARGV[i + 5],
     paid = ARGV[i + 6]}

@@ -46,13 +46,19 @@ local function agreed_time()
 end
 
 -- One entry in the shard's ledger: a kind and its fields. The first of a call has the call's position.
-local entries = 0
+local entries, reserved = 0, 0
 local function next_position()
   if entries > 0 then
-    position = redis.call('INCR', KEYS[1])
+    position = position < reserved and position + 1 or redis.call('INCR', KEYS[1])
   end
   entries = entries + 1
   return position
+end
+-- A call with many entries takes their positions at once. Those that it does not use are never used.
+local function reserve_positions(count)
+  if count > 1 then
+    reserved = redis.call('INCRBY', KEYS[1], count - 1)
+  end
 end
 local function append(at_position, kind, ...)
   redis.call('XADD', KEYS[3], text(at_position) .. '-0', 'k', kind, 'at', now, ...)
