@@ -26,7 +26,8 @@ from typing import Final
 from bench.report import Row, run
 from livecast.adapters.archive.store import FILE_NAME, SqlArchive, sqlite_url
 from livecast.archive import Broadcast, Cursor, Move
-from livecast.core.events import Comment, Frame, Likes, Person, Tally, Viewers
+from livecast.core.events import Person
+from livecast.core.frames import Comment, Frame, Likes, Tally, Viewers
 from livecast.core.records.chronicle import BroadcastRow, Chronicle, MoneyRow, Rows
 from livecast.edge.reports.page import page
 from livecast.edge.reports.report import report_of

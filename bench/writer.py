@@ -22,8 +22,9 @@ from livecast.adapters.redis.ledger import RedisLedger
 from livecast.adapters.redis.ledger_calls import LedgerServer
 from livecast.adapters.redis.server import Command, pack
 from livecast.core.money.units import CLAIMS_MAX, Claim, Drop, NewDrop, Terms
+from livecast.facts import Fact
 from livecast.ops.stores.embedded import EmbeddedValkey
-from livecast.ports import Fact, Unavailable
+from livecast.ports import Unavailable
 
 ROOM: Final = "writer"
 WAYS: Final = ("sequential", "pipelined", "batched", "writer")

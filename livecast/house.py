@@ -9,7 +9,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
-from livecast.core.events import StaffAct
+from livecast.core.frames import StaffAct
 
 Kind: TypeAlias = Literal["filter", "mute", "ban", "forgotten"]
 

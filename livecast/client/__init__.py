@@ -16,7 +16,8 @@ from livecast.client.frame_files import FrameFiles
 from livecast.client.link import new_cid
 from livecast.client.messages import Ack, Answer, Bye, Connection, Error, Event, Welcome, You
 from livecast.client.sse import EventStream
-from livecast.core.events import Frame, Notice
+from livecast.core.events import Notice
+from livecast.core.frames import Frame
 
 __all__ = [
     "Ack",

@@ -26,7 +26,7 @@ from livecast.client.asking import Asking
 from livecast.client.errors import Refused, Unreachable
 from livecast.client.messages import CodecName, Welcome
 from livecast.client.reconnect import pause_s
-from livecast.core.events import Frame
+from livecast.core.frames import Frame
 
 HELD_S: Final = 10.0  # so long the server holds a request for a frame that is not made yet
 AGAIN_S: Final = 1.0  # "not yet" may come from a cache for so long: asking earlier would not tell more

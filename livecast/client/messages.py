@@ -1,7 +1,7 @@
 """What the server says, as the client reads it: tolerant where the protocol may grow.
 
 Unknown keys are ignored and words that may get new members (`reason`, `verdict`, `code`) are plain strings. Frames and
-comments are the structs of `livecast.core.events`, whose field names are those of the wire.
+comments are the structs of `livecast.core.frames`, whose field names are those of the wire.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from livecast.core.events import Comment, Frame, Notice
+from livecast.core.events import Notice
+from livecast.core.frames import Comment, Frame
 
 CodecName = Literal["msgpack", "json"]
 

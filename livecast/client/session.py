@@ -30,7 +30,8 @@ from livecast.client.messages import (
     You,
     encoder,
 )
-from livecast.core.events import Frame, Notice, Snapshot
+from livecast.core.events import Notice
+from livecast.core.frames import Frame, Snapshot
 from livecast.core.rules import RoomRules
 from livecast.core.view import RoomView
 

@@ -20,7 +20,7 @@ from livecast.client.asking import Asking
 from livecast.client.errors import Refused
 from livecast.client.messages import MESSAGE_BYTES_MAX, Bye, Event, Reader, Welcome
 from livecast.client.reconnect import Again, Stop, after, after_handshake, pause_s
-from livecast.core.events import Frame
+from livecast.core.frames import Frame
 
 SILENCE_S: Final = 40.0  # the server writes a comment line every 15 s: two of them missing and some patience
 

@@ -19,22 +19,9 @@ from livecast.core.chat.review import Reviews
 from livecast.core.commands import Redactions
 from livecast.core.control import Control
 from livecast.core.errors import Refusal
-from livecast.core.events import (
-    BoardChanged,
-    Command,
-    Comment,
-    Drawn,
-    Flush,
-    Happened,
-    Json,
-    Person,
-    Presence,
-    Remembered,
-    Sold,
-    TradeEvent,
-    Viewers,
-)
+from livecast.core.events import BoardChanged, Command, Drawn, Json, Person, Presence, Sold, TradeEvent
 from livecast.core.filter.words import Words
+from livecast.core.frames import Comment, Flush, Happened, Remembered, Viewers
 from livecast.core.rules import RoomRules
 from livecast.core.show.polls import Polls
 from livecast.core.show.shelf import Shelf

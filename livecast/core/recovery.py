@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from livecast.core.events import Frame, Json, Snapshot
+from livecast.core.events import Json
+from livecast.core.frames import Frame, Snapshot
 from livecast.core.rules import RoomRules
 from livecast.core.tools.patch import merge
 from livecast.core.view import RoomView

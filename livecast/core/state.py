@@ -11,7 +11,8 @@ from typing import Final
 import msgspec
 from msgspec import UNSET
 
-from livecast.core.events import Comment, Frame, Json, Quote, Redact
+from livecast.core.events import Json
+from livecast.core.frames import Comment, Frame, Quote, Redact
 from livecast.core.tools.patch import merge
 
 DEFAULTS: Final[dict[str, Json]] = {

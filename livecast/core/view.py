@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from livecast.core.events import Comment, Frame, Json, Redact, Snapshot
+from livecast.core.events import Json
+from livecast.core.frames import Comment, Frame, Redact, Snapshot
 from livecast.core.policies import policy_dict
 from livecast.core.rules import RoomRules
 from livecast.core.state import advance_policy, advance_recent, advance_state, overlay_of, whole

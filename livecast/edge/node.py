@@ -12,7 +12,8 @@ from typing import Any, Final, Protocol
 
 from livecast.archive import Archive
 from livecast.core.errors import Refusal
-from livecast.core.events import TO_STAFF, Answer, Ask, Done, Event, Origin, Reply
+from livecast.core.events import Answer, Ask, Done, Event, Origin, Reply
+from livecast.core.frames import TO_STAFF
 from livecast.core.rules import RoomRules
 from livecast.edge.access.auth import Authenticator
 from livecast.edge.access.identity import Identity
@@ -33,7 +34,8 @@ from livecast.edge.viewers.notices import Notices
 from livecast.edge.viewers.pulse import Pulse
 from livecast.edge.viewers.websocket import ViewerSocket
 from livecast.edge.webhooks import WebhookDesk
-from livecast.ports import Bus, Clock, Observer, Refused, RoomLog, Trouble
+from livecast.facts import Observer, Refused, Trouble
+from livecast.ports import Bus, Clock, RoomLog
 from livecast.shard.house import House
 from livecast.wire.messages import Ack, Bye, ClaimAck, ClaimMessage, ClientMessage, GiftMessage
 

@@ -48,6 +48,7 @@ from livecast.edge.money.money import Money
 from livecast.edge.money.receipts import KEY_FILE, BadReceiptKey, Receipts, kept_key
 from livecast.edge.node import Node
 from livecast.edge.webhooks import WebhookDesk
+from livecast.facts import Observer, RoomsHeld, ShardsHeld, Trouble, VersionsSeen
 from livecast.ops import logs
 from livecast.ops.commands.check import without_password
 from livecast.ops.configuration.neighbours import Neighbours
@@ -72,7 +73,7 @@ from livecast.ops.stores.embedded import EmbeddedStoreError, EmbeddedValkey
 from livecast.ops.stores.holding import LedgerHolder
 from livecast.ops.stores.probe import StoreProbe
 from livecast.ops.stores.valkey_binary import NoValkeyError
-from livecast.ports import Observer, RoomsHeld, ShardsHeld, StoreError, Trouble, VersionsSeen, WrongFormat
+from livecast.ports import StoreError, WrongFormat
 from livecast.shard.archivist import Archivist, Retention
 from livecast.shard.checkpointer import Checkpointer
 from livecast.shard.formats import FormatWatch, enter, settle

@@ -1,4 +1,4 @@
-"""Observers: the facts of `livecast.ports` as Prometheus metrics and as log lines. Nothing else in the service counts or logs.
+"""Observers: the facts of `livecast.facts` as Prometheus metrics and as log lines. Nothing else in the service counts or logs.
 
 Every label has a bound: words that we made, or `other`. No label is a room, a user or an address.
 """
@@ -24,7 +24,7 @@ from prometheus_client import (
 
 from livecast import __version__
 from livecast.core.errors import CODES
-from livecast.ports import (
+from livecast.facts import (
     Archived,
     ClaimsDecided,
     CommentJudged,

@@ -8,7 +8,8 @@ from typing import Final
 
 from livecast.adapters.redis.revoked import RedisRevokedKeys
 from livecast.edge.access.keys import ApiKey, KeyRing
-from livecast.ports import Observer, StoreError, Trouble
+from livecast.facts import Observer, Trouble
+from livecast.ports import StoreError
 
 #: A revoked key opens nothing after ten seconds at most: this, and two seconds for an answer of the store.
 REFRESH_S: Final = 5.0

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from livecast.core.errors import Refusal
-from livecast.core.events import TO_STAFF, Answer, Ask, Command, Done, Event, Flush, Liked, Origin, Reply, Reported, Said, Voted
+from livecast.core.events import Answer, Ask, Command, Done, Event, Liked, Origin, Reply, Reported, Said, Voted
+from livecast.core.frames import TO_STAFF, Flush
 from livecast.ports import Bus
 
 Owed = Sequence[tuple[Origin, str | None, Answer]]

@@ -20,8 +20,9 @@ from livecast.archive import Archive, Class, Cursor, Move, Overtaken, Source
 from livecast.core.books.bookkeeping import BookEntry
 from livecast.core.nodes.placement import SHARDS, shard_of
 from livecast.core.records.chronicle import Chronicle
+from livecast.facts import Archived, Fact, Flushed, Observer, Trouble
 from livecast.ledger import Ledger, understood
-from livecast.ports import Archived, Clock, Fact, Flushed, Observer, Record, RoomRecords, StoreError, Trouble
+from livecast.ports import Clock, Record, RoomRecords, StoreError
 from livecast.shard.ledger_tail import Read
 from livecast.wire import records as wire
 

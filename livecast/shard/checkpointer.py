@@ -18,8 +18,9 @@ from livecast.core.books.bookkeeping import BookEntry
 from livecast.core.books.checkpoint import BadCheckpoint, Checkpoint, parts_of, replay_of
 from livecast.core.books.replay import ShardReplay
 from livecast.core.nodes.placement import SHARDS
+from livecast.facts import Observer, Trouble
 from livecast.ledger import LaterEntry, Ledger, Span, understood
-from livecast.ports import Clock, Observer, StoreError, Trouble
+from livecast.ports import Clock, StoreError
 
 LOOK_S: Final = 60.0
 """How often the lengths of all shards are looked at: a round trip of some milliseconds."""

@@ -25,8 +25,9 @@ from livecast.core.money.units import HELD, Drop, Due, Step, Unit, due_of
 from livecast.core.nodes.placement import SHARDS, shard_of
 from livecast.core.show.ending import ENDING_MS
 from livecast.core.show.showcase import SHOWN_MAX, STAYS_MS
+from livecast.facts import Observer, Trouble
 from livecast.ledger import Ledger
-from livecast.ports import Bus, Clock, Observer, StoreError, Trouble
+from livecast.ports import Bus, Clock, StoreError
 from livecast.shard.drawing import draw
 
 FAR: Final = 2**53 - 1

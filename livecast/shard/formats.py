@@ -18,7 +18,8 @@ from msgspec.structs import replace
 
 from livecast.core.nodes.formats import Knows, cannot_read, fits, raised, too_new, too_old
 from livecast.core.nodes.membership import Beat
-from livecast.ports import Formats, Observer, Roster, StoreError, Trouble, WrongFormat
+from livecast.facts import Observer, Trouble
+from livecast.ports import Formats, Roster, StoreError, WrongFormat
 
 LOOK_S: Final = 0.2
 """How often those are looked at who may be dead."""

@@ -9,8 +9,9 @@ from typing import Final
 from livecast.core.books.bookkeeping import BookEntry, GiftDebited, GiftReversed, PendingCleared
 from livecast.core.money.coins import Pending
 from livecast.core.nodes.placement import SHARDS
+from livecast.facts import LedgerFollowed, Observer
 from livecast.ledger import Ledger, LedgerClosed, finish
-from livecast.ports import Clock, LedgerFollowed, Observer, StoreError, Unavailable
+from livecast.ports import Clock, StoreError, Unavailable
 
 AGE_MS: Final = 2_000
 """So old a gift is nobody's any more: whoever took it would have finished it, or been answered `unavailable`, long ago."""

@@ -17,14 +17,16 @@ from typing import Any, Final
 
 import msgspec
 
-from livecast.core.events import Notice, Person, StaffAct
+from livecast.core.events import Notice, Person
 from livecast.core.filter.filters import Filter, FilterLists, layered
 from livecast.core.filter.words import Words
+from livecast.core.frames import StaffAct
 from livecast.core.staff.sanctions import SANCTIONS_MAX, Book, Sanction, Wide
 from livecast.core.tools.globs import glob_matches
 from livecast.core.tools.tolerance import Reader
+from livecast.facts import Observer, Trouble
 from livecast.house import HouseRules, Kind, Rule
-from livecast.ports import Bus, Clock, Observer, StoreError, Trouble
+from livecast.ports import Bus, Clock, StoreError
 
 POLL_S: Final = 5.0
 """How often the revision is looked at: what a lost ring costs at most."""

@@ -11,10 +11,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
-from livecast.core.events import Flush
+from livecast.core.frames import Flush
 from livecast.core.room import Room
 from livecast.core.rules import RoomRules
-from livecast.ports import Clock, Commit, Observer, RoomLog, Trouble, Unavailable
+from livecast.facts import Observer, Trouble
+from livecast.ports import Clock, Commit, RoomLog, Unavailable
 from livecast.shard.tick import Retention
 from livecast.wire import records
 

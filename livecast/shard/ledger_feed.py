@@ -37,8 +37,9 @@ from livecast.core.money import gifts
 from livecast.core.money.drops import ENDED, view_of
 from livecast.core.money.units import Drop
 from livecast.core.nodes.placement import SHARDS, shard_of
+from livecast.facts import Observer, Trouble
 from livecast.ledger import Ledger
-from livecast.ports import Bus, Clock, Observer, StoreError, Trouble
+from livecast.ports import Bus, Clock, StoreError
 from livecast.shard.ledger_tail import LedgerTail
 
 READ_MAX: Final = 500

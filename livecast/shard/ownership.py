@@ -26,7 +26,8 @@ from livecast.core.events import Notice
 from livecast.core.nodes.formats import FORMAT, versions
 from livecast.core.nodes.membership import FREE, UNCLAIMED_BEATS, Beat, Membership, bits_of, holder_of, token_of
 from livecast.core.nodes.placement import SHARDS, deal
-from livecast.ports import Bus, Clock, Observer, Roster, ShardsHeld, ShardsMoved, StoreError, Trouble, VersionsSeen
+from livecast.facts import Observer, ShardsHeld, ShardsMoved, Trouble, VersionsSeen
+from livecast.ports import Bus, Clock, Roster, StoreError
 from livecast.shard.shards import Shards
 
 GIVE_MAX: Final = 16

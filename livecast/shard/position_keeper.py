@@ -13,8 +13,9 @@ from contextlib import suppress
 from typing import Final
 
 from livecast.core.nodes.placement import SHARDS
+from livecast.facts import Observer, Trouble
 from livecast.ledger import Ledger, Positions, ShardStatus
-from livecast.ports import Observer, StoreError, Trouble, Unavailable
+from livecast.ports import StoreError, Unavailable
 
 LOOK_S: Final = 2.0
 """How often shards are looked at where money moved through this process, or is closed: it bounds what a restart may not know.

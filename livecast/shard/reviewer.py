@@ -18,7 +18,8 @@ from standardwebhooks import Webhook
 from livecast.core.chat.review import ReviewAsked
 from livecast.core.events import Reviewed
 from livecast.core.tools.globs import glob_matches
-from livecast.ports import Clock, CommentJudged, Observer, Trouble
+from livecast.facts import CommentJudged, Observer, Trouble
+from livecast.ports import Clock
 
 FAILURES_MAX: Final = 10
 """After so many failures in a row nobody is asked for a while: two seconds' worth for one slow answerer."""

@@ -19,29 +19,11 @@ import msgspec
 from msgspec.structs import replace
 
 from livecast.core.errors import Refusal
-from livecast.core.events import (
-    Answer,
-    Command,
-    Event,
-    Flush,
-    Frame,
-    LedgerEvent,
-    Notice,
-    Origin,
-    Reply,
-    Reviewed,
-)
+from livecast.core.events import Answer, Command, Event, LedgerEvent, Notice, Origin, Reply, Reviewed
+from livecast.core.frames import Flush, Frame
 from livecast.core.room import Room
-from livecast.ports import (
-    Commit,
-    CommitRefused,
-    Fenced,
-    Flushed,
-    OutOfOrder,
-    Published,
-    StoreError,
-    Trouble,
-)
+from livecast.facts import CommitRefused, Flushed, Trouble
+from livecast.ports import Commit, Fenced, OutOfOrder, Published, StoreError
 from livecast.shard.answers import Answers
 from livecast.shard.house import House, scopes_of
 from livecast.shard.journal import Journal, until_answered

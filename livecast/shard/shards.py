@@ -17,8 +17,9 @@ from livecast.core.events import Event, LedgerEvent, Presence, Rung
 from livecast.core.nodes.membership import holder_of, token_of
 from livecast.core.nodes.placement import SHARDS, shard_of
 from livecast.core.rules import RoomRules
+from livecast.facts import Observer
 from livecast.house import Rule
-from livecast.ports import Bus, Clock, Observer, RoomLog
+from livecast.ports import Bus, Clock, RoomLog
 from livecast.shard.house import House
 from livecast.shard.reviewer import Reviewer
 from livecast.shard.room_loop import RoomLoop

@@ -7,9 +7,10 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from livecast.core.events import Happened
+from livecast.core.frames import Happened
 from livecast.core.rules import RoomRules
-from livecast.ports import Bus, Clock, Observer, RoomLog
+from livecast.facts import Observer
+from livecast.ports import Bus, Clock, RoomLog
 from livecast.shard.house import House
 from livecast.shard.reviewer import Reviewer
 

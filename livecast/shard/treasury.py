@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from livecast.core.events import Happened, Rung
+from livecast.core.events import Rung
+from livecast.core.frames import Happened
 from livecast.core.nodes.placement import SHARDS, shard_of
+from livecast.facts import Observer
 from livecast.ledger import Ledger
-from livecast.ports import Bus, Clock, Observer
+from livecast.ports import Bus, Clock
 from livecast.shard.drop_clock import DropClock
 from livecast.shard.gift_sweeper import GiftSweeper
 from livecast.shard.ledger_feed import RING_GAP_S, LedgerFeed, Listener

@@ -23,7 +23,8 @@ from standardwebhooks import Webhook
 
 from livecast.core.forgotten_events import PseudonymOf, without_forgotten
 from livecast.core.webhooks.deliveries import Answer, Delivery, Endpoint, WebhookRules, after, envelope, signing
-from livecast.ports import Clock, Observer, StoreError, Trouble, WebhooksCounted, WebhookTried
+from livecast.facts import Observer, Trouble, WebhooksCounted, WebhookTried
+from livecast.ports import Clock, StoreError
 from livecast.webhooks import Due, Sender, Tried, Webhooks
 
 POLL_S: Final = 5.0

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from typing import Any, Final
 
 from livecast.core.books.bookkeeping import BookEntry
-from livecast.core.events import Happened
+from livecast.core.frames import Happened
 from livecast.core.money.codes import code_key
 from livecast.core.money.drops import read_about
 from livecast.core.nodes.placement import SHARDS, shard_of
@@ -32,8 +32,9 @@ from livecast.core.webhooks.events import (
     is_told,
     portion_of,
 )
+from livecast.facts import Observer, Trouble
 from livecast.ledger import Ledger, understood
-from livecast.ports import Clock, Observer, RoomLog, StoreError, Trouble
+from livecast.ports import Clock, RoomLog, StoreError
 from livecast.shard.ledger_feed import room_of
 from livecast.shard.ledger_tail import Read
 from livecast.webhooks import ROOMS, Webhooks

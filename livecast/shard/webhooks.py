@@ -8,8 +8,9 @@ from typing import Any
 from livecast.core.forgotten_events import PseudonymOf
 from livecast.core.nodes.placement import SHARDS
 from livecast.core.webhooks.deliveries import WebhookRules
+from livecast.facts import Observer
 from livecast.ledger import Ledger
-from livecast.ports import Clock, Observer, RoomLog
+from livecast.ports import Clock, RoomLog
 from livecast.shard.ledger_tail import Read
 from livecast.shard.webhook_dispatcher import WebhookDispatcher
 from livecast.shard.webhook_feed import WebhookFeed

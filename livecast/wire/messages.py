@@ -5,7 +5,7 @@ an optional field that is null counts as absent, an unknown key is ignored, of d
 (The structs forbid unknown keys so that the codec's fast path sees only what is known; whatever has more goes through its
 thorough path, which takes the strangers out.)
 
-Frames and notices are `livecast.core.events.Frame` and `Notice`: their structs are their wire shape.
+Frames and notices are `livecast.core.frames.Frame` and `core.events.Notice`: their structs are their wire shape.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from livecast.core.events import Person, Quote
+from livecast.core.events import Person
+from livecast.core.frames import Quote
 from livecast.core.rules import Cid, UserId
 
 MESSAGE_BYTES_MAX = 4096

@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from livecast.core.errors import Refusal
-from livecast.core.events import Frame, Remembered, Snapshot, StaffAct, Verdict
+from livecast.core.events import Verdict
+from livecast.core.frames import Frame, Remembered, Snapshot, StaffAct
 
 _encoder = msgspec.msgpack.Encoder()
 _frame = msgspec.msgpack.Decoder(Frame)

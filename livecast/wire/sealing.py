@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from livecast.core.events import Frame
+from livecast.core.frames import Frame
 from livecast.wire.codec import JSON, MSGPACK, Codec
 from livecast.wire.websocket import DEFLATE_TAIL, frame, frame_header
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from livecast.ports import Fact, Trouble
+from livecast.facts import Fact, Trouble
 
 
 class Facts:

@@ -21,7 +21,7 @@ from livecast.client.session import (
     TAPS_PER_MESSAGE,
     Session,
 )
-from livecast.core.events import Frame
+from livecast.core.frames import Frame
 from support.stage import POLICY, comment, frame, welcome
 
 

@@ -30,9 +30,10 @@ from livecast.adapters.redis.log import RedisRoomLog
 from livecast.adapters.redis.records import RedisRoomRecords
 from livecast.adapters.redis.roster import RedisRoster
 from livecast.adapters.redis.server import RedisServer
+from livecast.facts import Fact
 from livecast.house import HouseRules
 from livecast.ledger import Ledger
-from livecast.ports import Bus, Fact, Formats, IdempotencyStore, RoomLog, RoomRecords, Roster
+from livecast.ports import Bus, Formats, IdempotencyStore, RoomLog, RoomRecords, Roster
 
 RECORD_BYTES_MAX = 2_000
 """Small enough to be filled by a test."""

@@ -17,8 +17,8 @@ from livecast.core.books.replay import ShardReplay
 from livecast.core.money.coins import Gift, Movement, Pending, SpendLimits
 from livecast.core.money.units import Claim, Confirm, NewDrop, Order, Revoke, Terms
 from livecast.core.nodes.placement import shard_of
+from livecast.facts import Fact, Trouble
 from livecast.ledger import Ledger, NoCheckpoint, audit, finish
-from livecast.ports import Fact, Trouble
 from livecast.shard.checkpointer import Checkpointer
 
 ROOM, BROADCAST, STEP, KEEP = "room", "b1", 40, 10

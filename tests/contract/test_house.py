@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from livecast.core.events import StaffAct
+from livecast.core.frames import StaffAct
 from livecast.house import Rule
 
 BAN = Rule("ban", "platform", "eve@x.y")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from livecast.core.errors import Refusal
-from livecast.core.events import Ask, Done, Event, Frame, Verdict
+from livecast.core.events import Ask, Done, Event, Verdict
+from livecast.core.frames import Frame
 from livecast.core.recovery import recover
 from livecast.core.room import Room
 from livecast.core.rules import RoomRules

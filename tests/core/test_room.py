@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from livecast.core.events import Done, EdgeRefused, Event, Frame, Liked, Origin, Person, Presence, Said, Snapshot, Verdict
+from livecast.core.events import Done, EdgeRefused, Event, Liked, Origin, Person, Presence, Said, Verdict
 from livecast.core.filter.words import WordFilter
+from livecast.core.frames import Frame, Snapshot
 from livecast.core.room import Room
 from livecast.core.rules import RoomRules
 from livecast.core.view import RoomView

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from livecast.core.events import Comment, Frame, Likes, Quote, Redact, Snapshot
+from livecast.core.frames import Comment, Frame, Likes, Quote, Redact, Snapshot
 from livecast.core.policies import policy_dict
 from livecast.core.rules import RoomRules
 from livecast.core.state import redact_frame, whole

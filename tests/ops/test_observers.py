@@ -9,8 +9,7 @@ import pytest
 import structlog
 from prometheus_client.parser import text_string_to_metric_families
 
-from livecast.ops.observers import SAME_TROUBLE_S, LogObserver, Observers, PrometheusObserver
-from livecast.ports import (
+from livecast.facts import (
     Archived,
     ClaimsDecided,
     CommentJudged,
@@ -36,6 +35,7 @@ from livecast.ports import (
     WebhooksCounted,
     WebhookTried,
 )
+from livecast.ops.observers import SAME_TROUBLE_S, LogObserver, Observers, PrometheusObserver
 
 FACTS: list[Fact] = [
     Flushed("r", 12.0, 3.0, 700, {"shown": 4, "merged": 2, "rate_limited": 1}, 7),

@@ -21,6 +21,7 @@ from livecast.adapters.redis.server import RedisServer
 from livecast.core.money.coins import Movement
 from livecast.core.nodes.formats import Mark
 from livecast.core.nodes.membership import Beat
+from livecast.facts import Fact, Trouble
 from livecast.ledger import LedgerClosed
 from livecast.ops.cli import main
 from livecast.ops.configuration.settings import load
@@ -28,7 +29,7 @@ from livecast.ops.main import _ledger
 from livecast.ops.processes.stopping import EXIT_FORMAT, StartFailed
 from livecast.ops.stores.holding import LedgerHolder
 from livecast.ops.stores.look import look_at_stores
-from livecast.ports import Fact, Trouble, WrongFormat
+from livecast.ports import WrongFormat
 
 LATER = json.dumps({"format": 9, "reader": 9, "since": "7.0.0", "what_this_version_does_not_know": [1]})
 MARKS = "{nodes}:format"

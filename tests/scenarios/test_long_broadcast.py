@@ -24,7 +24,8 @@ from livecast.adapters.memory.log import MemoryRoomLog
 from livecast.adapters.memory.records import MemoryRoomRecords
 from livecast.archive import Broadcast
 from livecast.core.commands import COMMANDS, Ensure
-from livecast.core.events import Command, Comment, Event, Frame, Liked, Origin, Person, Said, Tapped, Voted
+from livecast.core.events import Command, Event, Liked, Origin, Person, Said, Tapped, Voted
+from livecast.core.frames import Comment, Frame
 from livecast.core.money.coins import Gift
 from livecast.core.money.gifts import about_of
 from livecast.core.money.units import Claim, NewDrop, Order, Terms

@@ -15,12 +15,14 @@ from livecast.adapters.memory.ledger import MemoryLedger
 from livecast.adapters.memory.log import MemoryRoomLog
 from livecast.adapters.memory.records import MemoryRoomRecords
 from livecast.archive import Move
-from livecast.core.events import Comment, Frame, Person, Tally
+from livecast.core.events import Person
+from livecast.core.frames import Comment, Frame, Tally
 from livecast.core.money.coins import Movement
 from livecast.core.nodes.placement import SHARDS, shard_of
 from livecast.core.records.chronicle import Rows
+from livecast.facts import Archived, Fact, Flushed, Trouble
 from livecast.ledger import LedgerClosed
-from livecast.ports import Archived, Commit, Fact, Flushed, Trouble, Unavailable
+from livecast.ports import Commit, Unavailable
 from livecast.shard.archivist import ROWS_MAX, Archivist, Retention
 from livecast.wire import records as wire
 

@@ -12,7 +12,8 @@ from livecast.adapters.memory.log import MemoryRoomLog
 from livecast.adapters.memory.roster import MemoryRoster
 from livecast.core.nodes.formats import FORMAT, READER, Knows, Mark, fits, raised, too_new, versions
 from livecast.core.nodes.membership import Beat
-from livecast.ports import Fact, Trouble, WrongFormat
+from livecast.facts import Fact, Trouble
+from livecast.ports import WrongFormat
 from livecast.shard.formats import FormatWatch, enter, settle
 
 ONE = Knows(1, 1, "0.1.0")

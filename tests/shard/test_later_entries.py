@@ -17,8 +17,8 @@ from livecast.adapters.redis.ledger_entries import entry_of
 from livecast.core.books.bookkeeping import BookEntry, LaterFact, PendingCleared, ShardConfirmed
 from livecast.core.money.coins import Movement
 from livecast.core.nodes.placement import shard_of
+from livecast.facts import Trouble
 from livecast.ledger import LaterEntry, audit, understood
-from livecast.ports import Trouble
 from livecast.shard.archivist import Archivist
 from livecast.shard.checkpointer import Checkpointer
 from livecast.shard.webhook_feed import WebhookFeed

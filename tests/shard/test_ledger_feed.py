@@ -9,7 +9,8 @@ from livecast.core.books.bookkeeping import BookEntry
 from livecast.core.money.coins import Movement
 from livecast.core.money.units import Order, Ordered
 from livecast.core.nodes.placement import shard_of
-from livecast.ports import Trouble, Unavailable
+from livecast.facts import Trouble
+from livecast.ports import Unavailable
 from livecast.wire import records
 from support.vault import ROOM, Vault
 from support.virtual import VirtualLoop, run_virtual

@@ -12,7 +12,7 @@ import pytest
 from livecast.core.events import Liked, Origin, Person
 from livecast.core.nodes.membership import FREE, holder_of
 from livecast.core.nodes.placement import shard_of
-from livecast.ports import Fact, ShardsHeld, ShardsMoved, Trouble
+from livecast.facts import Fact, ShardsHeld, ShardsMoved, Trouble
 from support.machines import MachineLoop
 from support.several import ROOMS, Host, World, fewer_shards
 

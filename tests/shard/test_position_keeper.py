@@ -14,8 +14,8 @@ from livecast.adapters.redis.ledger import RedisLedger
 from livecast.adapters.redis.ledger_calls import LedgerServer
 from livecast.core.money.coins import Moved, Movement
 from livecast.core.nodes.placement import SHARDS, shard_of
+from livecast.facts import Fact, Trouble
 from livecast.ledger import LedgerClosed
-from livecast.ports import Fact, Trouble
 from livecast.shard.position_keeper import IDLE_SLICE, PositionKeeper
 
 SHARD = shard_of("ann")

@@ -6,7 +6,7 @@ from typing import Any
 
 from livecast.core.chat.review import ReviewAsked
 from livecast.core.events import Reviewed
-from livecast.ports import CommentJudged, Trouble
+from livecast.facts import CommentJudged, Trouble
 from livecast.shard.reviewer import FAILURES_MAX, OPEN_MS, JudgeFailed, Reviewer, ReviewRules
 from support.house import Notes, until
 

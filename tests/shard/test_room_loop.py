@@ -16,7 +16,8 @@ from livecast.core.events import Ask, Command, Done, Event, Liked, Notice, Origi
 from livecast.core.nodes.placement import SHARDS, shard_of
 from livecast.core.room import Room
 from livecast.core.rules import RoomRules
-from livecast.ports import Commit, CommitRefused, Committed, Fact, Flushed, Published, Trouble, Unavailable
+from livecast.facts import CommitRefused, Fact, Flushed, Trouble
+from livecast.ports import Commit, Committed, Published, Unavailable
 from livecast.shard.shards import Shards
 from livecast.wire import records
 from support.virtual import VirtualLoop, run_virtual

@@ -16,7 +16,8 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from livecast.adapters.memory.webhooks import MemoryWebhooks
 from livecast.adapters.webhook_http import HttpSender
 from livecast.core.webhooks.deliveries import Answer, Endpoint, WebhookRules, rotated
-from livecast.ports import Fact, Trouble, Unavailable, WebhooksCounted, WebhookTried
+from livecast.facts import Fact, Trouble, WebhooksCounted, WebhookTried
+from livecast.ports import Unavailable
 from livecast.shard.webhook_dispatcher import WebhookDispatcher
 from livecast.webhooks import Due, Tried
 from support.hooks import HOUR_MS, SECRET, Receiver, draft, endpoint

@@ -18,8 +18,9 @@ from livecast.core.money.gifts import about_of
 from livecast.core.money.units import Confirm, DropChange, Release, Revoke
 from livecast.core.nodes.placement import shard_of
 from livecast.core.webhooks.deliveries import BATCH_MAX, Draft, WebhookEvent
+from livecast.facts import Trouble
 from livecast.ledger import Ledger
-from livecast.ports import Trouble, Unavailable
+from livecast.ports import Unavailable
 from livecast.shard.webhook_feed import WebhookFeed
 from support.vault import ROOM, Vault
 from support.virtual import VirtualLoop, run_virtual

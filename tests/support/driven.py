@@ -16,14 +16,10 @@ from livecast.core.errors import Refusal
 from livecast.core.events import (
     Answer,
     Ask,
-    Combo,
     Command,
-    Comment,
     Done,
     DropChanged,
     Event,
-    Flush,
-    Frame,
     GiftReversed,
     GiftShown,
     Liked,
@@ -33,6 +29,7 @@ from livecast.core.events import (
     Presence,
     Said,
 )
+from livecast.core.frames import Combo, Comment, Flush, Frame
 from livecast.core.recovery import recover
 from livecast.core.room import Room
 from livecast.core.rules import RoomRules

@@ -27,7 +27,7 @@ from livecast.edge.http.connection import http_connections
 from livecast.edge.http.health import MetricsPage
 from livecast.edge.node import Node
 from livecast.edge.rules import EdgeRules
-from livecast.ports import Fact
+from livecast.facts import Fact
 from livecast.shard.house import House as HouseAtHome
 from livecast.shard.shards import Shards
 

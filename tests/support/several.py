@@ -34,7 +34,8 @@ from livecast.edge.access.identity import Identity
 from livecast.edge.access.keys import KeyRing
 from livecast.edge.node import Node
 from livecast.edge.rules import EdgeRules
-from livecast.ports import Commit, Committed, Fact, Trouble, Unavailable
+from livecast.facts import Fact, Trouble
+from livecast.ports import Commit, Committed, Unavailable
 from livecast.shard import ownership
 from livecast.shard.ownership import Ownership
 from livecast.shard.shards import Shards

@@ -20,8 +20,8 @@ from livecast.adapters.redis import messages as redis_messages
 from livecast.core.books import checkpoint
 from livecast.core.books.inventory import BookedGift
 from livecast.core.commands import COMMANDS
-from livecast.core.events import Frame, Snapshot, StaffAct
 from livecast.core.filter.filters import FilterLists
+from livecast.core.frames import Frame, Snapshot, StaffAct
 from livecast.core.money import drops, gifts
 from livecast.core.money.coins import Gift
 from livecast.core.money.draw import DrawResult

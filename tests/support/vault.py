@@ -12,15 +12,17 @@ from livecast.adapters.memory.bus import MemoryBus
 from livecast.adapters.memory.ledger import MemoryLedger
 from livecast.adapters.memory.log import MemoryRoomLog
 from livecast.core.commands import End, Ensure
-from livecast.core.events import Command, Notice, Origin, Person, Snapshot
+from livecast.core.events import Command, Notice, Origin, Person
+from livecast.core.frames import Snapshot
 from livecast.core.money.coins import Gift, Moved, SpendLimits
 from livecast.core.money.drops import About, Eligibility
 from livecast.core.money.gifts import about_of
 from livecast.core.money.units import Claim, Drop, NewDrop, Terms
 from livecast.core.rules import RoomRules
 from livecast.core.tools.patch import merge
+from livecast.facts import Fact, Trouble
 from livecast.ledger import Ledger
-from livecast.ports import Fact, Published, Trouble
+from livecast.ports import Published
 from livecast.shard.shards import Shards
 from livecast.shard.treasury import Treasury
 from livecast.wire import records

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from livecast.core.events import Comment, Frame, Snapshot
+from livecast.core.frames import Comment, Frame, Snapshot
 from livecast.core.policies import policy_dict
 from livecast.core.rules import RoomRules
 from livecast.core.state import DEFAULTS

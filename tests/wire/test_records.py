@@ -4,7 +4,8 @@ import msgspec
 import pytest
 
 from livecast.core.errors import Refusal
-from livecast.core.events import Comment, Frame, Person, Remembered, Snapshot, Tally, Verdict
+from livecast.core.events import Person, Verdict
+from livecast.core.frames import Comment, Frame, Remembered, Snapshot, Tally
 from livecast.wire import records
 
 

@@ -8,7 +8,8 @@ import zlib
 import msgpack
 import pytest
 
-from livecast.core.events import Comment, Frame, Likes, Person, Tally
+from livecast.core.events import Person
+from livecast.core.frames import Comment, Frame, Likes, Tally
 from livecast.wire.codec import CODECS, JSON, MSGPACK, Codec
 from livecast.wire.messages import Pong
 from livecast.wire.sealing import Sealed, deflated_frame, socket_message, sse_event

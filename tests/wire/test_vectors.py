@@ -14,7 +14,8 @@ import msgpack
 import msgspec
 import pytest
 
-from livecast.core.events import Frame, Notice
+from livecast.core.events import Notice
+from livecast.core.frames import Frame
 from livecast.wire.codec import CODECS, KINDS, Codec, WireError
 from livecast.wire.messages import Ack, Bye, ClaimAck, Desk, ErrorMessage, Pong, Welcome, You
 

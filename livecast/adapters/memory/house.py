@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from livecast.adapters.bounds import HOUSE_ACTS_MAX
-from livecast.core.events import StaffAct
+from livecast.core.frames import StaffAct
 from livecast.house import Rule
 
 

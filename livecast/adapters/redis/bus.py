@@ -21,16 +21,8 @@ from livecast.adapters.redis.server import RedisServer
 from livecast.core.errors import Refusal
 from livecast.core.events import Ask, Command, Event, Liked, Notice, Origin, Reply, Reported, Said, Voted
 from livecast.core.nodes.placement import shard_of
-from livecast.ports import (
-    EventsHandler,
-    NoticeHandler,
-    Observer,
-    Published,
-    PublishedHandler,
-    RepliesHandler,
-    Subscription,
-    Unavailable,
-)
+from livecast.facts import Observer
+from livecast.ports import EventsHandler, NoticeHandler, Published, PublishedHandler, RepliesHandler, Subscription, Unavailable
 
 OFFER_AGAIN_S = 0.05
 OFFERS_MAX = 12

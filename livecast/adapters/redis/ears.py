@@ -12,7 +12,8 @@ from contextlib import suppress
 
 from livecast.adapters.redis.listener import Heard, Listener
 from livecast.adapters.redis.server import RedisServer
-from livecast.ports import Observer, Unavailable
+from livecast.facts import Observer
+from livecast.ports import Unavailable
 
 MOVES_MAX = 3
 """Times a channel may move while somebody waits for it to be heard."""

@@ -10,7 +10,7 @@ import msgspec
 from livecast.adapters.bounds import HOUSE_ACTS_MAX
 from livecast.adapters.redis.keys import HOUSE_ACTS, HOUSE_FILTERS, HOUSE_REVISION, HOUSE_SANCTIONS, HOUSE_SECRETS
 from livecast.adapters.redis.server import RedisServer
-from livecast.core.events import StaffAct
+from livecast.core.frames import StaffAct
 from livecast.house import Kind, Rule
 
 _POSITION: Final = re.compile(r"\d{1,20}-\d{1,20}")

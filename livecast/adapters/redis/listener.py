@@ -18,7 +18,8 @@ from redis import exceptions as redis_errors
 from redis.asyncio.connection import AbstractConnection
 
 from livecast.adapters.redis.server import CONNECT_S, Command, RedisServer, pack
-from livecast.ports import Observer, Trouble, Unavailable
+from livecast.facts import Observer, Trouble
+from livecast.ports import Unavailable
 
 Heard: TypeAlias = Callable[[bytes], None]
 

@@ -9,7 +9,8 @@ from typing import Any, TypeAlias
 
 from livecast.adapters.redis.messages import join
 from livecast.adapters.redis.server import RedisServer
-from livecast.ports import Observer, StoreError, Trouble, Unavailable
+from livecast.facts import Observer, Trouble
+from livecast.ports import StoreError, Unavailable
 
 OnLost: TypeAlias = Callable[[bool], None]
 """Told that nobody got an item: for sure (True: nobody listens), or as far as anybody knows."""

@@ -19,7 +19,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET
 
-from livecast.core.events import Comment, Frame, Json, Person, Quote, Redact, Snapshot
+from livecast.core.events import Json, Person
+from livecast.core.frames import Comment, Frame, Quote, Redact, Snapshot
 
 PREFIX: Final = "a_"
 _FORM: Final = re.compile(r"a_[a-z2-7]{26}")

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from livecast.core.audience.deeds import Deeds
 from livecast.core.chat.comments import CONFLICT, Replies
 from livecast.core.errors import Refusal
-from livecast.core.events import Liked, Remembered, Verdict
+from livecast.core.events import Liked, Verdict
+from livecast.core.frames import Remembered
 from livecast.core.limits import Taps
 from livecast.core.rules import Policy, RoomRules
 from livecast.core.tools.memory import Answers

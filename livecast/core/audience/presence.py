@@ -6,7 +6,8 @@ from typing import Final
 
 import msgspec
 
-from livecast.core.events import Json, Presence, Viewers
+from livecast.core.events import Json, Presence
+from livecast.core.frames import Viewers
 
 NEW_USERS_MAX: Final = 100_000
 """Ids kept for counting until a broadcast begins; those beyond it are missing in its `total`."""

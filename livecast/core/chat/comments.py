@@ -19,7 +19,8 @@ from livecast.core.chat.review import Action, Reviews
 from livecast.core.chat.screening import BLOCKED, Pending, Screening
 from livecast.core.control import Control
 from livecast.core.errors import Refusal
-from livecast.core.events import Answer, Comment, GiftShown, Merge, Origin, Remembered, Reviewed, Said, Tally, Verdict
+from livecast.core.events import Answer, GiftShown, Origin, Reviewed, Said, Verdict
+from livecast.core.frames import Comment, Merge, Remembered, Tally
 from livecast.core.limits import Budget
 from livecast.core.money.gifts import TIERS
 from livecast.core.rules import Policy, RoomRules

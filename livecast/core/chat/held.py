@@ -11,7 +11,8 @@ from typing import Final
 import msgspec
 
 from livecast.core.errors import InvalidChange, Refusal
-from livecast.core.events import Comment, Json
+from livecast.core.events import Json
+from livecast.core.frames import Comment
 from livecast.core.state import unquoted
 from livecast.core.tools.kept import Kept
 

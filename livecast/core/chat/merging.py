@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from livecast.core.events import Merge
+from livecast.core.frames import Merge
 from livecast.core.limits import Fading
 from livecast.core.rules import RoomRules
 

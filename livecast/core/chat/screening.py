@@ -16,8 +16,9 @@ from livecast.core.chat.forms import check_meta, style_of
 from livecast.core.chat.lanes import STAFF, TIPPED, lane_of
 from livecast.core.control import Control
 from livecast.core.errors import InvalidChange, Refusal
-from livecast.core.events import Comment, Json, Origin, Person, Quote, Remembered, Said, Verdict
+from livecast.core.events import Json, Origin, Person, Said, Verdict
 from livecast.core.filter.words import BLOCK, HOLD, Words
+from livecast.core.frames import Comment, Quote, Remembered
 from livecast.core.limits import Fading, Pace
 from livecast.core.rules import Policy, RoomRules, Styles
 from livecast.core.staff.sanctions import Sanctions, Wide

@@ -26,7 +26,8 @@ from livecast.core.books.bookkeeping import (
     UnitsGranted,
     WalletMoved,
 )
-from livecast.core.events import Comment, Custom, Frame, Json, Snapshot, StaffAct, Tally
+from livecast.core.events import Json
+from livecast.core.frames import Comment, Custom, Frame, Snapshot, StaffAct, Tally
 from livecast.core.records.words import words_of
 from livecast.core.tools.patch import merge
 

@@ -12,7 +12,8 @@ from typing import Final
 import msgspec
 from msgspec import UNSET, Struct
 
-from livecast.core.events import Combo, GiftReversed, GiftShown, Json, Person
+from livecast.core.events import GiftReversed, GiftShown, Json, Person
+from livecast.core.frames import Combo
 from livecast.core.tools.kept import Kept
 from livecast.core.tools.numerals import base36
 

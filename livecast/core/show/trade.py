@@ -15,7 +15,8 @@ from typing import Final, NamedTuple
 import msgspec
 
 from livecast.core.control import Control
-from livecast.core.events import BoardChanged, Combo, DropChanged, GiftReversed, GiftShown, Json, StockChanged, TradeEvent
+from livecast.core.events import BoardChanged, DropChanged, GiftReversed, GiftShown, Json, StockChanged, TradeEvent
+from livecast.core.frames import Combo
 from livecast.core.show.board import Board
 from livecast.core.show.combos import Combos
 from livecast.core.show.showcase import Showcase

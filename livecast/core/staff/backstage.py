@@ -12,7 +12,8 @@ import msgspec
 from livecast.core.audience.attendance import Attendance
 from livecast.core.chat.comments import Chat
 from livecast.core.chat.questions import Questions
-from livecast.core.events import Comment, ForStaff, Frame, Json, Presence, Reported
+from livecast.core.events import Json, Presence, Reported
+from livecast.core.frames import Comment, ForStaff, Frame
 from livecast.core.rules import RoomRules
 from livecast.core.staff.reports import Reports
 from livecast.core.staff.transcript import Transcript

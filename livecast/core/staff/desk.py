@@ -10,7 +10,8 @@ from typing import Any, Final
 from livecast.core import commands as c
 from livecast.core.chat.forms import check_size
 from livecast.core.errors import InvalidChange, Refusal
-from livecast.core.events import Answer, Ask, Command, Custom, Done, Json, Notice, Redact
+from livecast.core.events import Answer, Ask, Command, Done, Json, Notice
+from livecast.core.frames import Custom, Redact
 from livecast.core.rules import RoomRules
 from livecast.core.staff.sanctions import Book, Sanction, Sanctions, impose, lift, standing
 from livecast.core.tools.numerals import base36

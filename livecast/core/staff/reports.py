@@ -12,7 +12,8 @@ from typing import Final
 from msgspec import Struct, field
 
 from livecast.core.errors import InvalidChange, Refusal
-from livecast.core.events import Comment, Happened, Json, Origin, Remembered, Reported, Verdict
+from livecast.core.events import Json, Origin, Reported, Verdict
+from livecast.core.frames import Comment, Happened, Remembered
 from livecast.core.limits import Pace
 from livecast.core.rules import RoomRules
 from livecast.core.text import clean

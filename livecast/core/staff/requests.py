@@ -13,7 +13,8 @@ import msgspec
 from livecast.core import commands as c
 from livecast.core.control import Control
 from livecast.core.errors import InvalidChange, Refusal
-from livecast.core.events import NOBODY, Answer, Ask, Command, Done, Happened, Json, Origin, Person, StaffAct
+from livecast.core.events import NOBODY, Answer, Ask, Command, Done, Json, Origin, Person
+from livecast.core.frames import Happened, StaffAct
 from livecast.core.parts import Parts
 from livecast.core.show import polls, shelf
 from livecast.core.staff.desk import answer as answer_of_desk

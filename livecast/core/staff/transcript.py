@@ -11,7 +11,8 @@ from typing import Final
 
 import msgspec
 
-from livecast.core.events import Comment, Frame, Json
+from livecast.core.events import Json
+from livecast.core.frames import Comment, Frame
 from livecast.core.state import quotes, unquoted
 
 COMMENTS_MAX: Final = 8000

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Generic, Protocol, TypeVar
 
-from livecast.core.events import Remembered
+from livecast.core.frames import Remembered
 
 
 class Waiting(Protocol):

@@ -12,7 +12,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from livecast.core.books.bookkeeping import BookEntry, DropChanged, GiftCommitted, GiftReversed, Grant, UnitsChanged, UnitsGranted
-from livecast.core.events import Happened
+from livecast.core.frames import Happened
 from livecast.core.money.codes import code_of
 from livecast.core.money.coins import Gift
 from livecast.core.money.drops import view_of

@@ -16,7 +16,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from livecast.core.errors import LivecastError
-from livecast.ports import Clock, KeysFetched, Observer, Trouble
+from livecast.facts import KeysFetched, Observer, Trouble
+from livecast.ports import Clock
 
 REFRESH_MS: Final = 600_000
 """A key set is fetched anew in the background when it is older: a new key is known before its first token, mostly."""

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 from msgspec import Meta, Struct
 
-from livecast.core.events import StaffAct
+from livecast.core.frames import StaffAct
 from livecast.edge.access.jurisdiction import merchant_of, over_all, the_house
 from livecast.edge.http import cursors
 from livecast.edge.http.calls import Call, Outcome, Route

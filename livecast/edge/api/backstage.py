@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from livecast.core.commands import Appoint, Dismiss, Host, JudgeHeld, Panic, Reason, SettleReport
-from livecast.core.events import Quote
+from livecast.core.frames import Quote
 from livecast.core.records.chronicle import CommentRow
 from livecast.edge.http import cursors
 from livecast.edge.http.calls import Call, Outcome, Route, change, listed, question, whole

@@ -21,8 +21,8 @@ from livecast.edge.http.problems import ProblemError
 from livecast.edge.node import Node
 from livecast.edge.rooms.hub import RoomHub
 from livecast.edge.viewers.watching import file_reader_of, hub_of
+from livecast.facts import Trouble
 from livecast.ledger import Ledger
-from livecast.ports import Trouble
 
 PATH: Final = "/v1/rooms/{room}/drops/{drop}/draw"
 SLICE: Final = 500

@@ -18,7 +18,8 @@ from livecast.edge.access.jwks import KeysStale
 from livecast.edge.rooms.fanout import VARIANTS
 from livecast.edge.viewers.outbox import Lag
 from livecast.edge.viewers.websocket import ViewerSocket
-from livecast.ports import Connected, StoreError
+from livecast.facts import Connected
+from livecast.ports import StoreError
 from livecast.wire.messages import Ack, Bye, ClientMessage
 from livecast.wire.sealing import Sealed, socket_message
 from livecast.wire.upgrade import SocketRequest

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from livecast.edge.deadlines import Deadlines
 from livecast.edge.door.arrival import Comer
 from livecast.edge.door.listening import Listening
-from livecast.ports import Refused
+from livecast.facts import Refused
 from livecast.wire.upgrade import UpgradeError, head_end, is_socket_request, parse_upgrade, refusal_response
 
 if TYPE_CHECKING:

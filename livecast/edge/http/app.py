@@ -56,7 +56,8 @@ from livecast.edge.http.problems import ProblemError, problem_response
 from livecast.edge.node import Node
 from livecast.edge.viewers.frames import FrameFiles
 from livecast.edge.viewers.sse import EventStreams
-from livecast.ports import IdempotencyStore, Served, StoreError, Trouble
+from livecast.facts import Served, Trouble
+from livecast.ports import IdempotencyStore, StoreError
 
 #: The control plane: one table, from which come router, checks and description.
 ROUTES: Final = (

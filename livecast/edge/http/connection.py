@@ -14,7 +14,7 @@ from aiohttp import web
 
 from livecast.edge.http.problems import HTTP_CODES, ProblemError, problem_response
 from livecast.edge.node import Node
-from livecast.ports import Refused
+from livecast.facts import Refused
 
 #: On every answer. Nothing that we serve is a page, but for the description, which has a policy of its own.
 SECURITY_HEADERS: Final = {

@@ -18,7 +18,8 @@ from aiohttp import web
 from msgspec import Struct
 
 from livecast.edge.http.problems import Fault, ProblemError
-from livecast.ports import IdempotencyStore, InFlight, Observer, OtherBody, StoreError, Trouble
+from livecast.facts import Observer, Trouble
+from livecast.ports import IdempotencyStore, InFlight, OtherBody, StoreError
 
 #: How long a key is held for a request under way, should its node die: more than the longest call (an event to all rooms).
 LEASE_MS: Final = 60_000

@@ -26,8 +26,9 @@ from livecast.edge.money.cards import Card, Cards
 from livecast.edge.money.facts import ASK_S, NODE, FactBook
 from livecast.edge.money.receipts import ISSUER, Receipts
 from livecast.edge.viewers.entry import UNAVAILABLE
+from livecast.facts import ClaimsDecided, Trouble
 from livecast.ledger import Ledger
-from livecast.ports import ClaimsDecided, StoreError, Trouble
+from livecast.ports import StoreError
 from livecast.wire.messages import ClaimAck
 
 if TYPE_CHECKING:

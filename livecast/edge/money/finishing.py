@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 from livecast.core.money.coins import Pending
 from livecast.core.nodes.placement import shard_of
+from livecast.facts import Trouble
 from livecast.ledger import GIFTS_MAX, Ledger
-from livecast.ports import StoreError, Trouble
+from livecast.ports import StoreError
 
 if TYPE_CHECKING:
     from livecast.edge.node import Node

@@ -31,8 +31,9 @@ from livecast.core.nodes.placement import shard_of
 from livecast.edge.access.identity import Identity
 from livecast.edge.money.finishing import Finishing
 from livecast.edge.viewers.entry import UNAVAILABLE
+from livecast.facts import GiftsDecided, Trouble
 from livecast.ledger import Ledger, MovementAnswer, finish
-from livecast.ports import GiftsDecided, StoreError, Trouble
+from livecast.ports import StoreError
 from livecast.wire.codec import body_digest
 from livecast.wire.messages import Ack, GiftMessage
 

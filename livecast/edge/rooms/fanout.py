@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from livecast.edge.viewers.outbox import LAGGING
-from livecast.ports import FannedOut
+from livecast.facts import FannedOut
 from livecast.wire.codec import JSON, MSGPACK, Codec
 from livecast.wire.sealing import Sealed
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 
-from livecast.core.events import Frame, Redact
+from livecast.core.frames import Frame, Redact
 from livecast.core.state import redact_frame
 from livecast.core.tools.patch import merge
 from livecast.core.view import RoomView

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, cast
 from msgspec import UNSET, Raw
 
 from livecast.core.audience.aliases import Aliases
-from livecast.core.events import Frame, Json, Notice, Person
+from livecast.core.events import Json, Notice, Person
+from livecast.core.frames import Frame
 from livecast.core.view import RoomView
 from livecast.edge.access.identity import Identity
 from livecast.edge.rooms.backstage import Backstage

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import UNSET
 
 from livecast.core.audience.aliases import Aliases
-from livecast.core.events import Frame, Snapshot
+from livecast.core.frames import Frame, Snapshot
 from livecast.wire.sealing import Sealed
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from livecast.edge.http.problems import ProblemError
 from livecast.edge.node import Node
 from livecast.edge.rooms.hub import RoomHub
 from livecast.edge.viewers.watching import hub_of, reader_of
-from livecast.ports import Connected, Disconnected
+from livecast.facts import Connected, Disconnected
 from livecast.wire.codec import JSON
 from livecast.wire.messages import Bye
 from livecast.wire.sealing import Sealed, sse_event

@@ -21,7 +21,7 @@ from livecast.edge.rooms.fanout import VARIANTS
 from livecast.edge.viewers import entry
 from livecast.edge.viewers.entry import UNAVAILABLE
 from livecast.edge.viewers.outbox import GONE, LAGGING, Lag
-from livecast.ports import Disconnected
+from livecast.facts import Disconnected
 from livecast.wire.codec import ACKS, WireError, ack_of
 from livecast.wire.messages import (
     Ack,

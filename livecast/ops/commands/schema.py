@@ -8,7 +8,8 @@ from typing import Any, Final
 import click
 import msgspec
 
-from livecast.core.events import Frame, Notice
+from livecast.core.events import Notice
+from livecast.core.frames import Frame
 from livecast.core.rules import Policy
 from livecast.wire import messages
 

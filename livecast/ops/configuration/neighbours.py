@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from livecast.facts import Fact, Observer, ShardsHeld, Trouble
 from livecast.ops.configuration.settings import Settings
-from livecast.ports import Fact, Observer, ShardsHeld, Trouble
 
 
 class Neighbours:

@@ -18,12 +18,13 @@ from livecast.edge.access.jwks import Jwks
 from livecast.edge.money.money import MoneyRules
 from livecast.edge.node import Node
 from livecast.edge.rules import EdgeRules
+from livecast.facts import Observer
 from livecast.ops import logs
 from livecast.ops.configuration.layers import Path2
 from livecast.ops.configuration.settings import SECTIONS, Settings, keys_of
 from livecast.ops.observers import LogObserver
 from livecast.ops.revoking import Revoking
-from livecast.ports import Clock, Observer
+from livecast.ports import Clock
 from livecast.shard.shards import Shards
 
 #: Bounds of the edge that something was built with.

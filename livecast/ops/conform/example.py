@@ -14,7 +14,7 @@ import aiohttp
 
 from livecast.client import LivecastClient
 from livecast.client.errors import ClientError
-from livecast.core.events import Frame
+from livecast.core.frames import Frame
 from livecast.ops.conform.stage import ROOM
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from livecast.core.events import Comment, Frame, Json, Snapshot
+from livecast.core.events import Json
+from livecast.core.frames import Comment, Frame, Snapshot
 from livecast.core.rules import RoomRules
 from livecast.core.view import RoomView
 

@@ -16,6 +16,7 @@ from msgspec import Struct
 from livecast.edge.door.headcount import Table
 from livecast.edge.http.health import Readiness
 from livecast.edge.node import Node
+from livecast.facts import Observer, Trouble
 from livecast.ops.configuration.layers import SettingsError
 from livecast.ops.configuration.reloading import Reloading
 from livecast.ops.configuration.settings import load
@@ -25,7 +26,6 @@ from livecast.ops.processes import systemd
 from livecast.ops.processes.figures import read
 from livecast.ops.processes.line import Count, Counted, Entry, Line, News, Page, Ready, Reload, Reloaded, Stop, ToWorker, WantPage
 from livecast.ops.processes.stopping import BYE_SPREAD_MS, Stopping, on_hang_up, told_to_stop
-from livecast.ports import Observer, Trouble
 
 PAGE_S: Final = 3.0
 """How long a scrape waits for the supervisor; then it is told of this worker alone."""

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from livecast.ports import Clock, LoopLag, Observer
+from livecast.facts import LoopLag, Observer
+from livecast.ports import Clock
 
 #: Descriptors to ask for: 60,000 sockets and their files. More viewers than that saturate a process by CPU first.
 FILES_WANTED: Final = 65_536

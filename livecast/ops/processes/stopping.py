@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
+from livecast.facts import Observer, Trouble
 from livecast.ops.processes import early_signals
-from livecast.ports import Observer, Trouble
 
 #: Over which time reconnecting viewers of a stopped node are spread.
 BYE_SPREAD_MS: Final = 10_000

@@ -23,6 +23,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollecto
 
 from livecast.edge.door.headcount import KEY_BYTES, Table, new_memory
 from livecast.edge.money.receipts import BadReceiptKey, kept_key
+from livecast.facts import Trouble
 from livecast.ops import logs
 from livecast.ops.configuration.layers import Given, Layer, SettingsError
 from livecast.ops.configuration.settings import Settings
@@ -36,7 +37,6 @@ from livecast.ops.processes.stopping import BYE_SPREAD_MS, EXIT_FORMAT, StartFai
 from livecast.ops.processes.worker_process import Worker
 from livecast.ops.stores.embedded import EmbeddedStoreError, EmbeddedValkey, Role, cause
 from livecast.ops.stores.valkey_binary import NoValkeyError
-from livecast.ports import Trouble
 
 #: What runs beside a node for as long as it does, given its address.
 Beside: TypeAlias = Callable[[str], Coroutine[Any, Any, None]]

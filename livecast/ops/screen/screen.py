@@ -18,7 +18,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from livecast.client import Answer, Bye, Connection, Error, Event, Frame, Notice, Welcome
-from livecast.core.events import Comment, Tally
+from livecast.core.frames import Comment, Tally
 from livecast.ops.screen.goods import Goods
 from livecast.ops.screen.show import Show
 

@@ -17,9 +17,9 @@ import click
 import uvloop
 
 from livecast.core.errors import LivecastError
+from livecast.facts import Fact, Trouble
 from livecast.ops.stores import valkey_socket
 from livecast.ops.stores.embedded import DirectoryInUse, EmbeddedValkey, Role
-from livecast.ports import Fact, Trouble
 
 T = TypeVar("T")
 

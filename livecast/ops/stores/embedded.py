@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from livecast.core.errors import LivecastError
+from livecast.facts import Observer, Trouble
 from livecast.ops.stores import valkey_socket
 from livecast.ops.stores.valkey_binary import valkey_binary
 from livecast.ops.stores.valkey_remains import PID_FILE, TERM_S, end_left_behind
-from livecast.ports import Observer, Trouble
 
 Role: TypeAlias = Literal["rooms", "ledger"]
 

@@ -13,7 +13,8 @@ from livecast.adapters.redis.formats import RedisFormats
 from livecast.adapters.redis.ledger_calls import LedgerServer
 from livecast.adapters.redis.server import RedisServer
 from livecast.core.nodes.formats import Knows, fits, too_new
-from livecast.ports import Observer, StoreError, Trouble, WrongFormat
+from livecast.facts import Observer, Trouble
+from livecast.ports import StoreError, WrongFormat
 from livecast.shard.formats import settle
 
 AGAIN_S: Final = 0.5

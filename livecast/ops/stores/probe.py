@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Final
 
 from livecast.adapters.redis.server import RedisServer
-from livecast.ports import Clock, MoneyLookedAt, Observer, StoreError, StoreLookedAt
+from livecast.facts import MoneyLookedAt, Observer, StoreLookedAt
+from livecast.ports import Clock, StoreError
 
 LOOK_S: Final = 5.0
 """How often: three looks between two scrapes of the usual 15 s, for a call a second of the two stores together at five nodes."""

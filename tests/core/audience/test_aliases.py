@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livecast.core.audience.aliases import Aliases, is_alias
-from livecast.core.events import Combo, Comment, Custom, Frame, Person, Presence, Quote, Redact, Snapshot
+from livecast.core.events import Person, Presence
+from livecast.core.frames import Combo, Comment, Custom, Frame, Quote, Redact, Snapshot
 from support.driven import Driven, said, told
 
 KEY = b"k" * 32

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from livecast.core.events import Presence, Sold, Viewers
+from livecast.core.events import Presence, Sold
+from livecast.core.frames import Viewers
 from support.driven import Driven, person, told, watching
 
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from livecast.core.books import bookkeeping
 from livecast.core.errors import Refusal
-from livecast.core.events import Combo, GiftShown, Person
+from livecast.core.events import GiftShown, Person
 from livecast.core.filter.words import WordFilter
+from livecast.core.frames import Combo
 from livecast.core.money import coins as money
 from livecast.core.money import gifts
 from livecast.core.show.combos import OPEN_MAX, TXS_MAX, Combos

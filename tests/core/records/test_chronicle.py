@@ -21,18 +21,8 @@ from livecast.core.books.bookkeeping import (
     UnitsGranted,
     WalletMoved,
 )
-from livecast.core.events import (
-    Comment,
-    Frame,
-    Likes,
-    Merge,
-    Person,
-    Redact,
-    Snapshot,
-    StaffAct,
-    Tally,
-    Viewers,
-)
+from livecast.core.events import Person
+from livecast.core.frames import Comment, Frame, Likes, Merge, Redact, Snapshot, StaffAct, Tally, Viewers
 from livecast.core.money.coins import Gift
 from livecast.core.money.units import Drop, Entrant, Order, Terms
 from livecast.core.records.chronicle import SOLD_OUT, Chronicle, combined, money_of

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from livecast.core.errors import Refusal
-from livecast.core.events import Answer, Ask, Custom, Done, Notice, Person, Redact
+from livecast.core.events import Answer, Ask, Done, Notice, Person
+from livecast.core.frames import Custom, Redact
 from support.driven import HERE, SERVICE, Driven, person, said, told
 
 MOD = Person("mod", "Mod", role="moderator")

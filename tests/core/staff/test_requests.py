@@ -8,8 +8,9 @@ import msgspec
 
 from livecast.core.chat.held import HELD_MAX
 from livecast.core.errors import Refusal
-from livecast.core.events import Ask, Comment, Done, Frame, Person, Presence, Reported, Sold
+from livecast.core.events import Ask, Done, Person, Presence, Reported, Sold
 from livecast.core.filter.words import WordFilter
+from livecast.core.frames import Comment, Frame
 from livecast.core.staff.reports import BURST, KEPT_MS, OPEN_MAX
 from livecast.core.staff.transcript import COMMENTS_MAX
 from support.driven import HERE, SERVICE, Driven, person, said, told

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livecast.core.events import Remembered, Verdict
+from livecast.core.events import Verdict
+from livecast.core.frames import Remembered
 from livecast.core.tools.memory import Answers
 
 OK = Verdict("ok")

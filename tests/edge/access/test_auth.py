@@ -21,7 +21,7 @@ from livecast.edge.access.auth import Authenticator
 from livecast.edge.access.identity import CAN_ALL, AuthError
 from livecast.edge.access.jwks import REFRESH_MS, RETRY_MS, STALE_MS, Jwks, KeysStale
 from livecast.edge.access.tokens import mint
-from livecast.ports import Fact, KeysFetched, Trouble
+from livecast.facts import Fact, KeysFetched, Trouble
 from support.house import until
 
 SECRET = "the-first-secret-of-forty-characters-or-so"

@@ -15,7 +15,7 @@ from standardwebhooks import Webhook
 from livecast.adapters.review_http import HttpJudge
 from livecast.core.rules import RoomRules
 from livecast.edge.rules import EdgeRules
-from livecast.ports import CommentJudged
+from livecast.facts import CommentJudged
 from livecast.shard.reviewer import JudgeFailed, Reviewer, ReviewRules
 from support.house import House, Notes, until
 

@@ -8,7 +8,8 @@ import pytest
 
 from livecast.adapters.memory.log import MemoryRoomLog
 from livecast.edge.rules import EdgeRules
-from livecast.ports import Trouble, Unavailable
+from livecast.facts import Trouble
+from livecast.ports import Unavailable
 from support.house import House, until
 from support.viewer import RawSocket, Viewer, masked
 

@@ -9,7 +9,7 @@ import pytest
 
 from livecast.edge.door.door import Door, FrontDoor
 from livecast.edge.rules import EdgeRules
-from livecast.ports import Refused
+from livecast.facts import Refused
 from support.house import House, until
 from support.viewer import RawSocket, Viewer
 

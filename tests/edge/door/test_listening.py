@@ -9,7 +9,7 @@ import pytest
 
 from livecast.edge.door import listening
 from livecast.edge.rules import EdgeRules
-from livecast.ports import Trouble
+from livecast.facts import Trouble
 from support.house import House, until
 from support.viewer import Viewer
 

@@ -15,7 +15,8 @@ from livecast.edge.access.keys import SCOPES
 from livecast.edge.http.app import ROUTES
 from livecast.edge.http.health import Readiness
 from livecast.edge.rules import EdgeRules
-from livecast.ports import Served, Trouble, Unavailable
+from livecast.facts import Served, Trouble
+from livecast.ports import Unavailable
 from support.house import House
 
 SOME = defaultdict(lambda: "x1", room="r1", user="u1", serial="1", scope="room:r1", list="block")

@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from livecast.edge.http.idempotency import LEASE_MS
-from livecast.ports import Trouble, Unavailable
+from livecast.facts import Trouble
+from livecast.ports import Unavailable
 from support.house import House
 
 KEY = {"Idempotency-Key": "k1"}

@@ -19,7 +19,7 @@ from livecast.core.rules import Policy, RoomRules
 from livecast.edge.access.identity import Identity
 from livecast.edge.money.money import Money, MoneyRules
 from livecast.edge.rules import EdgeRules
-from livecast.ports import ClaimsDecided, Trouble
+from livecast.facts import ClaimsDecided, Trouble
 from livecast.shard.treasury import Treasury
 from livecast.wire.messages import ClaimMessage
 from support.house import until

@@ -11,8 +11,9 @@ from livecast.core.money.coins import Gift, GiftRecord, Pending, SpendLimits, Ta
 from livecast.core.nodes.placement import shard_of
 from livecast.edge.money.finishing import Finishing
 from livecast.edge.node import Node
+from livecast.facts import Fact, Trouble
 from livecast.ledger import GIFTS_MAX
-from livecast.ports import Fact, Trouble, Unavailable
+from livecast.ports import Unavailable
 from support.virtual import VirtualLoop, run_virtual
 
 ROOM = "demo"

@@ -11,14 +11,15 @@ from typing import Any
 import msgpack
 import pytest
 
-from livecast.core.events import Frame, Redact
+from livecast.core.frames import Frame, Redact
 from livecast.core.rules import Policy, RoomRules
 from livecast.edge.access.identity import anonymous
 from livecast.edge.rooms.fanout import HOT_FRAMES, TOGETHER_BYTES
 from livecast.edge.rooms.following import put_in
 from livecast.edge.rooms.veil import Veil
 from livecast.edge.rules import EdgeRules
-from livecast.ports import Disconnected, FannedOut, Published
+from livecast.facts import Disconnected, FannedOut
+from livecast.ports import Published
 from livecast.wire.codec import JSON, MSGPACK
 from livecast.wire.sealing import Sealed
 from support.house import House, until

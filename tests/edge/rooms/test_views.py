@@ -8,7 +8,8 @@ import pytest
 
 from livecast.adapters.memory.bus import MemoryBus
 from livecast.adapters.memory.log import MemoryRoomLog
-from livecast.core.events import Frame, Presence
+from livecast.core.events import Presence
+from livecast.core.frames import Frame
 from livecast.edge.node import Node
 from livecast.edge.rooms.following import Following
 from livecast.edge.rules import EdgeRules

@@ -12,7 +12,7 @@ import pytest
 
 from livecast.edge.rules import EdgeRules
 from livecast.edge.viewers.websocket import ViewerSocket
-from livecast.ports import Trouble
+from livecast.facts import Trouble
 from support.house import House, until
 from support.viewer import Viewer, masked
 

@@ -17,7 +17,7 @@ import pytest
 from livecast.core.rules import Policy, RoomRules
 from livecast.edge.rules import EdgeRules
 from livecast.edge.viewers.sse import COMMENT_MS, EventStream
-from livecast.ports import Connected, Disconnected
+from livecast.facts import Connected, Disconnected
 from support.house import House, until
 
 

@@ -11,7 +11,7 @@ import websockets
 from livecast.adapters.memory.bus import MemoryBus
 from livecast.core.events import EdgeRefused
 from livecast.edge.rules import EdgeRules
-from livecast.ports import Disconnected
+from livecast.facts import Disconnected
 from livecast.wire.websocket import PING
 from support.house import House, until
 from support.viewer import RawSocket, Viewer, masked

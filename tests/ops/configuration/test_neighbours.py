@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from livecast.facts import Fact, ShardsHeld, Trouble
 from livecast.ops.configuration.neighbours import Neighbours
 from livecast.ops.configuration.settings import load
-from livecast.ports import Fact, ShardsHeld, Trouble
 
 
 class Told:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from livecast.facts import FannedOut, LoopLag, Trouble, WebhooksCounted
 from livecast.ops.observers import PrometheusObserver
 from livecast.ops.processes.figures import LARGEST, Family, kept, merged, page, read
-from livecast.ports import FannedOut, LoopLag, Trouble, WebhooksCounted
 
 SUMMED = {
     "livecast_connections",

@@ -10,8 +10,8 @@ import time
 
 import pytest
 
+from livecast.facts import Fact, LoopLag
 from livecast.ops.processes.process import CannotListen, LagProbe, listening_sockets, raise_file_limit, steady_clock, url_of
-from livecast.ports import Fact, LoopLag
 
 
 def test_the_clock_is_unix_time_and_does_not_step(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,11 +17,12 @@ from typing import Any
 import pytest
 
 from livecast.adapters.redis.server import RedisServer
+from livecast.facts import Fact, Trouble
 from livecast.ops.stores import embedded
 from livecast.ops.stores.embedded import EmbeddedStoreError, EmbeddedValkey
 from livecast.ops.stores.valkey_binary import valkey_binary
 from livecast.ops.stores.valkey_remains import left_behind
-from livecast.ports import Fact, Trouble, Unavailable
+from livecast.ports import Unavailable
 
 
 class Facts:

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from conftest import Valkey
 from livecast.adapters.redis.ledger_calls import LedgerServer
 from livecast.adapters.redis.server import RedisServer
+from livecast.facts import Fact, MoneyLookedAt, StoreLookedAt
 from livecast.ops.stores.probe import StoreProbe
-from livecast.ports import Fact, MoneyLookedAt, StoreLookedAt
 
 
 class Seen:
