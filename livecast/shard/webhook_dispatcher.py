@@ -21,8 +21,8 @@ from typing import Any, Final
 import msgspec
 from standardwebhooks import Webhook
 
-from livecast.core.forgotten_events import PseudonymOf, without_forgotten
 from livecast.core.webhooks.deliveries import Answer, Delivery, Endpoint, WebhookRules, after, envelope, signing
+from livecast.core.webhooks.forgotten import PseudonymOf, without_forgotten
 from livecast.facts import Observer, Trouble, WebhooksCounted, WebhookTried
 from livecast.ports import Clock, StoreError
 from livecast.webhooks import Due, Sender, Tried, Webhooks

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from livecast.core.forgotten_events import PseudonymOf
 from livecast.core.nodes.placement import SHARDS
 from livecast.core.webhooks.deliveries import WebhookRules
+from livecast.core.webhooks.forgotten import PseudonymOf
 from livecast.facts import Observer
 from livecast.ledger import Ledger
 from livecast.ports import Clock, RoomLog

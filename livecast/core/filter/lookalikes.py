@@ -15,8 +15,10 @@ _LATIN: Final = (
     "аa вb сc ԁd еe ғf ԍg нh һh іi їi јj кk ӏl ⅼl мm пn оo рp ԛq ѕs тt цu υu ѵv νv ԝw шw хx уy үy "
     "αa βb ςc δd εe ϝf ηn ιi κk λl μm οo ρp τt χx γy ζz ωw σo "
     "ɑa ᴀa ʙb ᴄc ɔc ᴅd ᴇe ɛe ꜰf ƒf ɡg ɢg ʜh ɪi ıi ᴊj ᴋk ʟl ᴍm ɴn ᴏo ᴘp ʀr ꜱs ᴛt ᴜu ʋv ᴠv ᴡw ʏy ᴢz "
-    "ħh łl øo đd ðd þp ŧt æa œo ɐa ǝe ʇt ʎy ʍw ɯm ɹr ɥh"
+    "ħh łl øo đd ðd þp ŧt æa œo ɐa ǝe ʇt ʎy ʍw ɯm ɹr ɥh ɟf ʞk ƃg ᴉi ɾr ʌv"
 )
+# Arabic letters that are written one for the other, or differ in a mark that many leave out. (Of the marks NFKD says the rest.)
+_ARABIC: Final = "ٱا ىي یي ئي ؤو کك ڪك ةه ۀه ہه ەه ھه"
 # What else may be taken for a Latin letter: letters of living and dead scripts that stand in such words for nothing else. Derived
 # from Unicode's confusables.txt (https://www.unicode.org/Public/security/; its data may be copied under the Unicode License v3,
 # (c) Unicode, Inc.). Left out are scripts of which only a digit looks like an o, and Cyrillic letters that look alike in some fonts
@@ -54,6 +56,8 @@ _SIMPLIFIED: Final = (
 SAME: Final[dict[int, str]] = {
     **{ord(pair[0]): pair[1] for pair in (*_CONFUSABLE.split(), *_LATIN.split())},
     **{ord(a): b for a, b in zip(_SIMPLIFIED[::2], _SIMPLIFIED[1::2], strict=True) if a != b},
+    **{ord(pair[0]): pair[1] for pair in _ARABIC.split()},
+    0x0640: "",  # what draws an Arabic word out
     # Letters in boxes and circles of which NFKD says nothing, and the halves of flags.
     **{first + n: chr(0x61 + n) for first in (0x1F150, 0x1F170, 0x1F1E6) for n in range(26)},
 }
@@ -80,13 +84,41 @@ _FOR: Final = {
     "μ": "u", "µ": "u", "ц": "u", "¡": "i", "©": "c", "¢": "c", "₵": "c", "€": "e",
 }  # fmt: skip
 # Numbers in rings and brackets between ideographs, where nobody counts anything.
-_RINGED: Final = "①②③④⑤⑥⑦⑧⑨⑩⓪❶❷❸❹❺❻❼❽❾❿➀➁➂➃➄➅➆➇➈➉➊➋➌➍➎➏➐➑➒➓㈠㈡㈢㈣㈤㈥㈦㈧㈨㈩㊀㊁㊂㊃㊄㊅㊆㊇㊈㊉⑴⑵⑶⑷⑸⑹⑺⑻⑼⒈⒉⒊⒋⒌⒍⒎⒏⒐⓵⓶⓷⓸⓹⓺⓻⓼⓽"
+_RINGED: Final = "㊗㊙①②③④⑤⑥⑦⑧⑨⑩⓪❶❷❸❹❺❻❼❽❾❿➀➁➂➃➄➅➆➇➈➉➊➋➌➍➎➏➐➑➒➓㈠㈡㈢㈣㈤㈥㈦㈧㈨㈩㊀㊁㊂㊃㊄㊅㊆㊇㊈㊉⑴⑵⑶⑷⑸⑹⑺⑻⑼⒈⒉⒊⒋⒌⒍⒎⒏⒐⓵⓶⓷⓸⓹⓺⓻⓼⓽"
 _BETWEEN: Final = re.compile(rf"(?<=[\u4e00-\u9fff])[{_RINGED}]+(?=[\u4e00-\u9fff])")
+# A digit between ideographs, where nobody counts anything either: `赌1博`, not `第1名`, `满3送`, `买1个`.
+_DIGIT_BETWEEN: Final = re.compile(
+    r"[0-9](?<=[\u4e00-\u9fff][0-9])(?<![一二三四五六七八九十百千万两第满减买卖送共约近前后每仅月年日号点到至比打赠抢只].)"
+    r"(?=[\ufe0e\ufe0f\u20e3]*[\u4e00-\u9fff])"
+    r"(?![一二三四五六七八九十百千万亿个件块元号折日月年天小时分秒点人次条单盒瓶支份双套米斤两寸层倍款位名张岁届级度包只楼期栋克升箱片对组毛角"
+    r"世代周星里家口股颗粒台部间遍回场路线声道栏集季章页卷格排桶袋根把座门环档式型色吨送减免楼选比开抵枚杯本棵朵顿车节课把罐连])"
+)
+# An ideograph in a box or a ring between others: `微🈶信`.
+_BOXED_BETWEEN: Final = re.compile(r"[\U0001f200-\U0001f265](?<=[\u4e00-\u9fff].)(?=\ufe0f?[\u4e00-\u9fff])")
+SOUNDS: Final = "葳崴徾訫伈亻威芯卫"
+"""One of these is in everything that `_SOUNDS_LIKE` finds. Ideographs that stand for themselves nearly always."""
+# WeChat by its sound, or in pieces. What is a word of its own (prestige, satellite) only where an account is told: behind `加`
+# (`add me`), or before something of six or more with a digit in it. (It begins with a set of characters to be looked for quickly.)
+_SOUNDS_LIKE: Final = re.compile(
+    rf"[{SOUNDS}](?:(?<=[葳崴徾])(?=[信訫伈])|(?<=[微薇徽葳崴徾][訫伈])|(?<=[微薇]亻)(?=言)"
+    r"|(?:(?<=威)(?=信)|(?<=卫)星)"
+    r"(?:(?<=加威)(?<!增加.)(?<!添加.)(?<!更加.)|(?<=加[我个下]威)|(?<=[+＋➕]威)"
+    r"|(?<=威)(?=信号?[\s:：]{0,3}(?=[A-Za-z_-]{0,19}[0-9])[A-Za-z0-9_-]{6})"
+    r"|(?<=加卫星)(?<!增加..)(?<!添加..)|(?<=加[我个下]卫星)|(?<=[+＋➕]卫星))"
+    r"|(?<=加[微薇]芯)(?<!增加..)(?<!添加..)|(?<=加[我个下][微薇]芯))"
+)
+_SOUNDED: Final = {**dict.fromkeys("葳崴徾威", "微"), **dict.fromkeys("訫伈芯亻", "信"), "卫星": "微信"}
+_SPELLED: Final = "微信"
+# Letters upside down, which are also written from right to left. Those of the first line have no other use in a chat.
+_ONLY_FLIPPED: Final = dict(zip("ɐɔǝɟƃɥᴉɾʞꞁɯɹʇʌʍʎ", "acefghijklmrtvwy", strict=True))
+_FLIPPED: Final = str.maketrans({**_ONLY_FLIPPED, **dict(zip("nubqdpmwı", "unqbpdwmi", strict=True))})
+_IS_FLIPPED: Final = "".join(_ONLY_FLIPPED)
+_FLIP: Final = re.compile(f"[{_IS_FLIPPED}]")
+_UPSIDE_DOWN: Final = re.compile(rf"[A-Za-zı]*[{_IS_FLIPPED}][A-Za-zı{_IS_FLIPPED}]+|[A-Za-zı]+[{_IS_FLIPPED}]")
 # WeChat, as people write it whose word for it is listed.
 _WECHAT: Final = re.compile(r"(?<![A-Za-z0-9])(?:[vVwW][xX](?![A-Za-z0-9])|[vVwW](?=信)|(?<=加)[vV](?![A-Za-z0-9]))")
-_SPELLED: Final = "微信"
-REREAD: Final = frozenset(_FOR) | frozenset(_RINGED)
-"""Beyond ASCII every character of which a second reading is made."""
+REREAD: Final = frozenset(_FOR) | frozenset(_RINGED) | frozenset(_ONLY_FLIPPED)
+"""Beyond ASCII every character of which a second reading is made, but for `SOUNDS`."""
 _MARKED: Final = re.compile(f"[{''.join(sorted(REREAD))}]")
 
 
@@ -103,6 +135,14 @@ def reread(text: str) -> str:
         if _MARKED.search(text) is not None:
             read = _STANDS_FOR.sub(lambda found: _FOR.get(found[0], found[0]), read)
             read = _BETWEEN.sub(lambda found: " " * len(found[0]), read)
+            if _FLIP.search(text) is not None:
+                read = _UPSIDE_DOWN.sub(lambda found: found[0].translate(_FLIPPED)[::-1], read)
+        if _SOUNDS_LIKE.search(text) is not None:
+            read = _SOUNDS_LIKE.sub(lambda found: _SOUNDED[found[0]], read)
+        if _DIGIT_BETWEEN.search(text) is not None:
+            read = _DIGIT_BETWEEN.sub(" ", read)
+        if _BOXED_BETWEEN.search(text) is not None:
+            read = _BOXED_BETWEEN.sub(" ", read)
         if ("v" in text or "V" in text or "w" in text or "W" in text) and _WECHAT.search(text) is not None:
             read = _WECHAT.sub(lambda found: _SPELLED[: len(found[0])], read)
     return text if read == text else read

@@ -12,11 +12,13 @@ from typing import Final
 from unicodedata import category, is_normalized, normalize
 
 from livecast.core.filter.contacts import DOTS, NUMERALS
-from livecast.core.filter.lookalikes import REREAD, SAME, reread
+from livecast.core.filter.lookalikes import REREAD, SAME, SOUNDS, reread
 
-# Marks of no script of their own: accents, and what piles up on letters to hide them.
+# Marks without which a text is read the same: accents, what piles up on letters to hide them, the vowels of Hebrew and Arabic.
 ACCENTS: Final = re.compile(
-    r"[\u0300-\u036f\u180b-\u180d\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f\U000e0100-\U000e01ef]"
+    r"[\u0300-\u036f\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06dc"
+    r"\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u08d3-\u08e1\u08e3-\u08ff\u180b-\u180d\u1ab0-\u1aff\u1dc0-\u1dff"
+    r"\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f\U000e0100-\U000e01ef]"
 )
 # Several patterns: a set of characters is a table to the expression engine only where none is beyond the basic plane.
 # (The first half of it is in the second, but takes half the time, and most letters are of it.)
@@ -63,8 +65,9 @@ _READY_BEYOND: Final = (_IDEOGRAPHS_AND_KANA - SAME.keys() - set(map(ord, REREAD
 _READY: Final = re.compile(f"[ -~{_set(_READY_BEYOND)}]*+")
 _READY_LETTERS: Final = re.compile(r"[0-9A-Za-z\u3041-\u9fff]+")
 # Of those the ones that no address, no number and no second reading is made of, but for some words.
-_CALM: Final = re.compile(f"[A-Za-z {re.escape(_CALM_SIGNS)}{_set(_READY_BEYOND - set(map(ord, DOTS)) - NUMERALS.keys())}]*+")
-
+_CALM_BEYOND: Final = _READY_BEYOND - set(map(ord, DOTS)) - NUMERALS.keys() - set(map(ord, SOUNDS))
+_CALM: Final = re.compile(f"[A-Za-z {re.escape(_CALM_SIGNS)}{_set(_CALM_BEYOND)}]*+")
+_SOUNDING: Final = re.compile(f"[{SOUNDS}]")
 
 _NOT_CALM: Final = tuple(word.encode() for word in ("www", "dot", "vx", "wx", "v信", "w信", "加v"))
 
@@ -102,7 +105,8 @@ class Reading:
                 if typed != typed.lower():
                     letters = letters.lower()
                     typed = letters.encode()
-                once = len(typed) == 3 * len(letters)  # ideographs and kana alone, none of which stands for another
+                # Ideographs and kana alone, none of which stands for another.
+                once = len(typed) == 3 * len(letters) and (calm or _SOUNDING.search(letters) is None)
             else:
                 letters = _undressed(text)
                 typed = letters.encode("utf-8", "surrogatepass")

@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import UNSET
 
-from livecast.core.forgotten_events import without_forgotten
 from livecast.core.tools.globs import glob_matches
 from livecast.core.webhooks.deliveries import (
     SECRET_BYTES,
@@ -27,6 +26,7 @@ from livecast.core.webhooks.deliveries import (
     rotated,
     signing,
 )
+from livecast.core.webhooks.forgotten import without_forgotten
 from livecast.edge.access.callers import Caller
 from livecast.edge.api.webhook_shapes import (
     DeliveryPage,

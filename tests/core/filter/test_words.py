@@ -134,7 +134,7 @@ def test_the_quick_look_misses_nothing(text: str) -> None:
 
 
 #: What most comments consist of, and what could be taken for it.
-NEAR = "aAbwWdDoOtT 09@$!|,.。点·•:/／：一两陸壹ｏ〇傻逼微徽買かがガ한，！？～…“é①Ⅷⓐսſ\u0301\u200b\n\U00020bb7"
+NEAR = "aAbwWdDoOtT 09@$!|,.。点·•:/／：一两陸壹ｏ〇傻逼微徽買威信加卫星芯訫かがガ한，！？～…“é①Ⅷⓐսſɐɔı🈶أـ\u064b\u0301\u200b\n\U00020bb7"
 
 
 @given(st.text(NEAR, max_size=30))
@@ -181,7 +181,7 @@ def test_noise_between_the_letters_does_not_help(before: str, word: str, after: 
     assert FILTER.check(f"{before} {dressed} {after}") == "block"
 
 
-LOOKS = WordFilter(block=["fuck", "微信", "加微", "买号", "sex", "shit", "ass", "сука"])
+LOOKS = WordFilter(block=["fuck", "微信", "加微", "买号", "sex", "shit", "ass", "сука", "scam", "赌博", "代开发票", "أحمق"])
 
 
 @pytest.mark.parametrize(
@@ -223,10 +223,35 @@ LOOKS = WordFilter(block=["fuck", "微信", "加微", "买号", "sex", "shit", "
         "加VX聊",
         "v信",
         "加V",
+        "葳信",
+        "微訫",
+        "微亻言",
+        "加威信",
+        "快加我威信吧",
+        "➕威信",
+        "威信：abc_1234",
+        "威信号 13800001111",
+        "加我卫星",
+        "加微芯",
+        "微1信",
+        "微1\ufe0f\u20e3信",
+        "赌5博",
+        "代3开4发5票",
+        "微🈶信",
+        "赌㊙博",
+        "أَحْمَق",
+        "أحـمـق",
+        "احمق",
+        "اَح۠مق",
+        "ʞɔnɟ",
+        "so ɯɐɔs it is",
+        "ɟսck",
     ],
 )
 def test_look_alikes_are_found(text: str) -> None:
-    """Letters of other scripts, in boxes, digits in words, rare ideographs for common ones, traditional for simplified."""
+    """Letters of other scripts, in boxes, upside down; digits in words; rare ideographs for common ones, traditional for simplified,
+    WeChat by its sound; Arabic with and without its vowels.
+    """
     assert LOOKS.check(text) == "block"
 
 
@@ -260,6 +285,20 @@ def test_look_alikes_are_found(text: str) -> None:
         "方案①信得过",
         "5 μm",
         "Հայերեն լեզու",
+        "他在村里很有威信",
+        "增加威信",
+        "威信扫地",
+        "威信2019年的报告",
+        "卫星电视",
+        "微芯科技",
+        "微1号信封",
+        "打赌3次 博物馆",
+        "代开3个发票",
+        "第1名",
+        "买1送1，满3减1",
+        "احمد قال مرحبا",
+        "ʃɔː",
+        "🈶货 信你",
         "Ꮳꮃꭹ ꭶꮼꮒꭿꮝꮧ",
     ],
 )
@@ -272,6 +311,7 @@ def test_masking_covers_what_only_looks_like_it() -> None:
     """At the very place."""
     words = WordFilter(mask=["微信", "shit"])
     assert words.judge("加 薇信 sh1t!") == ("mask", "加 ** ****!")
+    assert words.judge("我加威信 微1信 ʇᴉɥs.") == ("mask", "我加** *** ****.")
 
 
 def test_a_listed_emoji_is_no_letter() -> None:

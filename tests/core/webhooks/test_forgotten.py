@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from livecast.core.forgotten_events import without_forgotten
 from livecast.core.webhooks.deliveries import EventType, WebhookEvent
+from livecast.core.webhooks.forgotten import without_forgotten
 
 ASKED_AT = 5_000
 GONE = "erased:abc"
