@@ -134,7 +134,10 @@ def test_the_quick_look_misses_nothing(text: str) -> None:
 
 
 #: What most comments consist of, and what could be taken for it.
-NEAR = "aAbwWdDoOtT 09@$!|,.。点·•:/／：一两陸壹ｏ〇傻逼微徽買威信加卫星芯訫かがガ한，！？～…“é①Ⅷⓐսſɐɔı🈶أـ\u064b\u0301\u200b\n\U00020bb7"
+NEAR = (
+    "aAbwWdDoOtT 09@$!|,.。点·•:/／：一两陸壹ｏ〇傻逼微徽買威信加卫星芯訫"
+    "かがガ한，！？～…“é①Ⅷⓐսſɐɔı🈶أـ\u064b\u0301\u200b\n\U00020bb7"
+)
 
 
 @given(st.text(NEAR, max_size=30))
@@ -249,8 +252,8 @@ LOOKS = WordFilter(block=["fuck", "微信", "加微", "买号", "sex", "shit", "
     ],
 )
 def test_look_alikes_are_found(text: str) -> None:
-    """Letters of other scripts, in boxes, upside down; digits in words; rare ideographs for common ones, traditional for simplified,
-    WeChat by its sound; Arabic with and without its vowels.
+    """Letters of other scripts, in boxes, upside down; digits in words; rare ideographs for common ones, traditional for
+    simplified, WeChat by its sound; Arabic with and without its vowels.
     """
     assert LOOKS.check(text) == "block"
 
