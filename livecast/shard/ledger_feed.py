@@ -53,9 +53,9 @@ POLLS_MAX: Final = 8
 come at the same time: all in one turn held the loop for 50 to 80 ms, and gifts were acknowledged as late."""
 ACTIVE_MS: Final = 60_000
 """A shard is active so long after its last entry or ring. (A room that wakes is caught up with by itself.)"""
-TICK_S: Final = 1.0
+TICK_MS: Final = 1_000
 """How often the loop looks whose poll is due. A ring is heard at once."""
-ACTIVE_TICK_S: Final = 0.1
+ACTIVE_TICK_MS: Final = 100
 """... at most, where an active shard's is due sooner."""
 FULL_S: Final = 0.25
 """How long a room has for what is in its inbox before the next is offered."""
@@ -118,6 +118,7 @@ class LedgerFeed:
         self._ring = asyncio.Event()
         self._reading: set[int] = set()
         self._polling: set[int] = set()
+        self._next_look = 0
         self._more_due = False
         """There are polls that wait for those under way."""
         self._awake: set[str] = set()
@@ -139,6 +140,7 @@ class LedgerFeed:
         """Follow these as well, each from where it stands: what there was before, rooms catch up with when they wake."""
         for shard in shards:
             self._next_poll[shard] = 0
+        self._next_look = 0
         self._ring.set()
 
     def disown(self, shards: Collection[int]) -> None:
@@ -191,25 +193,35 @@ class LedgerFeed:
         while True:
             await self._wait()
             now = self._clock()
-            self.tail.tidy(now)
             rung = self._rung - self._reading
             self._rung -= rung
-            taken = self._reading | rung
-            due = sorted((at, shard) for shard, at in self._next_poll.items() if at <= now and shard not in taken)
-            polled = [shard for _, shard in due[: POLLS_MAX - len(self._polling)]]
-            self._more_due = len(polled) < len(due)
-            self._polling.update(polled)
-            for shard in (*rung, *polled):
-                active = self._active_until.get(shard, 0) > now
-                self._next_poll[shard] = now + (ACTIVE_POLL_MS if active else IDLE_POLL_MS)
+            self._put_off(rung, now)
+            for shard in (*rung, *self._due(now)):
                 self._spawn(self._read(shard))
 
-    async def _wait(self) -> None:
-        now = self._clock()
+    def _put_off(self, shards: Iterable[int], now: int) -> None:
+        """These are read now: when they are to be looked at again."""
+        for shard in shards:
+            active = self._active_until.get(shard, 0) > now
+            self._next_poll[shard] = now + (ACTIVE_POLL_MS if active else IDLE_POLL_MS)
+
+    def _due(self, now: int) -> list[int]:
+        """Shards that are to be looked at now. To find them costs more than a ring: it is done when one may be due."""
+        if now < self._next_look:
+            return []
+        self.tail.tidy(now)
+        due = sorted((at, shard) for shard, at in self._next_poll.items() if at <= now and shard not in self._reading)
+        polled = [shard for _, shard in due[: POLLS_MAX - len(self._polling)]]
+        self._more_due = len(polled) < len(due)
+        self._polling.update(polled)
+        self._put_off(polled, now)
         active = [self._next_poll.get(shard, until) for shard, until in self._active_until.items() if until > now]
-        soonest_s = (min(active) - now) / 1000 if active else TICK_S
+        self._next_look = now + max(ACTIVE_TICK_MS, min([TICK_MS, *(at - now for at in active)]))
+        return polled
+
+    async def _wait(self) -> None:
         try:
-            async with asyncio.timeout(min(TICK_S, max(ACTIVE_TICK_S, soonest_s))):
+            async with asyncio.timeout(max(0, self._next_look - self._clock()) / 1000):
                 await self._ring.wait()
         except TimeoutError:
             return
@@ -243,6 +255,8 @@ class LedgerFeed:
         finally:
             self._reading.discard(shard)
             self._polling.discard(shard)
+            if self._more_due:
+                self._next_look = 0
             if self._more_due or shard in self._rung:
                 self._ring.set()
 
