@@ -15,10 +15,15 @@ from typing import Any, Self
 
 HERE = Path(__file__).parent
 JOIN_S = 120.0
+LOW_PRIORITY = 10
 
 
 class Watchers:
-    """`viewers` people in `processes` processes, spread over rooms and nodes. Use as an async context manager."""
+    """`viewers` people in `processes` processes, spread over rooms and nodes. Use as an async context manager.
+
+    `give_way`: they take what the service leaves of the machine. In life nobody's phone runs on the service's processors, and
+    thousands of them take more than it does; but where others are at work as well, they may then get next to nothing.
+    """
 
     def __init__(
         self,
@@ -29,6 +34,7 @@ class Watchers:
         viewers: int,
         seed: int = 1,
         processes: int = 2,
+        give_way: bool = False,
         **more: Any,
     ) -> None:
         places = [base.removeprefix("http://").rsplit(":", 1) for base in bases]
@@ -42,12 +48,15 @@ class Watchers:
             self._configs.append(path)
             self._reports.append(report)
         self._processes: list[Process] = []
+        self._give_way = give_way
 
     async def __aenter__(self) -> Self:
         env = {**os.environ, "PYTHONPATH": str(HERE.parent)}
         for config in self._configs:
             words, pipe = [sys.executable, str(HERE / "watcher.py"), str(config)], asyncio.subprocess.PIPE
             self._processes.append(await asyncio.create_subprocess_exec(*words, stdin=pipe, stdout=pipe, env=env))
+            if self._give_way:
+                os.setpriority(os.PRIO_PROCESS, self._processes[-1].pid, LOW_PRIORITY)
         async with asyncio.timeout(JOIN_S):
             await asyncio.gather(*(self._hear(process) for process in self._processes))
         return self

@@ -17,11 +17,6 @@ LATE_S, LATE_FRAMES = 1.0, 3
 """A node that stood still may still hand out a frame or two that were kept before."""
 
 
-def p99_on(reports: Sequence[dict[str, Any]], node: int) -> float:
-    """From hand to screen, of those who watch on one node."""
-    return _p([took for report in reports for _, took, at in report["latencies"] if at == node], 99)
-
-
 class Shown(NamedTuple):
     """How a fault looked on people's screens. Seconds from the mark, or of silence."""
 
@@ -38,15 +33,20 @@ class Shown(NamedTuple):
     """From hand to screen, of comments after the mark."""
 
     def __str__(self) -> str:
-        latency = f"hand to screen {_p(self.latency, 50):.2f} s (p50), {_p(self.latency, 99):.2f} s (p99)"
+        back, silence, latency = (_told(values) for values in (self.back, self.silence, self.latency))
         return (
-            f"{self.viewers} viewers, {self.lost} lost their connection: back after {_p(self.back, 50):.2f} s (p50), "
-            f"{_p(self.back, 100):.2f} s (last), {self.recovered} without a gap; silent for {_p(self.silence, 50):.2f} s (p50), "
-            f"{_p(self.silence, 99):.2f} s (p99), {_p(self.silence, 100):.2f} s (longest); {latency}"
+            f"{self.viewers} viewers, {self.lost} lost their connection: back after {back}, {self.recovered} without a gap; "
+            f"silent for {silence}; hand to screen {latency}"
         )
 
 
-def _p(values: Sequence[float], percent: float) -> float:
+def _told(values: Sequence[float]) -> str:
+    p50, p99, longest = (percentile(values, percent) for percent in (50, 99, 100))
+    return f"{p50:.2f} s (p50), {p99:.2f} s (p99), {longest:.2f} s (longest)"
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """The value that so many per cent do not exceed; 0 of none."""
     ordered = sorted(values)
     return ordered[max(0, ceil(percent / 100 * len(ordered)) - 1)] if ordered else 0.0
 
