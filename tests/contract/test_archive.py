@@ -374,6 +374,15 @@ async def test_what_comes_in_late_is_erased_at_once(archive: SqlArchive) -> None
     assert len([row async for _, row in archive.export("bob")]) == 1
 
 
+async def test_who_asked_is_found_among_many(archive: SqlArchive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When very many asked at once, those whom new rows name are looked for, however many these are."""
+    monkeypatch.setattr("livecast.adapters.archive.persons.FEW", 3)
+    for n in range(5):
+        await archive.erase(f"user{n}", T + 100)
+    await archive.append(Rows(broadcasts=[began()], comments=[comment(n, f"user{n}") for n in range(8)]), [])
+    assert [each.user for each in await comments_of(archive)] == ["user5", "user6", "user7"]
+
+
 async def test_what_is_old_is_deleted(archive: SqlArchive) -> None:
     """By class, the oldest first, so many at a time; other classes stay."""
     rows = Rows(comments=[comment(n) for n in range(10)], money=[money(n, "gift") for n in range(10)], broadcasts=[began()])

@@ -38,12 +38,12 @@ def tolerant(value: Any, type_: type[T]) -> T:
     try:
         return msgspec.convert(value, type_, builtin_types=(bytes,))
     except msgspec.ValidationError:
-        return msgspec.convert(known_part(value, _info(asked)), type_, builtin_types=(bytes,))
+        return msgspec.convert(_known_part(value, _info(asked)), type_, builtin_types=(bytes,))
 
 
 def without_unknown(value: Any, type_: Any) -> Any:
     """What of `value` a type knows, unchecked."""
-    return known_part(value, _info(type_))
+    return _known_part(value, _info(type_))
 
 
 def members(value: dict[str, Any], default: T) -> T:
@@ -59,22 +59,22 @@ def members(value: dict[str, Any], default: T) -> T:
     return changed
 
 
-def known_part(value: Any, info: inspect.Type) -> Any:
+def _known_part(value: Any, info: inspect.Type) -> Any:
     """`value` without what its type does not know."""
     match info:
         case inspect.StructType(array_like=False) if isinstance(value, dict):
             fields = {field.encode_name: field.type for field in info.fields}
             tagged = {info.tag_field: value[info.tag_field]} if info.tag_field in value else {}
-            return tagged | {name: known_part(value[name], kind) for name, kind in fields.items() if name in value}
+            return tagged | {name: _known_part(value[name], kind) for name, kind in fields.items() if name in value}
         case inspect.UnionType(types=types):
             structs = [each for each in types if not isinstance(each, inspect.NoneType)]
-            return known_part(value, structs[0]) if len(structs) == 1 else value
+            return _known_part(value, structs[0]) if len(structs) == 1 else value
         case inspect.ListType(item_type=item) | inspect.VarTupleType(item_type=item) if isinstance(value, (list, tuple)):
-            return [known_part(each, item) for each in value]
+            return [_known_part(each, item) for each in value]
         case inspect.DictType(value_type=kind) if isinstance(value, dict):
-            return {name: known_part(each, kind) for name, each in value.items()}
+            return {name: _known_part(each, kind) for name, each in value.items()}
         case inspect.Metadata(type=kind):
-            return known_part(value, kind)
+            return _known_part(value, kind)
         case _:
             return value
 
