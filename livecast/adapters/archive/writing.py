@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 import msgspec
-from msgspec.structs import asdict
-from sqlalchemy import Table, and_, bindparam, case, delete, func, insert, select, tuple_, update
+from msgspec.structs import asdict, astuple
+from sqlalchemy import Dialect, Table, and_, bindparam, case, delete, func, insert, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from livecast.adapters.archive import tables as t
 from livecast.archive import Move, Overtaken
-from livecast.core.records.chronicle import BroadcastRow, Card, Merged, Redaction, Rows
+from livecast.core.records.chronicle import BroadcastRow, Card, Merged, MoneyRow, Redaction, Rows
 from livecast.core.records.words import words_of
 from livecast.core.tools.patch import merge
 
@@ -65,7 +65,7 @@ async def write(connection: AsyncConnection, rows: Rows) -> None:
     await _note_broadcasts(connection, rows.broadcasts)
     await _merge_cards(connection, rows.cards)
     await insert_new(connection, t.moments, rows.moments, _plain)
-    await insert_new(connection, t.money, rows.money, _of_user)
+    await _add_money(connection, rows.money)
     await insert_new(connection, t.staff, rows.staff, _plain)
 
 
@@ -151,6 +151,20 @@ async def _merge_cards(connection: AsyncConnection, cards: Sequence[Card]) -> No
     await _many(connection, statement.on_conflict_do_update(index_elements=_key_of(t.cards), set_=newer), values)
 
 
+async def _add_money(connection: AsyncConnection, rows: Sequence[MoneyRow]) -> None:
+    """Straight to the driver, in the order of the columns: two lines for each gift of thousands a second, which are numbers and
+    texts, need nothing of what is done to each value otherwise. That took three times as long as making the rows.
+    """
+    for begin in range(0, len(rows), SLICE):
+        lines = [_line(row) for row in rows[begin : begin + SLICE]]
+        await connection.exec_driver_sql(_money_sql(connection.dialect), lines)
+
+
+def _line(row: MoneyRow) -> tuple[Any, ...]:
+    clean = "\0" not in row.ref and "\0" not in row.user and "\0" not in row.other
+    return astuple(row) if clean else tuple(_plain(row).values())
+
+
 # --- Ways of writing --------------------------------------------------------------------------------------------------
 async def insert_new(
     connection: AsyncConnection, table: Table, rows: Sequence[Any], made: Callable[[Any], dict[str, Any]] = dict
@@ -202,6 +216,12 @@ def _noted() -> Any:
     said["ended_at"] = func.coalesce(c.ended_at, bindparam("b_ended_at"))
     highest = {name: case((c[name] > bindparam(f"b_{name}"), c[name]), else_=bindparam(f"b_{name}")) for name in ("users", "peak")}
     return update(t.broadcasts).where(c.room == bindparam("b_room"), c.id == bindparam("b_id")).values(said | highest)
+
+
+@lru_cache(maxsize=4)
+def _money_sql(dialect: Dialect) -> str:
+    compiled = _new(dialect.name, t.money).compile(dialect=dialect, column_keys=[column.name for column in t.money.columns])
+    return str(compiled)
 
 
 @cache
