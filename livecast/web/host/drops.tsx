@@ -5,6 +5,7 @@ import { part, type Page } from '../shared/api';
 import { clock, count, timeOf, when } from '../shared/language';
 import { Dialog, useTicking } from '../shared/ui';
 import { desk } from './console';
+import { inOrder } from './order';
 import { Empty, Field, Section, Sure, useDesk } from './parts';
 import { Name } from './queue';
 import type { FullDrop } from './told';
@@ -27,7 +28,7 @@ export function Drops() {
   return (
     <Section title={t('drops')} aside={runs && <button class="small primary" onClick={() => setMaking(true)}>+ {t('new_drop')}</button>}>
       {drops.length === 0 && <Empty>{t('no_drops')}</Empty>}
-      <ul class="cards">{drops.map((drop) => <Card key={drop.id} drop={drop} onWinners={() => setWinners(drop)} />)}</ul>
+      <ul class="cards">{inOrder(drops, desk.live.view.state.drops).map((drop) => <Card key={drop.id} drop={drop} onWinners={() => setWinners(drop)} />)}</ul>
       {making && <Make onClose={() => setMaking(false)} />}
       {winners && <Winners drop={winners} onClose={() => setWinners(null)} />}
     </Section>
