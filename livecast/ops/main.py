@@ -20,6 +20,7 @@ from aiohttp import web
 
 from livecast import __version__
 from livecast.adapters.archive.store import SqlArchive, sqlite_url
+from livecast.adapters.redis.address import without_password
 from livecast.adapters.redis.bus import RedisBus
 from livecast.adapters.redis.formats import RedisFormats
 from livecast.adapters.redis.house import RedisHouseRules
@@ -50,7 +51,6 @@ from livecast.edge.node import Node
 from livecast.edge.webhooks import WebhookDesk
 from livecast.facts import Observer, RoomsHeld, ShardsHeld, Trouble, VersionsSeen
 from livecast.ops import logs
-from livecast.ops.commands.check import without_password
 from livecast.ops.configuration.neighbours import Neighbours
 from livecast.ops.configuration.reloading import Reloading, authenticator, money_rules
 from livecast.ops.configuration.settings import Settings

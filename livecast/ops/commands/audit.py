@@ -13,11 +13,11 @@ from typing import Final
 import click
 
 from livecast.adapters.archive.store import FILE_NAME, SqlArchive, sqlite_url
+from livecast.adapters.redis.address import without_password
 from livecast.adapters.redis.ledger import RedisLedger
 from livecast.adapters.redis.ledger_calls import LedgerServer
 from livecast.core.books.audit import Difference, Sums
 from livecast.ledger import Ledger, ShardStatus, audit
-from livecast.ops.commands.check import without_password
 from livecast.ops.commands.serve import settings_or_exit
 from livecast.ops.configuration.settings import Settings
 from livecast.ops.stores.access import EXIT_USAGE, NoStoreError, opened, run, stop

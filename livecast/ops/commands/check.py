@@ -16,7 +16,7 @@ from livecast.ops.configuration.reference import as_toml, example
 from livecast.ops.configuration.settings import SECTIONS, Settings, keys_of
 from livecast.ops.stores.look import lines, look_at_stores
 
-__all__ = ["command", "in_force", "masked", "without_password"]
+__all__ = ["command", "in_force", "masked"]
 
 EXIT_STORES: Final = 3
 """The configuration is right, and a store is not."""

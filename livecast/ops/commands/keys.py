@@ -11,10 +11,10 @@ from typing import cast
 import click
 import msgspec
 
+from livecast.adapters.redis.address import without_password
 from livecast.adapters.redis.revoked import RedisRevokedKeys
 from livecast.adapters.redis.server import RedisServer
 from livecast.edge.access.keys import SCOPES, ApiKey, Scope, new_key
-from livecast.ops.commands.check import without_password
 from livecast.ops.commands.serve import settings_or_exit
 from livecast.ops.stores import valkey_socket
 from livecast.ports import StoreError
