@@ -7,6 +7,7 @@
  *   tap FILE                       from now on keep what the first viewer gets: (u64 ns on the monotonic clock, u32 length,
  *                                  the WebSocket frame as it came) per data message
  *   watch EVERY                    every EVERY-th viewer looks for the time stamps that `comments` puts into its texts
+ *   awake 0|1                      1: in what follows never sleep while waiting, so that whoever writes to us need not wake us
  *   comments RATE SECONDS SENDERS BYTES    RATE per second in all, in turn from the last SENDERS viewers, about BYTES long
  *   flood KIND SECONDS WINDOW BATCH        as fast as answers come: KIND like|comment|mix, at most WINDOW unanswered messages
  *                                          per viewer, BATCH messages per write
@@ -55,7 +56,7 @@ struct viewer {
 static struct viewer viewers[VIEWERS_MAX];
 static char *requests[VIEWERS_MAX]; /* handshakes not sent yet */
 static uint32_t viewers_n;
-static int epoll_fd, stdin_ready;
+static int epoll_fd, stdin_ready, awake;
 static struct sockaddr_in server;
 static FILE *tap;
 static char buffer[4 << 20];
@@ -549,7 +550,7 @@ static int all_got_the_same(void) {
 static uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
 /* Read until then, or up to 1 ms longer: who spins through the last of it takes the core from the Valkeys beside us. */
-static void pump_until(uint64_t due, uint64_t now) { pump((int)((due - now + 999999) / 1000000)); }
+static void pump_until(uint64_t due, uint64_t now) { pump(awake ? 0 : (int)((due - now + 999999) / 1000000)); }
 
 static void comments(double rate, double seconds, uint32_t senders, size_t bytes) {
     begin();
@@ -682,6 +683,10 @@ static void obey(char *line) {
         answer(0, 0);
     } else if (sscanf(line, "watch %u", &a) == 1) {
         watch(a);
+    } else if (sscanf(line, "awake %u", &a) == 1) {
+        awake = a != 0;
+        begin();
+        answer(0, 0);
     } else if (sscanf(line, "comments %lf %lf %u %u", &rate, &seconds, &a, &b) == 4) {
         comments(rate, seconds, a, b);
     } else if (sscanf(line, "flood %15s %lf %u %u", kind, &seconds, &a, &b) == 4) {
