@@ -6,16 +6,16 @@ from asyncio import AbstractEventLoop
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-import uvloop
 
 from livecast.core.rules import Policy, RoomRules
 from livecast.edge.rules import EdgeRules
 from support.house import House
+from support.loops import ClosingLoop
 
 
 def pytest_asyncio_loop_factories(config: object, item: object) -> dict[str, Callable[[], AbstractEventLoop]]:  # noqa: ARG001 - as pytest calls it
     """The loop that the service runs on: its transports are part of what is tested."""
-    return {"uvloop": uvloop.new_event_loop}
+    return {"uvloop": ClosingLoop}
 
 
 @pytest.fixture
