@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import pytest
 
@@ -14,8 +15,9 @@ def test_what_was_left_open_is_told_of_and_holds_nobody_up() -> None:
     loop = ClosingLoop()
 
     async def leave_open() -> list[object]:
-        server = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0)
-        return [server, *await loop.create_connection(asyncio.Protocol, *server.sockets[0].getsockname())]
+        listener = socket.create_server(("127.0.0.1", 0))
+        server = await loop.create_server(asyncio.Protocol, sock=listener)
+        return [server, *await loop.create_connection(asyncio.Protocol, *listener.getsockname())]
 
     kept = loop.run_until_complete(leave_open())
     with pytest.raises(ResourceWarning, match="unclosed"):

@@ -8,8 +8,8 @@ import uvloop
 
 
 class ClosingLoop(uvloop.Loop):
-    """uvloop, but for its end: of what a failed test left open it warns, and where warnings are errors, as here, it leaves open what
-    it warned of, and waits for that to close for good. So it is warned of behind the end.
+    """uvloop, but for its end: of what a failed test left open it warns, and where warnings are errors, as here, it leaves open
+    what it warned of, and waits for that to close for good. So it is warned of behind the end.
     """
 
     def close(self) -> None:
