@@ -127,6 +127,18 @@ async def test_a_row_written_twice_is_there_once(archive: SqlArchive) -> None:
     assert len(await archive.staff(ROOM, None, 10)) == 1
 
 
+async def test_lines_of_money_are_kept_as_they_are(archive: SqlArchive) -> None:
+    """Each value in its column, the largest numbers and odd texts included."""
+    row = money(2**53 - 1, "gift", "ann\0", ref="ann/你好 \0'👋🏽", amount=-(2**53) + 1, other="bob\0", state="s", data='{"n":1}')
+    await archive.append(Rows(money=[row]), [])
+    ((_, kept),) = [line async for line in archive.export("ann")]
+    told = {name: getattr(row, name) for name in ("shard", "position", "line", "at", "kind", "room", "broadcast", "amount")}
+    assert {name: kept[name] for name in told} == told
+    assert [kept["user_id"], kept["ref"], kept["other"], kept["state"], kept["data"]] == [
+        "ann", "ann/你好 '👋🏽", "bob", "s", '{"n":1}',
+    ]  # fmt: skip
+
+
 # --- Comments ---------------------------------------------------------------------------------------------------------
 async def test_comments_come_in_the_order_of_time(archive: SqlArchive) -> None:
     """Page by page, also many within one millisecond; text of any kind as it was said."""

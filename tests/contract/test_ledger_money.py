@@ -161,6 +161,23 @@ async def test_a_gift_goes_from_wallet_to_room(ledger: Ledger) -> None:
     assert (await ledger.bookings("ann", None, 1))[0] == Booking(2, NOW + 1, -30, 70, "host:demo/host", rose.tx, "rose")
 
 
+async def test_many_gifts_are_noted_as_done_once(ledger: Ledger) -> None:
+    """In one call, one of them named twice, one done before and one that never was: each that lay there has its entry, in order."""
+    await ledger.move(credit(amount=100), NOW)
+    roses = [gift(f"c{n}") for n in range(4)]
+    for rose in roses[:3]:
+        await ledger.debit_gift(rose, NO_LIMITS, NOW)
+    shard = shard_of("ann")
+    half_done = [Pending("commit", shard, rose, NOW) for rose in roses]
+    await ledger.clear_pending(half_done[0], NOW)
+    await ledger.clear_pendings(shard, [half_done[2], half_done[0], half_done[1], half_done[2], half_done[3]], NOW)
+    assert await ledger.pending(shard, NOW + 9, 10) == []
+    cleared = [fact.tx for fact in await facts(ledger, "ann") if isinstance(fact, PendingCleared)]
+    assert cleared == [roses[n].tx for n in (0, 2, 1)]
+    await ledger.move(credit(tx="t2"), NOW)
+    assert isinstance((await facts(ledger, "ann"))[-1], WalletMoved)  # positions go on behind those that were taken at once
+
+
 async def test_a_repeated_gift_is_harmless_at_every_stage(ledger: Ledger, ledgers: Any) -> None:
     """Debit, commit and clearing again, by anybody, change nothing and give the first answers."""
     await ledger.move(credit(), NOW)

@@ -8,9 +8,10 @@ from livecast.adapters.memory.ledger import MemoryLedger
 from livecast.core.books.bookkeeping import BookEntry
 from livecast.core.money.coins import Movement
 from livecast.core.money.units import Order, Ordered
-from livecast.core.nodes.placement import shard_of
+from livecast.core.nodes.placement import SHARDS, shard_of
 from livecast.facts import Trouble
-from livecast.ports import Unavailable
+from livecast.ports import Clock, Unavailable
+from livecast.shard.ledger_feed import IDLE_POLL_MS, POLLS_MAX
 from livecast.wire import records
 from support.vault import ROOM, Vault
 from support.virtual import VirtualLoop, run_virtual
@@ -24,6 +25,27 @@ class Unsteady(MemoryLedger):
     async def read(self, shard: int, after: int, limit: int) -> list[BookEntry]:
         if self.broken:
             raise Unavailable("the line is broken")
+        return await super().read(shard, after, limit)
+
+
+class Hanging(MemoryLedger):
+    """The memory ledger, of which all shards but the room's do not answer while it `hangs`."""
+
+    hangs = False
+    reading = 0
+
+    def __init__(self, clock: Clock, *, opening: int) -> None:
+        super().__init__(clock, opening=opening)
+        self.answers = asyncio.Event()
+        self.asked: set[int] = set()
+
+    async def read(self, shard: int, after: int, limit: int) -> list[BookEntry]:
+        if self.hangs and shard != shard_of(ROOM):
+            self.asked.clear()
+            self.reading += 1
+            await self.answers.wait()
+            self.reading -= 1
+        self.asked.add(shard)
         return await super().read(shard, after, limit)
 
 
@@ -87,6 +109,31 @@ def test_a_new_owner_reads_on_where_the_former_one_stopped():
         assert [line["u"]["id"] for line in vault.state()["board"]] == ["bob", "ann"]
         await vault.give("cyn")
         await vault.until(lambda: ("cyn", 1, False) in vault.combos(), "combo of a gift to the new owner")
+
+    run_virtual(main)
+
+
+def test_shards_that_do_not_answer_delay_no_other():
+    """Those whose time has come are read a few at a time, and a room's ring is heard while they hang."""
+
+    async def main(loop: VirtualLoop) -> None:
+        ledger = Hanging(loop.unix_ms, opening=100)
+        vault = await Vault(loop, ledger).begin()
+        await vault.give("ann")
+        await vault.until(vault.combos, "first combo")
+        await asyncio.sleep(2 * IDLE_POLL_MS / 1000)
+        ledger.hangs = True
+        await asyncio.sleep(2 * IDLE_POLL_MS / 1000)
+        assert ledger.reading == POLLS_MAX
+        began = loop.time()
+        await vault.give("bob")
+        await vault.until(lambda: ("bob", 1, False) in vault.combos(), "combo while others hang")
+        assert loop.time() - began < 0.5
+        ledger.hangs = False
+        ledger.answers.set()
+        await asyncio.sleep(1.1 * IDLE_POLL_MS / 1000)
+        assert ledger.asked == set(range(SHARDS))
+        assert not ledger.reading
 
     run_virtual(main)
 
