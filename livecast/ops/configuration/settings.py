@@ -268,9 +268,12 @@ def _wrong_review(settings: Settings) -> list[tuple[Path2, str]]:
         return wrong
     if urlsplit(review.url).scheme not in {"http", "https"} or not urlsplit(review.url).hostname:
         wrong.append((("review", "url"), "must be an http:// or https:// address"))
+    if not review.secret:
+        wrong.append((("review", "secret"), "is missing: questions are signed with it (echo whsec_$(openssl rand -base64 32))"))
+        return wrong
     try:
         Webhook(review.secret)
-    except (ValueError, RuntimeError):
+    except Exception:  # noqa: BLE001 - what the library says of a wrong one depends on its version
         wrong.append((("review", "secret"), "must be whsec_ and 24 to 64 random bytes in base64"))
     else:
         if len(review.secret.removeprefix("whsec_")) < 32:

@@ -171,6 +171,9 @@ def test_a_wrong_secret_is_not_repeated() -> None:
         ('[gifts]\ncatalogue = [{id="a", name="A", price=1}, {id="a", name="B", price=2}]', "used twice"),
         ("[webhooks]\ndisable_after_h = 24", "before its first dead letter"),
         ("[node]\nheartbeat_ms = 1000", "below four heartbeats"),
+        ('[review]\nurl = "https://judge.example"', "is missing: questions are signed with it"),
+        ('[review]\nurl = "https://judge.example"\nsecret = "whsec_c2hvcnQ="', "shorter than 24 bytes"),
+        ('[review]\nurl = "judge.example"\nsecret = "whsec_%"', "an http:// or https:// address"),
     ],
 )
 def test_values_that_do_not_fit_together_are_refused(tmp_path: Path, text: str, hint: str) -> None:
