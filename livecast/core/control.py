@@ -7,6 +7,7 @@ true now. Methods raise `InvalidChange` and then have changed nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
+from sys import intern
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -82,7 +83,7 @@ class Control:
         policy = policy_from(args.policy, {}, self._rules.policy, "policy")
         custom = self._custom_from(args.custom, {}, "custom")
         self._set(title=clean(args.title), hosts=_hosts_as_shown(args.hosts), custom=custom)
-        self.merchant = args.merchant
+        self.merchant = intern(args.merchant)
         self.policy = policy
         self._schedule(args.starts_at, now)
         self._changed()
@@ -102,7 +103,7 @@ class Control:
         if args.hosts is not msgspec.UNSET:
             self._set(hosts=_hosts_as_shown(args.hosts or ()))
         if args.merchant is not msgspec.UNSET:
-            self.merchant = args.merchant or ""
+            self.merchant = intern(args.merchant or "")
         if args.starts_at is not msgspec.UNSET:
             self._schedule(args.starts_at, now)
         self._changed()
@@ -293,7 +294,7 @@ class Control:
         self.live = self.status == "live"
         self.created_at = private.get("created_at", now)
         self.rev = private.get("rev", 0)
-        self.merchant = private.get("merchant", "")
+        self.merchant = intern(private.get("merchant", ""))  # one string for all rooms of a merchant
         self.last_began_at = private.get("last_began_at", 0)
         self.starts_by_itself_at = private.get("starts_by_itself_at")
         self.ending = private.get("ending")

@@ -63,7 +63,7 @@ class Journal:
         self._name = name
         self._log = log
         self._rules = rules
-        self._retention = Retention(rules)
+        self._retention: Retention | None = None  # thousands of rooms say nothing in their epoch
         self._since_snapshot = 0
         self._last_snapshot_at = 0
 
@@ -72,6 +72,8 @@ class Journal:
         rules = self._rules
         self.number += 1
         self._since_snapshot += 1
+        if self._retention is None:
+            self._retention = Retention(rules)
         keep_from = self._retention.note(self.number, now, len(frame or b""))
         due = self._since_snapshot >= rules.snapshot_frames or now - self._last_snapshot_at >= rules.snapshot_ms
         snapshot = records.encode_snapshot(room.snapshot()) if due or self.number == 1 else None
@@ -102,8 +104,7 @@ class Journal:
         """The first commit of a new epoch: the room as it is. `owed` is a flush that found no place in the old one."""
         snapshot = room.begin_epoch(epoch, now)
         self.number, self._since_snapshot, self._last_snapshot_at = 1, 0, now
-        self._retention.clear()
-        self._retention.note(1, now, 0)
+        self._retention = None  # nobody resumes from an older one, and this commit leaves no entry
         return Commit(
             room=self._name,
             token=self.token,

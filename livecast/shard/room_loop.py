@@ -29,7 +29,7 @@ from livecast.shard.house import House, scopes_of
 from livecast.shard.journal import Journal, until_answered
 from livecast.shard.restoring import restored
 from livecast.shard.surroundings import Surroundings
-from livecast.shard.tick import Stretch
+from livecast.shard.tick import LATE_SHARE, Stretch
 from livecast.wire import records
 
 RECEIVE_MAX: Final = 500
@@ -182,8 +182,7 @@ class RoomLoop:
         if room is None or self._over or self._task is not None:
             return
         late_ms = max(0, now - self._due)
-        stretched = self._stretch.note(late_ms, room.policy.tick_ms) if self._stretch else 0
-        room.tick_stretch(stretched)
+        room.tick_stretch(self._stretched(late_ms, room.policy.tick_ms))
         try:
             flush = room.flush(now)
             commit = self._journal.next(room, flush, _encoded(flush), now) if flush is not None else None
@@ -198,6 +197,16 @@ class RoomLoop:
             commit = msgspec.structs.replace(commit, replies=far)
         settling = self._settle(room, flush, commit, near, late_ms)
         self._task = asyncio.get_running_loop().create_task(settling, name=f"commit {self.name}")
+
+    def _stretched(self, late_ms: int, tick_ms: int) -> int:
+        if self._stretch is None:
+            if late_ms <= tick_ms * LATE_SHARE:
+                return 0
+            self._stretch = Stretch(self._around.rules.tick_max_ms)
+        stretched = self._stretch.note(late_ms, tick_ms)
+        if not stretched:
+            self._stretch = None
+        return stretched
 
     # --- Commit and publish -------------------------------------------------------------------------------------------
     async def _settle(self, room: Room, flush: Flush, commit: Commit, near: dict[str, list[Reply]], late_ms: int) -> None:
@@ -333,7 +342,6 @@ class RoomLoop:
             room.load_rules(*await around.house.rules_for(self.name, room.merchant))
         self._task = None
         self._room = room
-        self._stretch = Stretch(around.rules.tick_max_ms)
         if around.catalogue_rev is not None:
             room.note_catalogue(around.catalogue_rev)
         if around.watch is not None:

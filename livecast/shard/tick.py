@@ -35,7 +35,7 @@ class Stretch:
 
 
 class Retention:
-    """Which log entries are kept for resume: so many frames or so long (whichever is more), within so many bytes."""
+    """Which log entries of an epoch are kept for resume: so many frames or so long (whichever is more), within so many bytes."""
 
     __slots__ = ("_bytes", "_entries", "_first", "_rules")
 
@@ -66,8 +66,3 @@ class Retention:
             del entries[: 2 * (first - self._first)]
             self._first = first
         return first
-
-    def clear(self) -> None:
-        """A new epoch begins: nobody resumes from an older one."""
-        self._entries.clear()
-        self._bytes = 0

@@ -48,9 +48,23 @@ def test_bytes_bound_what_is_kept():
     assert kept.note(3, 0, 900_000) == 3
 
 
-def test_a_new_epoch_keeps_nothing():
-    """Nobody resumes across epochs."""
-    kept = Retention(RoomRules())
-    kept.note(1, 0, 10)
-    kept.clear()
-    assert kept.note(7, 0, 10) == 7
+@given(
+    st.integers(1, 5),
+    st.lists(st.tuples(st.integers(0, 700), st.integers(0, 40_000)), min_size=1, max_size=60),
+)
+def test_no_entry_goes_while_it_is_worth_keeping(first: int, commits: list[tuple[int, int]]):
+    """All that is kept fits into the bytes (or is the newest), and is young or among the last few; what went had a reason to."""
+    rules = RoomRules(log_frames_max=3, log_ms=1000, log_bytes_max=65_536)
+    kept, now, noted, oldest = Retention(rules), 0, [], first
+    for number, (pause, size) in enumerate(commits, first):
+        now += pause
+        noted.append((number, now, size))
+        before, oldest = oldest, kept.note(number, now, size)
+        assert before <= oldest <= number
+        held = [each for each in noted if each[0] >= oldest]
+        assert sum(each[2] for each in held) <= rules.log_bytes_max or len(held) == 1
+        assert len(held) <= rules.log_frames_max or now - held[0][1] <= rules.log_ms
+        for gone, at, _ in noted[before - first : oldest - first]:  # each had a reason to go
+            later = [each for each in noted if each[0] >= gone]
+            too_old = len(later) > rules.log_frames_max and now - at > rules.log_ms
+            assert too_old or sum(each[2] for each in later) > rules.log_bytes_max
