@@ -57,10 +57,15 @@ class JudgeFailed(Exception):  # noqa: N818 - says what happened
 
 
 class ReviewAnswer(Struct, frozen=True):
-    """What the answerer says."""
+    """What the answerer says. An `edit` says to what."""
 
     action: Literal["allow", "deny", "hold", "edit"]
-    text: Annotated[str, Meta(max_length=TEXT_CHARS_MAX)] = ""
+    text: Annotated[str, Meta(max_length=TEXT_CHARS_MAX)] | None = None
+
+    def __post_init__(self) -> None:
+        """An edit to nothing at all is a slip."""
+        if self.action == "edit" and self.text is None:
+            raise ValueError("an edit without a text")
 
 
 _answer = msgspec.json.Decoder(ReviewAnswer)
@@ -125,7 +130,7 @@ class Reviewer:
             outcome, told = "failed", Reviewed(one.ticket, "none")
         else:
             self._failures = 0
-            outcome, told = answer.action, Reviewed(one.ticket, answer.action, answer.text)
+            outcome, told = answer.action, Reviewed(one.ticket, answer.action, answer.text or "")
         finally:
             self._in_flight -= 1
         self._observer.observe(CommentJudged(outcome, self._clock() - began))

@@ -124,6 +124,7 @@ async def test_rooms_that_are_not_covered(judged: House, hook: Hook) -> None:
         {"answer": "no json"},
         {"answer": {"action": "maybe"}},
         {"answer": {"action": "edit", "text": 5}},
+        {"answer": {"action": "edit"}},
         {"answer": "x" * 20_000},
         {"delay_s": 30.0},
     ],
