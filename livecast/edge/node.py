@@ -251,6 +251,11 @@ class Node:
             asyncio.get_running_loop().call_soon(self._flush_acks)
         self._unsent.append(viewer)
 
+    @property
+    def unsent(self) -> Sequence[ViewerSocket]:
+        """Everybody who may have acks waiting, and some who had."""
+        return self._unsent
+
     def _flush_acks(self) -> None:
         unsent, self._unsent = self._unsent, []
         for viewer in unsent:

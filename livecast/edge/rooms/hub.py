@@ -250,13 +250,19 @@ class RoomHub:
     def join(self, socket: ViewerSocket) -> None:
         """From now on `socket` gets every frame after the view's `seq`."""
         self._sockets[socket.variant][socket] = None
+        self.shuffled()
         socket.identity = self.backstage.seen_as(socket.identity)
         self._came(socket)
 
     def leave(self, socket: ViewerSocket) -> None:
         """No more frames to `socket`. Harmless when it is gone already."""
+        self.shuffled()
         if self._sockets[socket.variant].pop(socket, socket) is None:
             self._went(socket)
+
+    def shuffled(self) -> None:
+        """The frames that a socket is still to get are others than fan-out may think: see `Roster`."""
+        self._fanout.shuffled()
 
     def watch(self, watcher: Watcher) -> None:
         """From now on `watcher` gets every frame after the view's `seq`."""

@@ -412,6 +412,8 @@ class ViewerSocket(asyncio.Protocol):
             self.lag = Lag(self.after, self.unsent_bytes, self.node.clock())
             self.after = LAGGING
             self.node.lagging[self] = None
+            if self.hub is not None:
+                self.hub.shuffled()
 
     def resume_writing(self) -> None:
         """They are gone. (Told in the midst of the transport's own work: answer in the next turn.)"""
@@ -454,6 +456,7 @@ class ViewerSocket(asyncio.Protocol):
         self.lag = None
         self.node.lagging.pop(self, None)
         self.after = lag.after
+        hub.shuffled()
         if lag.skipped:
             self.welcome_again("skipped")
 
@@ -466,6 +469,7 @@ class ViewerSocket(asyncio.Protocol):
             return
         joining = self.hub.welcome(self.codec, self.identity, self.conn, reason=reason)
         self.after = joining.seq
+        self.hub.shuffled()
         self.send(frame(joining.welcome, self.codec.opcode))
 
     def check_lag(self, now: int) -> None:

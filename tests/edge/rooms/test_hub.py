@@ -11,6 +11,7 @@ from typing import Any
 import msgpack
 import pytest
 
+from livecast.core.errors import Refusal
 from livecast.core.frames import Frame, Redact
 from livecast.core.rules import Policy, RoomRules
 from livecast.edge.access.identity import anonymous
@@ -21,7 +22,9 @@ from livecast.edge.rules import EdgeRules
 from livecast.facts import Disconnected, FannedOut
 from livecast.ports import Published
 from livecast.wire.codec import JSON, MSGPACK
+from livecast.wire.messages import Bye
 from livecast.wire.sealing import Sealed
+from livecast.wire.websocket import close_frame
 from support.house import House, until
 from support.viewer import RawSocket, Viewer, masked
 
@@ -164,6 +167,35 @@ async def test_frames_that_waited_leave_together(room):
     assert hub.sent_seq == first + 5
     # The first leaves alone, the next two wait for it and leave together; what is large leaves alone behind them.
     assert [fact.deliveries // 12 for fact in room.notes.of(FannedOut)[before:]] == [1, 2, 1, 1]
+    for viewer in viewers:
+        await viewer.__aexit__()
+
+
+async def test_while_a_frame_is_handed_out(room):
+    """Who is answered meanwhile hears the answer before the frame; who is put out hears nothing behind the close frame."""
+    viewers = [Viewer(room.port, "r") for _ in range(8)]
+    for viewer in viewers:
+        await viewer.__aenter__()
+        await viewer.welcome()
+    async with RawSocket(room.port, "r") as goes:
+        await until(lambda: len(room.node.pulse.sockets) == 9, "all in")
+        hub = hub_of(room)
+        await until(lambda: hub.view.state["viewers"]["connections"] == 9, "all are told of")
+        await until(lambda: hub.sent_seq == hub.view.seq, "everybody is told")
+        for n in range(2):  # the first time it is known who is there, the second time nothing has happened since
+            seq = hub.view.seq + 1
+            frame = Frame(hub.view.epoch, seq, room.clock(), state={"custom": {"n": n}})
+            assert hub.apply(Sealed.of(frame), frame)
+            sockets = list(room.node.pulse.sockets.values())
+            sockets[6].answer(f"c{n}", Refusal("rate_limited"))
+            if n:
+                sockets[8].bye(Bye(4003, "Out.", reconnect=False, retry_after_ms=0))
+            for viewer in viewers:
+                await viewer.until(lambda: hub.sent_seq == seq and viewer.told[-1].get("seq") == seq, "frame")  # noqa: B023 - asked here
+                assert not viewer.gaps()
+            told = [(m["t"], m.get("cid") or m.get("seq")) for m in viewers[6].told]
+            assert told[-2:] == [("error", f"c{n}"), ("frame", seq)]
+        assert (await goes.read_to_end()).endswith(close_frame(4003, "Out."))
     for viewer in viewers:
         await viewer.__aexit__()
 

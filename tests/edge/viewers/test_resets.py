@@ -6,6 +6,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import AsyncIterator
+from socket import SocketType
 from typing import Any, cast
 
 import pytest
@@ -110,7 +111,15 @@ async def test_answers_after_a_connection_broke(room):
         assert broken.acks is None
 
 
-async def test_a_frame_reaches_all_whatever_is_wrong_with_one(house):
+class NoSocket:
+    """What no code of ours should ever take for a socket."""
+
+    def __init__(self, true: SocketType) -> None:
+        self.detach = true.detach
+
+
+@pytest.mark.parametrize("wrong", ["acks", "descriptor"])
+async def test_a_frame_reaches_all_whatever_is_wrong_with_one(house, wrong):
     """A fault with one viewer's bytes ends that connection alone and is told to the operator: the frame reaches the others."""
     await house.live_room("r")
     viewers = [Viewer(house.port, "r", house.token(f"u{k}")) for k in range(4)]
@@ -118,7 +127,12 @@ async def test_a_frame_reaches_all_whatever_is_wrong_with_one(house):
         await viewer.__aenter__()
         await viewer.welcome()
     faulty = of(house, "u0")
-    faulty.acks = [cast("bytes", None)]  # what no code of ours should ever put there
+    if wrong == "acks":
+        faulty.queue(cast("bytes", None))  # what no code of ours should ever put there
+    else:
+        faulty.sock = cast("SocketType", NoSocket(faulty.sock))
+        assert faulty.hub is not None
+        faulty.hub.shuffled()
     await viewers[3].ask("comment", "c", text="hello")
     for viewer in viewers[1:]:
         await viewer.hears(lambda m: m["t"] == "frame" and m.get("comments"), "the comment")
