@@ -197,6 +197,7 @@ class LedgerFeed:
             self._rung -= rung
             self._put_off(rung, now)
             for shard in (*rung, *self._due(now)):
+                self._reading.add(shard)  # now, and not when it has its turn: nobody else may read the same entries
                 self._spawn(self._read(shard))
 
     def _put_off(self, shards: Iterable[int], now: int) -> None:
