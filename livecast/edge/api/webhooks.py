@@ -50,6 +50,7 @@ from livecast.edge.webhooks import WebhookDesk
 WEBHOOKS_OF_ONE_MAX: Final = 50
 """Endpoints of one merchant, or of the platform itself: one of them cannot take all the places there are, and an event is dealt
 to a hundred at most."""
+_NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
 LOOKED_AT_MAX: Final = 2_000
 """Events looked through for one page of those that a caller asked for; a page may be short, and its cursor leads on."""
 EVENTS_READ: Final = 200
@@ -327,7 +328,8 @@ def _is_inside(host: str) -> bool:
     try:
         return not ipaddress.ip_address(host).is_global
     except ValueError:
-        return False
+        # An address in a shorter or stranger form (127.1, 0x7f.1): as browsers do, by its last label. No name ends in a number.
+        return _NUMBER.fullmatch(host.rpartition(".")[2]) is not None
 
 
 def _invalid(pointer: str, detail: str) -> ProblemError:

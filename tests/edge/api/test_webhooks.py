@@ -113,7 +113,7 @@ async def test_the_list_goes_page_by_page(office: Office) -> None:
                 "https://shop.example:99999/", "https://a:b@shop.example/", "https://shop.example/#x", "https://shöp.example/",
                 "https://127.0.0.1/", "https://[::1]/", "https://10.1.2.3:8443/", "https://169.254.169.254/latest/",
                 "https://[::ffff:10.0.0.1]/", "https://localhost/", "https://x.localhost/", "https://db.internal/", "https://nas.local/",
-                "https://[broken/",
+                "https://[broken/", "https://2130706433/", "https://127.1/", "https://0x7f.1/", "https://0X7F000001./",
             )
         ),
     ],
