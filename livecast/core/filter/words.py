@@ -25,6 +25,7 @@ HOLD: Final = "hold"
 MASK: Final = "mask"
 SEVERITY: Final = (MASK, HOLD, BLOCK)
 MASK_CHAR: Final = "*"
+TATWEEL: Final = "\u0640"
 
 # Scripts whose words have no spaces between them: there a match may stand anywhere.
 _UNSPACED: Final = re.compile(
@@ -170,8 +171,8 @@ def _place(word: Word, text: str, folded: Folded, first: int, last: int) -> tupl
     head, tail = folded.run(first), folded.run(last)
     if word.spaced:
         # A run may go on beyond the word (the k of `fuck kids`): the word is the shortest stretch between ends of words.
-        starts = [at for at in head[: len(head) - word.counts[0] + 1] if not _is_letter(text[max(at - 1, 0) : at])]
-        ends = [at + 1 for at in tail[word.counts[-1] - 1 :] if not _is_letter(text[at + 1 : at + 2])]
+        starts = [at for at in head[: len(head) - word.counts[0] + 1] if not _is_letter(_before(text, at))]
+        ends = [at + 1 for at in tail[word.counts[-1] - 1 :] if not _is_letter(_behind(text, at + 1))]
         if not starts or not ends:
             return None
     counts = map(sub, folded.starts[first + 1 : last + 2], folded.starts[first : last + 1])
@@ -188,6 +189,20 @@ def _place(word: Word, text: str, folded: Folded, first: int, last: int) -> tupl
 
 def _pieces(text: str) -> list[str]:
     return [letters for piece in text.split() if (letters := fold(piece).letters)]
+
+
+def _before(text: str, at: int) -> str:
+    """What stands before that place, or nothing. (What draws an Arabic word out is no part of it.)"""
+    while at and text[at - 1] == TATWEEL:
+        at -= 1
+    return text[at - 1] if at else ""
+
+
+def _behind(text: str, at: int) -> str:
+    """What stands from that place on, likewise."""
+    while at < len(text) and text[at] == TATWEEL:
+        at += 1
+    return text[at : at + 1]
 
 
 def _is_letter(char: str) -> bool:
