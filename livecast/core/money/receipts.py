@@ -17,7 +17,8 @@ class Receipt(Struct, frozen=True, omit_defaults=True):
     """Registered claims as in RFC 7519 (`iat`, `exp`: seconds), and what was won. `aud` is the merchant.
 
     `jti` is the same however often the receipt is asked for. `exp` is there while the unit is only reserved: a receipt of a
-    lapsed reservation is worth nothing.
+    lapsed reservation is worth nothing. `sku` and `code_hash` are always there, null where there is none: readers may count on
+    them. (What has its default is left out, so "" stands for receipts from before that, which lacked them.)
     """
 
     iss: str
@@ -30,8 +31,8 @@ class Receipt(Struct, frozen=True, omit_defaults=True):
     drop: str
     serial: int
     of: int
-    sku: str = ""
-    code_hash: str = ""
+    sku: str | None = ""
+    code_hash: str | None = ""
     exp: int | None = None
     test: bool = False
 
@@ -62,8 +63,8 @@ def receipt_of(unit: Unit, occasion: Occasion, code: str = "") -> Receipt:
         drop=occasion.drop,
         serial=unit.serial,
         of=unit.of,
-        sku=occasion.sku,
-        code_hash=code_hash(code) if code else "",
+        sku=occasion.sku or None,
+        code_hash=code_hash(code) if code else None,
         test=occasion.test,
     )
 
