@@ -27,8 +27,9 @@ from livecast.wire.codec import JSON
 from livecast.wire.messages import Bye
 from livecast.wire.sealing import Sealed, sse_event
 
-#: A line of comment so often, so that no proxy takes the stream for dead.
-COMMENT_MS: Final = 15_000
+#: A line of comment so often (the sweep adds less than a second to it: each 15 s), so that no proxy takes the stream for dead. Also
+#: between frames: a reader may count on it without knowing when anything was said last.
+COMMENT_MS: Final = 14_000
 #: Bytes written at once. Above it the loop gets its turn.
 CHUNK_BYTES: Final = 65_536
 #: After a lost connection browsers come back within this many ms, each after a time of its own.
@@ -66,7 +67,7 @@ class EventStream:
         self._bye: Bye | None = None
         self._wake = asyncio.Event()
         now = hub.node.clock()
-        self._said_at = self._progress_at = now
+        self._commented_at = self._progress_at = now
         self._put = self._sent = 0
         """Bytes handed to the transport, and how many of them had left it when last looked at."""
 
@@ -121,7 +122,6 @@ class EventStream:
             chunk = self._take()
             if chunk:
                 self._put += len(chunk)
-                self._said_at = self.hub.node.clock()
                 await response.write(chunk)
             elif self._bye is not None:
                 self.closed_with = self._bye.code
@@ -147,7 +147,8 @@ class EventStream:
             self.closed_with = 4008
             self.hang_up()
             return
-        if now - self._said_at >= COMMENT_MS and not self._queue:
+        if now - self._commented_at >= COMMENT_MS and not self._queue:
+            self._commented_at = now
             self._queue.append(b":\n\n")
             self._wake.set()
 

@@ -272,6 +272,23 @@ async def test_a_quiet_stream_is_kept_awake(house: House) -> None:
             assert reader.comments >= k
 
 
+async def test_frames_put_no_comment_off(house: House) -> None:
+    """Whoever waits for a comment line gets it every 15 s, also where somebody talks."""
+    await house.live_room("r1")
+    async with reading(house) as reader:
+        await reader.event()
+        house.clock.ahead_ms += COMMENT_MS // 2
+        await say(house, "so")
+        await reader.until_text("so")
+        house.clock.ahead_ms += COMMENT_MS // 2
+        for _ in range(20):
+            if reader.comments:
+                break
+            with contextlib.suppress(TimeoutError):
+                await reader.event(0.5)
+        assert reader.comments
+
+
 async def test_head_opens_no_stream(house: House) -> None:
     """The headers, and no viewer."""
     await house.live_room("r1")
