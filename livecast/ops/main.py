@@ -46,10 +46,11 @@ from livecast.edge.http.app import build_app
 from livecast.edge.http.connection import http_connections
 from livecast.edge.http.health import Health, MetricsPage
 from livecast.edge.money.money import Money
-from livecast.edge.money.receipts import KEY_FILE, BadReceiptKey, Receipts, kept_key
+from livecast.edge.money.receipts import KEY_FILE, BadReceiptKey, Receipts, kept_key, offered_key
 from livecast.edge.node import Node
 from livecast.edge.webhooks import WebhookDesk
 from livecast.facts import Observer, RoomsHeld, ShardsHeld, Trouble, VersionsSeen
+from livecast.house import HouseRules
 from livecast.ops import logs
 from livecast.ops.configuration.neighbours import Neighbours
 from livecast.ops.configuration.reloading import Reloading, authenticator, money_rules
@@ -172,7 +173,8 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
     later(stack, observer, ledger.close, CLOSE_STORE_S)
 
     shards = Shards(bus=bus, log=log, clock=clock, rules=settings.room, observer=observer)
-    house = House(id=secrets.token_hex(8), rules=RedisHouseRules(server), bus=bus, clock=clock, observer=observer)
+    house_rules = RedisHouseRules(server)
+    house = House(id=secrets.token_hex(8), rules=house_rules, bus=bus, clock=clock, observer=observer)
     shards.keep_to(house)
     if settings.review.url:
         judge = HttpJudge(settings.review.url, JudgeFailed, connections_max=settings.review.in_flight_max)
@@ -218,7 +220,10 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
         checkpointer.start(())
         stack.callback(checkpointer.stop)
     workers = cores() if settings.server.workers == "auto" else settings.server.workers
-    observer.add(Neighbours(settings, 2 * workers if place.shared else 1, observer))  # each may have a successor while it goes
+    with _patience(server):
+        receipts, key_apart = await _receipts(settings, house_rules)
+    siblings = 2 * workers if place.shared else 1  # each may have a successor while it goes
+    observer.add(Neighbours(settings, siblings, observer, key_apart=key_apart))
     ownership = Ownership(
         me=name, shards=shards, roster=roster, bus=bus, clock=clock, observer=observer, rules=settings.node,
         tenants=tenants,
@@ -238,7 +243,7 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
     node.archive = archive
     place.furnish(node)
     Doorman(node, house)
-    node.money = Money(node, ledger, _receipts(settings), treasury.ring, money_rules(settings))
+    node.money = Money(node, ledger, receipts, treasury.ring, money_rules(settings))
 
     node.webhooks = WebhookDesk(webhooks, office.dispatcher.kick, settings.webhooks, inside=settings.dev)
 
@@ -413,10 +418,22 @@ async def _ledger(settings: Settings, stack: AsyncExitStack, observer: Observer)
     return server
 
 
-def _receipts(settings: Settings) -> Receipts:
-    """What signs receipts."""
+async def _receipts(settings: Settings, rules: HouseRules) -> tuple[Receipts, bool]:
+    """What signs receipts, and whether other nodes on the same stores sign with another key.
+
+    A receipt is part of the answer to a claim, and that is the same on whatever node it is asked for again: nodes that share a
+    store take the key of the first of them, unless they have one from before.
+    """
     try:
-        return Receipts(settings.ledger.receipt_key or kept_key(settings.server.data_dir))
+        if settings.ledger.receipt_key:
+            return Receipts(settings.ledger.receipt_key), False
+        if not settings.redis.url:
+            return Receipts(kept_key(settings.server.data_dir)), False
+        first = (await rules.secret("receipts", offered_key(settings.server.data_dir).encode())).decode()
+        pem = kept_key(settings.server.data_dir, first)
+        return Receipts(pem), pem != first
     except (OSError, BadReceiptKey) as error:
         where = f"{settings.server.data_dir}/{KEY_FILE}"
         raise StartFailed(f"receipts cannot be signed: {where}: {error}. Or give a key with [ledger] receipt_key") from error
+    except StoreError as error:
+        raise StartFailed(f"the store does not answer as it should: {error}") from error

@@ -140,6 +140,7 @@ async def test_one_service(pair: Pair) -> None:
         since = f"{at['epoch']}:{at['seq']}"
     async with Outsider(b, room, "cem") as cem, Outsider(b, room, "ann", since=since) as ann:
         assert ann.welcome["recovered"]
+        assert await ann.ask(t="claim", cid="c1", drop=drop["id"]) == won, "to the letter, the receipt as well, from the other node"
         await shown(cem, "on")
         await ann.until(lambda: sees(ann, "on"))
         assert all(later["seq"] == n for n, later in enumerate(ann.frames, int(since.split(":")[1]) + 1))

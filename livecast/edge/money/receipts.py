@@ -66,15 +66,23 @@ def new_key() -> str:
     return Ed25519PrivateKey.generate().private_bytes(kind, form, serialization.NoEncryption()).decode()
 
 
-def kept_key(directory: str | os.PathLike[str]) -> str:
-    """The key that is kept in `directory` for this user's eyes only; made where there is none. Raises `OSError`."""
+def offered_key(directory: str | os.PathLike[str]) -> str:
+    """The key that is kept in `directory`, or a fresh one that is kept nowhere yet. Raises `OSError`."""
+    path = Path(directory) / KEY_FILE
+    return path.read_text() if path.exists() else new_key()
+
+
+def kept_key(directory: str | os.PathLike[str], otherwise: str = "") -> str:
+    """The key that is kept in `directory` for this user's eyes only; where there is none it is `otherwise` from now on, or a fresh
+    one. Raises `OSError`.
+    """
     path = Path(directory) / KEY_FILE
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Written aside and linked into place: of two that start at once one key wins, and a crash leaves none half written.
     draft = path.with_name(f"{KEY_FILE}.{os.getpid()}")
     if not path.exists():
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(new_key())
+            file.write(otherwise or new_key())
             file.flush()
             os.fsync(file.fileno())
         with suppress(FileExistsError):

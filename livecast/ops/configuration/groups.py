@@ -63,8 +63,8 @@ class Ledger(Struct, frozen=True, forbid_unknown_fields=True):
     replicas: Annotated[int, Meta(ge=0, le=5)] = 0
     """Replicas that must have a write on disk before it is acknowledged."""
     receipt_key: str = ""
-    """The Ed25519 private key (PEM) that receipts are signed with, the same on all nodes. Empty: the node keeps one of its own
-    in `data_dir`/receipts.pem."""
+    """The Ed25519 private key (PEM) that receipts are signed with, the same on all nodes. Empty: the node keeps one in
+    `data_dir`/receipts.pem, which with `[redis] url` is that of the first node there."""
     claims_per_user_per_s: Annotated[int, Meta(ge=0, le=1000)] = 5
     """Claims that one user may make in the long run; more are `rate_limited`, and nobody else feels them. 0: no limit."""
     claims_per_user_burst: Annotated[int, Meta(ge=1, le=1000)] = 20

@@ -8,11 +8,12 @@ from livecast.ops.configuration.settings import Settings
 
 class Neighbours:
     """An `Observer` that waits for company. `siblings`: how many of the nodes it may see are workers of this one, with which it
-    has everything in common.
+    has everything in common. `key_apart`: it signs receipts with another key than they.
     """
 
-    def __init__(self, settings: Settings, siblings: int, observer: Observer) -> None:
+    def __init__(self, settings: Settings, siblings: int, observer: Observer, *, key_apart: bool) -> None:
         self._settings = settings
+        self._key_apart = key_apart
         self._siblings = siblings
         self._observer = observer
         self._said = False
@@ -27,8 +28,8 @@ class Neighbours:
     def _apart(self) -> list[Trouble]:
         settings = self._settings
         apart: list[Trouble] = []
-        if not settings.ledger.receipt_key:
-            advice = "give all of them the same [ledger] receipt_key: now each publishes its own key only"
+        if self._key_apart:
+            advice = "give all of them the same [ledger] receipt_key: this one has its own from before, and publishes that only"
             apart.append(Trouble("nodes sign receipts with keys of their own", "[ledger] receipt_key", advice))
         if not settings.archive.url:
             advice = "give all of them the same [archive] url: now each knows only of the shards it happened to own"

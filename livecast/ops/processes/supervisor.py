@@ -159,7 +159,7 @@ class Supervisor:
             await self._own_store("rooms", "redis", stack)
         if not settings.ledger.url:
             await self._own_store("ledger", "ledger", stack)
-        if not settings.ledger.receipt_key:
+        if not settings.ledger.receipt_key and not settings.redis.url:
             try:
                 kept_key(settings.server.data_dir)  # made once, before several need it at the same time
             except (OSError, BadReceiptKey) as error:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from livecast.core.money.receipts import Receipt
 from livecast.edge.access.tokens import base64url
-from livecast.edge.money.receipts import KEY_FILE, BadReceiptKey, Receipts, kept_key, new_key
+from livecast.edge.money.receipts import KEY_FILE, BadReceiptKey, Receipts, kept_key, new_key, offered_key
 
 RECEIPT = Receipt("livecast", "ann", "cups", "r/d/1", 1_700_000_000, "r", "b1", "d", 1, 500, code_hash="00")
 
@@ -52,6 +52,14 @@ def test_the_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "data").iterdir()] == [KEY_FILE]
     assert (tmp_path / "data" / KEY_FILE).stat().st_mode & 0o777 == 0o600
     Receipts(first)
+
+
+def test_a_node_without_a_key_takes_the_one_it_is_given(tmp_path: Path) -> None:
+    """What is offered is kept nowhere yet; who has a key from before keeps and offers it."""
+    given = new_key()
+    assert offered_key(tmp_path) not in {given, offered_key(tmp_path)}
+    assert kept_key(tmp_path, given) == given
+    assert kept_key(tmp_path, new_key()) == given == offered_key(tmp_path)
 
 
 def test_a_wrong_key_is_refused_with_what_to_do() -> None:

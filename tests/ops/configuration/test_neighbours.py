@@ -21,12 +21,12 @@ class Told:
         self.about.append(fact.about)
 
 
-def told(tmp_path: Path, text: str, *nodes: int, siblings: int = 1) -> list[str]:
+def told(tmp_path: Path, text: str, *nodes: int, siblings: int = 1, key_apart: bool = True) -> list[str]:
     """What is said when so many nodes are seen, one number after the other."""
     file = tmp_path / "livecast.toml"
     file.write_text(text)
     said = Told()
-    neighbours = Neighbours(load(file=file), siblings, said)
+    neighbours = Neighbours(load(file=file), siblings, said, key_apart=key_apart)
     for number in nodes:
         neighbours.observe(ShardsHeld(10, number, 0))
     return said.about
@@ -37,6 +37,7 @@ def test_company_is_told_of_what_is_apart_once(tmp_path: Path) -> None:
     assert told(tmp_path, "", 1, 1) == []
     assert told(tmp_path, "", 1, 2, 3) == ["[ledger] receipt_key", "[archive] url"]
     assert told(tmp_path, '[archive]\nurl = "postgresql://db/livecast"', 2) == ["[ledger] receipt_key"]
+    assert told(tmp_path, "", 2, key_apart=False) == ["[archive] url"]
 
 
 def test_workers_have_everything_in_common(tmp_path: Path) -> None:
