@@ -135,6 +135,8 @@ class Giving:
         for each, answer in zip(some, answers, strict=True):
             if isinstance(answer, StoreError):
                 unknown, said = (each.gift.room, answer), UNAVAILABLE
+                # If it was debited, the owner of the shard has to hear of it: one that slept is read on every half a minute.
+                self._ring(each.gift.user)
             elif isinstance(answer, Moved):
                 said = self._sent(each, answer, began)
             else:

@@ -104,6 +104,7 @@ def test_what_the_ledger_does_not_take_stays_pending_and_is_said() -> None:
         hall.ledger.away = True
         await asyncio.sleep(1)
         assert [fact.what for fact in hall.facts if isinstance(fact, Trouble)] == ["a gift is half done"] * 2
+        assert hall.rung == ["ann", "ann", ROOM, "bob", "bob"]  # the owners of what is left are told that there is something
         assert len(await hall.ledger.pending(shard_of("ann"), 2**53, 10)) == 2
         assert len(await hall.ledger.pending(shard_of("bob"), 2**53, 10)) == 2
         assert (await hall.ledger.takings(ROOM, None)).gifts == 2
