@@ -107,10 +107,17 @@ def _as_told(line: Booking) -> WalletEntry:
     return told
 
 
+def _unopened(wallet: Wallet, now: int) -> list[Booking]:
+    """The statement of a wallet that nothing was booked in yet. Where everybody begins with coins (with `--dev`) their first
+    movement books them: until then they are told as they will be, for a balance is the sum of its entries.
+    """
+    return [Booking(1, now, wallet.balance, wallet.balance, "opening", "opening")] if wallet.balance and not wallet.bookings else []
+
+
 async def get_wallet(call: Call) -> Outcome:
     """The balance. A wallet that was never touched is empty, not missing."""
     wallet: Wallet = await call.money.ledger.wallet(call.path("user"))
-    return Outcome(WalletNow(wallet.user, wallet.balance, wallet.bookings))
+    return Outcome(WalletNow(wallet.user, wallet.balance, wallet.bookings or len(_unopened(wallet, call.node.clock()))))
 
 
 async def get_entries(call: Call) -> Outcome:
@@ -118,6 +125,8 @@ async def get_entries(call: Call) -> Outcome:
     wanted: ListEntries = call.query
     before = cursors.read_number(wanted.cursor, 0) or None
     lines = [] if before == cursors.NOWHERE else await call.money.ledger.bookings(call.path("user"), before, wanted.limit)
+    if not lines and not wanted.cursor:
+        lines = _unopened(await call.money.ledger.wallet(call.path("user")), call.node.clock())
     more = len(lines) == wanted.limit and lines[-1].number > 1
     return Outcome(
         EntryPage(

@@ -25,6 +25,18 @@ async def test_coins_go_in_and_out(shop: Shop) -> None:
     assert shop.rung == ["ada", "ada"]
 
 
+async def test_coins_that_everybody_begins_with_are_in_the_statement(shop: Shop) -> None:
+    """Also before the first movement books them: a balance is the sum of its entries, whoever asks and whenever."""
+    shop.ledger._opening = 100
+    for entries, moved in ((1, []), (2, [5])):
+        wallet = (await shop.call("GET", ADA)).json
+        lines = (await shop.call("GET", f"{ADA}/entries")).json["data"]
+        assert wallet == {"user": "ada", "balance": sum(line["amount"] for line in lines), "entries": entries}
+        assert [line["amount"] for line in lines] == [*moved, 100]
+        assert (lines[-1]["number"], lines[-1]["tx"]) == (1, "opening")
+        assert (await shop.call("POST", f"{ADA}/credits", json={"tx": "pay-1", "amount": 5})).status == 201
+
+
 async def test_a_balance_is_never_below_zero(shop: Shop) -> None:
     """402, and nothing is booked; once there are coins, the same tx goes through."""
     broke = await shop.call("POST", f"{ADA}/debits", json={"tx": "out-1", "amount": 1})
