@@ -112,7 +112,7 @@ def _body(hub: RoomHub, seq: int, codec: Codec) -> bytes:
     sealed = hub.sealed(seq)
     if sealed is None:
         if seq < 1:
-            raise ProblemError("not_found", "Frame numbers begin with 1.", headers=_cached(_allowed(hub, KEEP)))
+            raise ProblemError("not_found", "Frame numbers begin with 1.", headers=_cached(_allowed(hub, BRIEFLY)))
         raise ProblemError("gone", "This frame is no longer kept.", headers=_cached(_allowed(hub, KEEP)))
     return sealed.body(codec)
 

@@ -76,13 +76,13 @@ async def test_the_next_frames_are_held_for(house: House) -> None:
 
 
 async def test_what_is_not_made_is_404_for_a_second(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Far ahead at once, the next few after having waited, other epochs at once: cached for a second only."""
+    """Far ahead at once, the next few after having waited, other epochs and frame 0 at once: cached for a second only."""
     monkeypatch.setattr(frames, "HELD_S", 0.2)
     await house.live_room("r1")
     epoch, seq = await head_of(house)
     loop = asyncio.get_running_loop()
     ahead = [(f"{epoch}/{seq + 6}", False), (f"{epoch}/{seq + 10_000}.json", False), (f"{epoch}/{seq + 1}", True)]
-    for name, waits in [*ahead, ("nope/1", False)]:
+    for name, waits in [*ahead, ("nope/1", False), (f"{epoch}/0", False)]:
         began = loop.time()
         answer = await get(house, f"frames/{name}")
         assert (answer.status, answer.headers["Cache-Control"]) == (404, "public, max-age=1"), name
