@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,31 @@ from support.stores import Clustered, scratch
 # How long an example takes says more about who else is at work on the machine than about us; a test as a whole has its time-out.
 settings.register_profile("livecast", deadline=None)
 settings.load_profile("livecast")
+
+
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note which tests failed."""
+    report = yield
+    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """What a failed test left open is closed before the next one, which would be blamed for it otherwise."""
+    done = yield
+    if item.stash.get(FAILED, False):
+        sys.last_exc = sys.last_value = sys.last_traceback = None  # type: ignore[attr-defined,unused-ignore] # from 3.12 on
+        heard, sys.unraisablehook = sys.unraisablehook, lambda _: None
+        try:
+            gc.collect()
+        finally:
+            sys.unraisablehook = heard
+    return done
 
 
 class Valkey:

@@ -19,7 +19,7 @@ import pytest
 from livecast.ops.stores.valkey_remains import left_behind
 from support.node import DEV_KEY, NodeProcess
 from support.outside import Outsider
-from support.stores import PortBlock, Server, scratch
+from support.stores import PortBlock, Server, scratch, until
 
 LIVECAST = str(Path(sys.executable).with_name("livecast"))
 SECRET = "a-secret-of-forty-bytes-for-these-tests!!"
@@ -169,12 +169,14 @@ def test_a_server_that_is_slow_at_first_is_waited_for() -> None:
         server = Server(directory, ports.first).start()
         thaw = threading.Timer(3.0, server.thaw)
         try:
+            until(lambda: server.command("PING"), "a server that answers")
             server.freeze()
             thaw.start()
             with NodeProcess("--redis", f"redis://{server.place}") as node:
                 assert status(f"{node.base}/readyz") == 200
         finally:
-            thaw.join()
+            server.thaw()
+            thaw.cancel()
             server.stop()
             ports.give_back()
 

@@ -41,7 +41,9 @@ async def test_a_show_adds_up(node: NodeProcess):
             await socket.send(t="like", cid="l", n=7)
             mine = {f"c{k}" for k, (u, _) in enumerate(rows) if u == user} | {"l"}
             await socket.until(lambda s=socket, w=mine: w <= s.answers.keys(), what=f"answers for {user}")
+        counted = sum(s.answers["l"]["counted"] for s in sockets.values())
         await m.until(lambda: m.tally()["in"] == len(rows), what="whole tally")
+        await m.until(lambda: any(f["likes"]["total"] == counted for f in m.frames if "likes" in f), what="all likes")
         await j.until(lambda: j.frames[-1]["seq"] >= m.frames[-1]["seq"])
         await anon.until(lambda: anon.frames[-1]["seq"] >= m.frames[-1]["seq"])
 
@@ -59,7 +61,6 @@ async def test_a_show_adds_up(node: NodeProcess):
         assert len(common) > 5
         assert all(by_seq[0][k] == by_seq[1][k] == by_seq[2][k] for k in common)
         likes = [f["likes"] for f in m.frames if "likes" in f]
-        counted = sum(s.answers["l"]["counted"] for s in sockets.values())
         assert sum(x["delta"] for x in likes) == likes[-1]["total"] == counted == 7 * len(sockets)
         for socket in sockets.values():
             await socket.__aexit__()

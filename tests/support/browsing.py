@@ -23,7 +23,7 @@ EXPECTED = ("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "WebSocket connect
 WATCH_POLICY = """
 addEventListener('securitypolicyviolation', e => console.error('POLICY', e.violatedDirective, e.blockedURI));
 """
-WITHIN_MS = 15_000
+WITHIN_MS = 40_000
 #: The smallest that is no telephone: half of what a page costs is painting it.
 DESKTOP = (960, 640)
 #: What axe-core finds serious in part of a page; of all its rules, or of some.
