@@ -34,7 +34,7 @@ class StormyLedger:
 
     def __getattr__(self, name: str) -> Any:
         operation = getattr(self.calm, name)
-        if name in {"pictures", "close"}:
+        if name in {"pictures", "close", "server_of"}:  # asked of nobody
             return operation
 
         async def called(*args: Any, **more: Any) -> Any:
