@@ -159,6 +159,46 @@ async def papers(stage: Stage) -> None:
         await keep(paper, name)
 
 
+async def offices(stage: Stage) -> None:
+    """Where one comes in, and where a seller works."""
+    stage.call("PATCH", "", {"title": "新茶上市 · Spring tea tasting"})
+    sale = {"kind": "coupon", "stock": 40, "reserve_s": 900}
+    made = [
+        stage.call("POST", "/drops", {"title": title, **sale, **more})["id"]
+        for title, more in (
+            ("半价券 Half price", {}),
+            ("茶杯 Cups", {"stock": 12}),
+            ("紫砂壶 Clay teapot", {"kind": "draw", "stock": 3, "reserve_s": None}),
+        )
+    ]
+    for drop in made[:2]:
+        stage.call("POST", f"/drops/{drop}/open")
+    for n in range(18):
+        stage.say(f"guest-{n}", {"t": "claim", "cid": "c", "drop": made[0]})
+        stage.say(f"guest-{n}", {"t": "claim", "cid": "d", "drop": made[1]})
+    for serial in range(1, 8):
+        order = {"order_id": f"A-{1040 + serial}", "amount": 9_950, "currency": "CNY"}
+        stage.call("POST", f"/drops/{made[0]}/claims/{serial}/confirm", order)
+    stage.call("POST", f"/drops/{made[0]}/claims/9/revoke", {"reason": "ordered twice"})
+    for name, lang, size, dark in (
+        ("merchant", "en", WIDE, False), ("merchant-dark", "zh-CN", WIDE, True), ("merchant-phone", "zh-CN", PHONE, False),
+    ):  # fmt: skip
+        page = await stage.page(size=size, lang=lang, dark=dark)
+        await page.goto(f"{stage.node.base}/merchant")
+        await page.locator("input[type=password]").fill("lck_dev_dev")
+        await page.locator("form .primary").click()
+        await page.locator(f"[data-drop='{made[0]}']").wait_for()
+        if name == "merchant":
+            await page.locator(f"[data-drop='{made[0]}']").get_by_role("button", name="Claims").click()
+            await page.locator("[data-serial='1']").wait_for()
+        await keep(page, name)
+    for name, lang, size, dark in (("entry", "en", WIDE, False), ("entry-phone", "zh-CN", PHONE, True)):
+        page = await stage.page(size=size, lang=lang, dark=dark)
+        await page.goto(stage.node.base)
+        await page.locator("h1").wait_for()
+        await keep(page, name)
+
+
 async def main() -> None:
     """All of them."""
     INTO.mkdir(exist_ok=True)
@@ -166,7 +206,7 @@ async def main() -> None:
         chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         with NodeProcess() as node:
             faults = []
-            for take in (rooms, papers):
+            for take in (rooms, papers, offices):
                 stage = Stage(node, chromium)
                 await take(stage)
                 faults += stage.faults

@@ -64,9 +64,9 @@ function Of({ drop }: { drop: Drop }) {
                   <td>{claim.user}</td>
                   <td><span class={`mark ${claim.state}`}>{tOr(`s_${claim.state}`, claim.state)}</span>{claim.reason && <small> {claim.reason}</small>}</td>
                   <td class="code">{claim.code ?? ''}</td>
-                  <td>{when(claim.at)}</td>
-                  <td>{when(claim.state === 'reserved' ? claim.expires_at : null)}</td>
-                  <td>{claim.order_id ?? ''}</td>
+                  <td data-label={t('at')}>{when(claim.at)}</td>
+                  <td data-label={t('until')}>{when(claim.state === 'reserved' ? claim.expires_at : null)}</td>
+                  <td data-label={claim.order_id ? t('order') : undefined}>{claim.order_id ?? ''}</td>
                   <td class="does">
                     {claim.state === 'reserved' && <button class="small" onClick={() => setAct({ kind: 'confirm', claim })}>{t('confirm')}</button>}
                     {claim.state === 'reserved' && <Sure onSure={() => void shop.act('POST', `${path}/${claim.serial}/release`, {})}>{t('release')}</Sure>}

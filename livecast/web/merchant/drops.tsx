@@ -53,14 +53,14 @@ function Line({ drop }: { drop: Drop }) {
   const gone = drop.stock ? (100 * (drop.stock - drop.left)) / drop.stock : 0;
   return (
     <tr data-drop={drop.id}>
-      <td>{drop.room}</td>
+      <td data-label={t('room')}>{drop.room}</td>
       <th scope="row" dir="auto">{drop.title}{drop.kind === 'draw' && <span class="mark">{t('drop_draw')}</span>}{drop.test && <span class="mark">{t('test')}</span>}</th>
       <td><span class={`mark ${drop.state}`}>{stateOf(drop)}</span></td>
-      <td class="n"><span class="gauge" role="img" aria-label={t('left', { left: drop.left, stock: drop.stock })}><i style={{ width: `${gone}%` }} /></span>{count(drop.left)} / {count(drop.stock)}</td>
-      <td class="n">{count(drop.granted)}</td>
-      <td class="n">{count(drop.reserved)}</td>
-      <td>{when(drop.opens_at)}</td>
-      <td>{when(drop.closes_at)}</td>
+      <td class="n" data-label={t('stock')}><span class="gauge" role="img" aria-label={t('left', { left: drop.left, stock: drop.stock })}><i style={{ width: `${gone}%` }} /></span>{count(drop.left)} / {count(drop.stock)}</td>
+      <td class="n" data-label={t('granted')}>{count(drop.granted)}</td>
+      <td class="n" data-label={t('reserved')}>{count(drop.reserved)}</td>
+      <td data-label={t('opens')}>{when(drop.opens_at)}</td>
+      <td data-label={t('closes')}>{when(drop.closes_at)}</td>
       <td class="does">
         {shop.may('drops:write') && (STEPS[drop.state] ?? []).map((step) =>
           step === 'close' || step === 'cancel'
