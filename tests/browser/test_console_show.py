@@ -224,7 +224,7 @@ async def test_a_busy_room_stays_legible(stage: Stage, node: NodeProcess) -> Non
     await lin.locator(".vlist").evaluate("e => { e.scrollTop = 0 }")
     await expect(lin.locator(".newer")).to_be_visible()
     slow = await lin.evaluate("long.filter(ms => ms > 100)")
-    assert sum(slow) < 2000, slow  # on a busy machine a task may wait for its turn; alone there is none above 100 ms
+    assert sum(slow) < 6000, slow  # on a busy machine a task may wait for its turn; alone there is none above 100 ms
 
 
 def furnish(stage: Stage) -> None:

@@ -78,7 +78,7 @@ async def test_nothing_is_in_the_way_of_those_who_see_or_move_otherwise(stage: S
         ("/", "form"),
         (f"{receipt}", ".verdict"),
         ("/receipt", "textarea"),
-        (f"/overlay/{stage.room}", ".comments li"),
+        (f"/overlay/{stage.room}?keep=0", ".comments li"),  # however long ago they were said
     ):
         await ann.goto(f"{stage.node.base}{path}")
         await ann.locator(sign).first.wait_for()
