@@ -161,17 +161,17 @@ async def hop(ports: list[int], stores: Stores, rounds: int) -> Hop:
     near_port, far_port = ports[owner], ports[1 - owner]
     async with _viewer(near_port, "near") as near, _viewer(far_port, "far") as far:
         took: dict[str, list[float]] = {"near": [], "far": [], "across": []}
-        await _heard(near, far, "first")  # rooms awake, paths warm
-        before, frames = stores.published(), 0
+        *_, first = await _heard(near, far, "first")  # rooms awake, paths warm
+        before, last = stores.published(), first
         for n in range(rounds):
-            came, other = await _heard(near, far, f"n{n}")
+            came, other, _ = await _heard(near, far, f"n{n}")
             took["near"].append(came)
             took["across"].append(other - came)
-            came, _ = await _heard(far, near, f"f{n}")
+            came, _, last = await _heard(far, near, f"f{n}")
             took["far"].append(came)
-            frames += 2
-        # A comment of the far viewer is itself a message to the owner: `rounds` of all that was published.
-        messages = (stores.published() - before - rounds) / frames
+        # A comment of the far viewer is itself a message to the owner: `rounds` of all that was published. By the frames' own
+        # numbers, since besides those with comments there are some that tell of the audience.
+        messages = (stores.published() - before - rounds) / (last - first)
     near_ms, far_ms, across_ms = (statistics.median(took[who]) for who in ("near", "far", "across"))
     return Hop(near_ms, far_ms, across_ms, messages)
 
@@ -183,21 +183,21 @@ def _viewer(port: int, user: str) -> Any:
     return websockets.connect(uri, additional_headers=head, subprotocols=protocols, compression=None, proxy=None)
 
 
-async def _heard(speaker: Any, other: Any, text: str) -> tuple[float, float]:
-    """Say something after a while of quiet; ms until it is on one's own screen and on the other's."""
+async def _heard(speaker: Any, other: Any, text: str) -> tuple[float, float, int]:
+    """Say something after a while of quiet; ms until it is on one's own screen and on the other's, and the `seq` of its frame."""
     await asyncio.sleep(1.1)  # slow enough for a user's pace, and for a room to fall quiet
     began = time.perf_counter()
     await speaker.send(msgpack.packb({"t": "comment", "cid": text, "text": text}))
-    own, others = await asyncio.gather(_shown(speaker, text), _shown(other, text))
-    return (own - began) * 1000, (others - began) * 1000
+    (own, seq), (others, _) = await asyncio.gather(_shown(speaker, text), _shown(other, text))
+    return (own - began) * 1000, (others - began) * 1000, seq
 
 
-async def _shown(viewer: Any, text: str) -> float:
+async def _shown(viewer: Any, text: str) -> tuple[float, int]:
     async with asyncio.timeout(10):
         while True:
             said = msgpack.unpackb(await viewer.recv())
             if said["t"] == "frame" and any(comment["text"] == text for comment in said.get("comments", ())):
-                return time.perf_counter()
+                return time.perf_counter(), said["seq"]
 
 
 def measure_hop(rounds: int) -> Hop:
