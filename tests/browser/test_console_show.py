@@ -66,7 +66,8 @@ async def test_a_drop_is_made_opened_watched_and_closed(stage: Stage) -> None:
     await expect(card.locator(".state")).to_have_text(re.compile("Closed|Over"))
     await part(lin, "live").click()
     await expect(chart.locator(".figure")).to_have_text("1")
-    await until(lin, f"document.querySelectorAll('.chart canvas')[{at}].toDataURL() !== {before!r}")  # drawn once a second
+    drawn = f"document.querySelectorAll('.chart canvas')[{at}]?.toDataURL()"  # once a second; there is none before the first time
+    await until(lin, f"({drawn} ?? {before!r}) !== {before!r}")
 
 
 async def test_a_poll_is_asked_watched_and_closed(stage: Stage) -> None:
