@@ -33,7 +33,7 @@ def rendered(text: str, *, upstreams: list[str], listen: str, directory: Path, m
         (r"(?<= )/tmp/", f"{directory}/", 6),
         (r"/dev/(stdout|stderr)", rf"{directory}/\1.log", 2),
         (r"/var/cache/nginx", f"{directory}/cache", 1),
-        (r"^    server node-1:8080 .*\n    server node-2:8080 .*$", servers, 2),
+        (r"^    server node-1:8080 .*\n    server node-2:8080 .*$", servers, 3),
         (r"^    listen 8080 ", f"    listen {listen} ", 1),
         (r"^http \{$", f"http {{\n{more}", 1),
     ):

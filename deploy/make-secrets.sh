@@ -3,6 +3,7 @@
 # Nothing that is there already is replaced. Needs openssl.
 set -eu
 cd "$(dirname "$0")"
+command -v openssl > /dev/null || { echo "make-secrets.sh needs openssl. On Debian: apt install openssl" >&2; exit 1; }
 # Files are readable by others because containers run as users of their own, without rights; the directory is not.
 umask 022
 mkdir -p secrets
@@ -11,7 +12,12 @@ cd secrets
 
 random() { openssl rand -hex "$1"; }
 once() {  # what comes in is the file's content, unless there is one
-  if [ -e "$1" ]; then cat > /dev/null; else cat > "$1.new" && mv "$1.new" "$1" && echo "made deploy/secrets/$1"; fi
+  if [ -s "$1" ]; then cat > /dev/null; return; fi
+  cat > "$1.new"
+  # Whoever should have said it failed: an empty password would be none.
+  if [ ! -s "$1.new" ]; then rm "$1.new"; echo "deploy/secrets/$1 could not be made" >&2; exit 1; fi
+  mv "$1.new" "$1"
+  echo "made deploy/secrets/$1"
 }
 digest() { printf %s "$1" | openssl dgst -sha256 -r | cut -d' ' -f1; }
 

@@ -42,9 +42,27 @@ def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("there is no openssl")
     here = tmp_path_factory.mktemp("deploy")
     shutil.copy(DEPLOY / "make-secrets.sh", here)
-    for _ in range(2):  # a second run replaces nothing
-        subprocess.run(["sh", here / "make-secrets.sh"], check=True, capture_output=True)
+    made = [subprocess.run(["sh", here / "make-secrets.sh"], check=True, capture_output=True).stdout.decode() for _ in range(2)]
+    assert (made[0].count("made "), made[1].count("made ")) == (11, 0)  # a second run replaces nothing
     return here / "secrets"
+
+
+def test_no_secret_is_empty_where_openssl_is_missing_or_fails(tmp_path: Path) -> None:
+    """A password of no letters would be a store without one. The next run makes what is missing."""
+    shutil.copy(DEPLOY / "make-secrets.sh", tmp_path)
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("sh", "dirname", "mkdir", "chmod", "cat", "mv", "rm", "cut"):
+        (programs / name).symlink_to(shutil.which(name) or "/bin/false")
+    for broken in (False, True):
+        if broken:
+            (programs / "openssl").symlink_to("/bin/false")
+        done = subprocess.run(
+            ["sh", "make-secrets.sh"], cwd=tmp_path, env={"PATH": str(programs)}, capture_output=True, check=False
+        )
+        assert done.returncode == 1, done
+        assert done.stderr
+        assert not list((tmp_path / "secrets").glob("*"))
 
 
 @pytest.fixture(scope="module")
@@ -189,9 +207,17 @@ def test_units_take_their_settings_and_stop_in_time(secrets: Path) -> None:
     unit = configparser.RawConfigParser(strict=False)
     unit.read_string(text)
     assert int(unit["Service"]["TimeoutStopSec"].removesuffix("s")) > STOP_S
-    analyze = shutil.which("systemd-analyze")
-    if analyze is not None and os.path.exists("/opt/livecast/bin/livecast"):  # noqa: PTH110 - it looks for the program, too
-        subprocess.run([analyze, "verify", *(DEPLOY / "systemd").glob("livecast*")], check=True)
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze (Debian: apt install systemd)")
+def test_systemd_understands_the_units(tmp_path: Path) -> None:
+    """Every line of them, and what they start is there: a program in place of livecast, which is not installed at that place."""
+    for file in (DEPLOY / "systemd").iterdir():
+        (tmp_path / file.name).write_text(file.read_text().replace("/opt/livecast/bin/livecast ", "/bin/true "))
+    command = ["systemd-analyze", "verify", "--man=no", *map(str, sorted(tmp_path.iterdir()))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    told = [line for line in done.stderr.splitlines() if "notify-reload" not in line]  # which systemd knows from 253 on
+    assert (done.returncode, told) == (0, []), done
 
 
 # --- Metrics ----------------------------------------------------------------------------------------------------------

@@ -11,8 +11,11 @@ import re
 from collections.abc import AsyncIterator, Iterator
 
 import aiohttp
+import aiohttp.web
 import pytest
 import websockets
+from aiohttp.test_utils import TestServer
+from yarl import URL
 
 from bench.nginx import Nginx, binary
 from livecast.client import Frame, FrameFiles
@@ -23,6 +26,7 @@ KEY = "lck_ops_" + "k" * 40
 SECRET = "a-secret-of-these-tests-with-more-than-32-bytes"
 AS_SERVICE = {"Authorization": f"Bearer {KEY}"}
 SOCKETS_PER_ADDRESS = 3
+NAME = aiohttp.web.AppKey("name", str)
 
 pytestmark = pytest.mark.skipif(
     binary() is None and not os.environ.get("CI"), reason="there is no nginx (Debian: apt install nginx-light)"
@@ -168,6 +172,9 @@ async def test_tokens_pass_by_the_cache(http: aiohttp.ClientSession, node: NodeP
     assert await asked(http, node) - before == 1
     async with http.get(f"{front.base}/v1/rooms/open/frames/{epoch}/{seq}", headers={"Authorization": "Bearer nonsense"}) as answer:
         assert answer.status == 401
+    for end in ("%0A", "%0A?Upgrade:%20websocket"):  # no line of its own in what a node is asked
+        async with http.get(URL(f"{front.base}/v1/rooms/open/snapshot{end}", encoded=True)) as answer:
+            assert (answer.status, (await answer.json(content_type=None))["code"]) == (401, "unauthorized")
 
 
 async def test_sockets_and_streams_go_through(http: aiohttp.ClientSession, node: NodeProcess, front: Nginx) -> None:
@@ -209,6 +216,34 @@ async def test_the_node_counts_by_who_is_really_there(http: aiohttp.ClientSessio
         over = await first_word("10.0.0.99, 127.0.0.2", "127.0.0.4")
         assert (over["t"], over["code"]) == ("bye", 4429)
         assert (await first_word("", "127.0.0.5"))["t"] == "welcome"
+
+
+async def test_a_503_of_a_call_takes_no_node_for_dead(http: aiohttp.ClientSession) -> None:
+    """While the ledger is away everybody who asks for their coins is told so by a node, and all else goes on: the chat lives."""
+    asked = dict.fromkeys(("one", "two"), 0)
+
+    async def say(request: aiohttp.web.Request) -> aiohttp.web.Response:
+        name = request.app[NAME]
+        asked[name] += 1
+        away = request.path.endswith("/me") or (request.path.endswith("/ws") and name == "one")  # that one is about to stop
+        return aiohttp.web.Response(status=503 if away else 200, text=name)
+
+    async with contextlib.AsyncExitStack() as stack:
+        nodes = []
+        for name in asked:
+            app = aiohttp.web.Application()
+            app[NAME] = name
+            app.router.add_get("/{tail:.*}", say)
+            nodes.append(await stack.enter_async_context(TestServer(app)))
+        nginx = stack.enter_context(Nginx([f"{each.host}:{each.port}" for each in nodes]))
+        for _ in range(10):
+            async with http.get(f"{nginx.base}/v1/rooms/r/me") as answer:
+                assert (answer.status, await answer.text() in asked) == (503, True)
+        for path in ("/v1/rooms/r", "/v1/rooms/r/ws", "/v1/rooms/r/events"):
+            for _ in range(4):
+                async with http.get(nginx.base + path) as answer:
+                    assert answer.status == 200, path
+        assert min(asked.values()) > 0
 
 
 async def test_no_log_holds_a_query(http: aiohttp.ClientSession, front: Nginx) -> None:
