@@ -56,11 +56,17 @@ def run(measures: Sequence[tuple[str, Measure]]) -> None:
         rows += found
         print(f"\n{name} ({time.monotonic() - start:.0f} s)\n{table(found)}", flush=True)
     if given.write and not given.quick:
-        _write(f"{about}\n\n{table(rows)}")
+        _write(rows, None if given.only else about)
 
 
-def _write(figures: str) -> None:
-    text = README.read_text()
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    README.write_text(f"{before}{BEGIN}\n{figures}\n{END}{after}")
+def _write(rows: Sequence[Row], about: str | None) -> None:
+    """Of a whole run everything is new; of a part of it (no `about`) its rows take the place of those of the same name."""
+    before, _, rest = README.read_text().partition(BEGIN)
+    told, _, after = rest.partition(END)
+    lines = told.strip().splitlines()
+    head = "\n".join(line for line in lines if not line.startswith("|")).strip()
+    kept = [Row(*line[2:-2].split(" | ")) for line in [line for line in lines if line.startswith("|")][2:]]
+    named = {row.what: row for row in rows}
+    known = {row.what for row in kept}
+    merged = rows if about else [named.get(row.what, row) for row in kept] + [row for row in rows if row.what not in known]
+    README.write_text(f"{before}{BEGIN}\n{about or head}\n\n{table(merged)}\n{END}{after}")
