@@ -3,7 +3,7 @@
 The door collects bytes until `head_end` finds the blank line, asks `is_socket_request`, and hands everything else on
 untouched. A socket request is read by `parse_upgrade`, strictly: what two parsers could read differently is refused.
 
-    UpgradeError       the handshake is refused with an HTTP status; carries the response
+    UpgradeError       the handshake is refused with an HTTP status; makes the response
 """
 
 from __future__ import annotations
@@ -48,13 +48,17 @@ _USUAL_NAMES: Final = {spelt: name.lower() for name in _USUAL.split() for spelt 
 #: Fields that mean something else when they come twice.
 _ONCE: Final = frozenset({"authorization", "content-length", "host", "origin", "sec-websocket-key", "sec-websocket-version"})
 _SWITCHING: Final = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+#: What a request is told that gets no further than its head.
+_CODE_OF_STATUS: Final = {
+    400: "bad_message", 408: "timeout", 426: "bad_message", 429: "rate_limited", 431: "headers_too_large", 503: "overloaded",
+}  # fmt: skip
 _NO_TAKEOVER: Final = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
 #: What browsers and most libraries offer, letter by letter.
 _USUAL_OFFERS: Final = frozenset({"permessage-deflate", "permessage-deflate; client_max_window_bits"})
 
 
 class UpgradeError(LivecastError):
-    """Answer with `status` and hang up; `response` are the bytes of that answer."""
+    """Answer with `status` and hang up; `response(request_id)` are the bytes of that answer."""
 
     def __init__(self, status: int, detail: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
         super().__init__(detail)
@@ -62,10 +66,9 @@ class UpgradeError(LivecastError):
         self.detail = detail
         self.headers = headers
 
-    @property
-    def response(self) -> bytes:
+    def response(self, request_id: str) -> bytes:
         """The whole HTTP response."""
-        return refusal_response(self.status, self.detail, headers=self.headers)
+        return refusal_response(self.status, self.detail, request_id, headers=self.headers)
 
 
 class SocketRequest(Struct, frozen=True):
@@ -297,15 +300,23 @@ def _accepted(key: str, subprotocol: str | None, extensions: str | None) -> byte
     return (answer + "\r\n").encode("latin-1")
 
 
-def refusal_response(status: int, detail: str, code: str = "bad_message", headers: tuple[tuple[str, str], ...] = ()) -> bytes:
+def refusal_response(
+    status: int, detail: str, request_id: str, *, retry_after_ms: int | None = None, headers: tuple[tuple[str, str], ...] = ()
+) -> bytes:
     """A whole HTTP/1.1 response with a problem document (RFC 9457), after which the connection closes."""
-    title = HTTPStatus(status).phrase
-    body = msgspec.json.encode({"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code})
-    lines = [
-        f"HTTP/1.1 {status} {title}",
-        "Content-Type: application/problem+json",
-        f"Content-Length: {len(body)}",
-        "Connection: close",
-        *(f"{name}: {value}" for name, value in headers),
-    ]
+    phrase, code = HTTPStatus(status).phrase, _CODE_OF_STATUS[status]
+    problem: dict[str, str | int] = {
+        "type": f"urn:livecast:problem:{code}",
+        "title": phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "request_id": request_id,
+    }
+    lines = [f"HTTP/1.1 {status} {phrase}", "Content-Type: application/problem+json", f"X-Request-Id: {request_id}"]
+    if retry_after_ms is not None:
+        problem["retry_after_ms"] = retry_after_ms
+        lines.append(f"Retry-After: {-(-retry_after_ms // 1000)}")
+    body = msgspec.json.encode(problem)
+    lines += [f"Content-Length: {len(body)}", "Connection: close", *(f"{name}: {value}" for name, value in headers)]
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body

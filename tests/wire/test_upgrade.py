@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -168,7 +169,7 @@ def test_refused_handshakes(name: str) -> None:
     with pytest.raises(UpgradeError) as caught:
         parse_upgrade(head)
     assert caught.value.status == status
-    answer = caught.value.response
+    answer = caught.value.response("an-id")
     assert answer.startswith(f"HTTP/1.1 {status} ".encode())
     assert (b"\r\nSec-WebSocket-Version: 13\r\n" in answer) is (status == 426)
     top, _, body = answer.partition(b"\r\n\r\n")
@@ -251,10 +252,20 @@ def test_heads_are_found_and_bounded() -> None:
 
 def test_refusals() -> None:
     """A refusal is a problem document, and carries the headers it is given."""
-    answer = refusal_response(503, "full", "overloaded", (("Retry-After", "2"),))
-    assert answer.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
-    assert b"\r\nRetry-After: 2\r\n" in answer
-    assert answer.endswith(b'"status":503,"detail":"full","code":"overloaded"}')
+    answer = refusal_response(503, "full", "an-id", retry_after_ms=1_001, headers=(("Upgrade", "websocket"),))
+    top, _, body = answer.partition(b"\r\n\r\n")
+    assert top.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+    for line in (b"Retry-After: 2", b"X-Request-Id: an-id", b"Upgrade: websocket", b"Content-Length: %d" % len(body)):
+        assert b"\r\n" + line + b"\r\n" in top + b"\r\n"
+    assert json.loads(body) == {
+        "type": "urn:livecast:problem:overloaded",
+        "title": "Service Unavailable",
+        "status": 503,
+        "detail": "full",
+        "code": "overloaded",
+        "request_id": "an-id",
+        "retry_after_ms": 1_001,
+    }
 
 
 #: RFC 9110 section 5: field lines of a token, a colon and anything but controls, then the blank line.
@@ -295,7 +306,7 @@ def test_damaged_handshakes(junk: bytes, at: int, size: int) -> None:
         if end > 0 and is_socket_request(damaged[:end]):
             answer = parse_upgrade(damaged[:end]).response
     except UpgradeError as fault:
-        answer = fault.response
+        answer = fault.response("an-id")
     if answer is not None:
         assert answer.startswith(b"HTTP/1.1 ")
         assert answer.count(b"\r\n\r\n") == 1

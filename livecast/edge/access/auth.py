@@ -51,8 +51,8 @@ class Authenticator:
     def check(self, token: str, room: str | None, now: int) -> Identity:
         """The identity of a token, meant for `room` (None: any), at `now` (Unix ms), without waiting for anything.
 
-        Raises `AuthError` (`unauthorized`: not believed, expired, not yet valid; `forbidden`: another room's), or
-        `KeysStale` where only a fresh key set can tell.
+        Raises `AuthError` (`unauthorized`: not believed, expired, not yet valid; `forbidden`: another room's; `unavailable`: the
+        issuer does not tell its keys), or `KeysStale` where only a fresh key set can tell.
         """
         identity = read_claims(self._payload(token), now, self._clock_leeway_ms)
         if room is not None and not identity.covers(room):
@@ -60,7 +60,7 @@ class Authenticator:
         return identity
 
     async def authenticate(self, token: str, room: str | None, now: int) -> Identity:
-        """As `check`, fetching the key set anew where that may help."""
+        """As `check`, fetching the key set anew where that may help; `AuthError` also `unavailable`, where it could not be had."""
         try:
             return self.check(token, room, now)
         except KeysStale:
@@ -69,6 +69,8 @@ class Authenticator:
         try:
             return self.check(token, room, now)
         except KeysStale:
+            if self._jwks is not None:
+                self._jwks.check_heard()
             raise AuthError("unauthorized", _NOT_A_TOKEN) from None
 
     def _payload(self, token: str) -> bytes:

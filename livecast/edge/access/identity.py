@@ -16,7 +16,10 @@ EVERY_ROOM: Final[tuple[str, ...]] = ("*",)
 
 
 class AuthError(LivecastError):
-    """A token is not believed (`unauthorized`) or not meant for this (`forbidden`). The message never quotes the token."""
+    """A token is not believed (`unauthorized`), not meant for this (`forbidden`) or cannot be judged just now (`unavailable`).
+
+    The message never quotes the token.
+    """
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)

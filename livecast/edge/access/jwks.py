@@ -16,13 +16,16 @@ import msgspec
 from msgspec import Meta, Struct
 
 from livecast.core.errors import LivecastError
+from livecast.edge.access.identity import AuthError
 from livecast.facts import KeysFetched, Observer, Trouble
 from livecast.ports import Clock
 
 REFRESH_MS: Final = 600_000
 """A key set is fetched anew in the background when it is older: a new key is known before its first token, mostly."""
 RETRY_MS: Final = 10_000
-"""Tokens with unknown keys cause at most one fetch in this time, however many come."""
+"""Tokens with unknown keys cause one fetch in this time on the average, however many come…"""
+RETRIES_AT_ONCE: Final = 5
+"""… and so many at once after quiet: a key that the issuer signs with as soon as it has published it is believed at once."""
 STALE_MS: Final = 86_400_000
 """A key set older than this is not believed any more."""
 FETCH_TIMEOUT_S: Final = 5.0
@@ -58,25 +61,39 @@ class Jwks:
         self._observer = observer
         self._keys: tuple[PublicKey, ...] = ()
         self._fetched_at: int | None = None
-        self._tried_at: int | None = None
+        self._full_at = 0
+        """When fetching would be free of the past again: a token bucket, Unix ms."""
+        self._failed = False
+        """The last fetch did."""
         self._fetching: asyncio.Task[None] | None = None
 
     def candidates(self, algorithm: str, kid: str | None) -> list[PublicKey]:
-        """The keys that may have signed a token with this header. Raises `KeysStale` where fetching may find one."""
+        """The keys that may have signed a token with this header.
+
+        Raises `KeysStale` where fetching may find one, `AuthError` `unavailable` where that was tried in vain a moment ago.
+        """
         now = self._clock()
         fresh = self._fetched_at is not None and now - self._fetched_at < STALE_MS
         found = [k for k in self._keys if k.algorithm == algorithm and kid in {None, k.kid}] if fresh else []
-        if not found and (self._tried_at is None or now - self._tried_at >= RETRY_MS):
+        if not found and (self._under_way() or self._may_fetch(now)):
             raise KeysStale(self._url)
+        if not found:
+            self.check_heard()
         if found and self._fetched_at is not None and now - self._fetched_at >= REFRESH_MS:
             self._refresh_soon(now)
         return found
 
+    def check_heard(self) -> None:
+        """Raise `AuthError` `unavailable` if the issuer did not answer: nobody can tell what it would believe."""
+        if self._failed:
+            raise AuthError("unavailable", "The keys that would tell cannot be read just now.")
+
     async def refresh(self) -> None:
         """Fetch the set now; whoever calls meanwhile waits for the same fetch. Keeps the old set if it fails."""
-        if self._fetching is None or self._fetching.done():
-            self._fetching = asyncio.get_running_loop().create_task(self._fetch())
-        await asyncio.shield(self._fetching)
+        fetching = self._fetching
+        if fetching is None or fetching.done():
+            fetching = self._fetching = asyncio.get_running_loop().create_task(self._fetch())
+        await asyncio.shield(fetching)
 
     def load(self, document: bytes) -> None:
         """Use this key set from now on. Raises `msgspec.DecodeError` if it is none."""
@@ -85,12 +102,17 @@ class Jwks:
         self._fetched_at = self._clock()
 
     def _refresh_soon(self, now: int) -> None:
-        if self._tried_at is None or now - self._tried_at >= RETRY_MS:
-            self._tried_at = now
+        if self._may_fetch(now) and not self._under_way():
             self._fetching = asyncio.get_running_loop().create_task(self._fetch())
 
+    def _under_way(self) -> bool:
+        return self._fetching is not None and not self._fetching.done()
+
+    def _may_fetch(self, now: int) -> bool:
+        return self._full_at - now <= (RETRIES_AT_ONCE - 1) * RETRY_MS
+
     async def _fetch(self) -> None:
-        self._tried_at = self._clock()
+        self._full_at = max(self._full_at, self._clock()) + RETRY_MS
         try:
             timeout = aiohttp.ClientTimeout(total=FETCH_TIMEOUT_S)
             async with aiohttp.ClientSession(timeout=timeout) as session, session.get(self._url, max_redirects=3) as response:
@@ -101,8 +123,10 @@ class Jwks:
                     if len(document) > BYTES_MAX:
                         raise ValueError("the key set is too large")  # noqa: TRY301 - told like any other bad answer
             self.load(document)
+            self._failed = False
             self._observer.observe(KeysFetched(ok=True))
         except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, ValueError, OSError) as fault:
+            self._failed = True
             self._observer.observe(KeysFetched(ok=False))
             self._observer.observe(
                 Trouble(

@@ -64,8 +64,8 @@ class Free(Struct, frozen=True):
     """status -> (meaning, content types)."""
     query: tuple[tuple[str, str], ...] = ()
     """(name, meaning) of the parameters of the query."""
-    secured: bool = False
-    """A viewer's token may be given, and must be where the room wants one."""
+    secured: str = ""
+    """`viewer`: a viewer's token may be given, and must be where the room wants one. `key`: an API key, with `--dev` nothing."""
 
 
 _JSON: Final = ("application/json",)
@@ -85,23 +85,27 @@ STREAMS_AND_FILES: Final = (
         "/v1/rooms/{room}/events", "The room as server-sent events: welcome, frames, notices, bye.", "watching",
         {200: ("A stream.", ("text/event-stream",)), 204: ("The broadcast is over.", ()), **_REFUSED,
          429: ("Too many.", (CONTENT_TYPE,))},
-        (_TOKEN, ("since", "`EPOCH:SEQ` to go on from; `Last-Event-ID` wins over it.")), secured=True,
+        (_TOKEN, ("since", "`EPOCH:SEQ` to go on from; `Last-Event-ID` wins over it.")), secured="viewer",
     ),
     Free("/v1/rooms/{room}/frames/head", "Which frame is the last.", "watching",
-         {200: ("The head.", _JSON), **_FILE}, (_TOKEN,), secured=True),
+         {200: ("The head.", _JSON), **_FILE}, (_TOKEN,), secured="viewer"),
     Free("/v1/rooms/{room}/snapshot", "What a welcome has, but for what is the viewer's own.", "watching",
-         {200: ("The room as it is.", _JSON), **_FILE}, (_TOKEN,), secured=True),
+         {200: ("The room as it is.", _JSON), **_FILE}, (_TOKEN,), secured="viewer"),
     Free("/v1/rooms/{room}/frames/{epoch}/{seq}", "One frame. With `.json` (or nothing) as JSON, with `.msgpack` as MessagePack.",
-         "watching", {200: ("The frame.", _FRAME), **_FILE}, (_TOKEN,), secured=True),
+         "watching", {200: ("The frame.", _FRAME), **_FILE}, (_TOKEN,), secured="viewer"),
     Free("/v1/rooms/{room}/bundles/{epoch}/{k}", "Ten frames in one file, once all are there. Suffixes as for one frame.",
-         "watching", {200: ("The frames, a list.", _FRAME), **_FILE}, (_TOKEN,), secured=True),
+         "watching", {200: ("The frames, a list.", _FRAME), **_FILE}, (_TOKEN,), secured="viewer"),
     Free("/v1/rooms/{room}/drops/{drop}/draw", "Everything that is needed to recompute a draw or a fair window, naming nobody.",
-         "drops", {200: ("The draw.", _JSON), 304: ("Not changed.", ()), **_REFUSED}, (_TOKEN,), secured=True),
+         "drops", {200: ("The draw.", _JSON), 304: ("Not changed.", ()), **_REFUSED}, (_TOKEN,), secured="viewer"),
     Free("/v1/gifts", "The catalogue: what can be sent, and what it costs.", "gifts",
          {200: ("The catalogue.", _JSON), 304: ("Not changed.", ()), 503: ("There is no ledger.", (CONTENT_TYPE,))}),
     Free("/healthz", "Is the process alive?", "running", {200: ("Yes.", _JSON)}),
     Free("/readyz", "Should callers be sent here?", "running",
          {200: ("Yes: `ok`, or `degraded` with what is.", _JSON), 503: ("No: starting, draining or stuck.", _JSON)}),
+    Free("/metrics", "Figures in Prometheus' text format. A key needs `reports:read`.", "running",
+         {200: ("The figures.", ("text/plain",)), 401: ("A key is needed.", (CONTENT_TYPE,)),
+          403: ("The key has not this scope.", (CONTENT_TYPE,)), 404: ("Not on this port.", (CONTENT_TYPE,))},
+         secured="key"),
     Free("/.well-known/jwks.json", "The public keys of what this service signs.", "running",
          {200: ("A key set.", ("application/jwk-set+json",))}),
 )  # fmt: skip
@@ -315,7 +319,7 @@ def _free_operation(call: Free) -> dict[str, Any]:
         "operationId": "get" + re.sub(r"\W+", "_", call.path.replace("/v1", "")),
         "tags": [call.tag],
         "summary": call.does,
-        "security": [{}, {"viewer": []}] if call.secured else [],
+        "security": [{}, {call.secured: []}] if call.secured else [],
         "parameters": [
             {"name": name, "in": "query", "description": what, "schema": {"type": "string"}} for name, what in call.query
         ],

@@ -266,7 +266,8 @@ class Arrivals:
         return first
 
     def _refuse_token(self, socket: ViewerSocket, fault: AuthError) -> None:
-        self._refuse(socket, 4403 if fault.code == "forbidden" else 4401, fault.message)
+        code = {"forbidden": 4403, "unavailable": 4503}.get(fault.code, 4401)
+        self._refuse(socket, code, fault.message, reconnect=code == 4503)
 
     def _refuse(self, socket: ViewerSocket, code: int, reason: str, *, reconnect: bool = False) -> None:
         self._node.count_refusal(str(code))

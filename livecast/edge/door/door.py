@@ -13,6 +13,8 @@ Rules for whoever edits this file:
 from __future__ import annotations
 
 import asyncio
+import re
+import secrets
 import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 TOGETHER: Final = 64
 """Handshakes answered in one go: each step finds its code still in the processor's caches, and the loop is held up for 10 ms."""
+_REQUEST_ID: Final = re.compile(rb"\r\nx-request-id:[ \t]*([A-Za-z0-9._:/+=-]{1,128})[ \t]*\r\n", re.IGNORECASE)
 EARLY_BYTES_MAX: Final = 65_536
 """Bytes behind a handshake that are taken before it is answered; more stay in the kernel until then."""
 
@@ -142,7 +145,7 @@ class Door(asyncio.Protocol):
         try:
             end = head_end(self._head)
         except UpgradeError as fault:
-            self._answer(fault.response)
+            self._answer(fault.response(_request_id(self._head)))
             return
         if end >= 0:
             whole, self._head = self._head, b""
@@ -160,7 +163,7 @@ class Door(asyncio.Protocol):
             address = self._front.node.address_of(self._transport)
             if not self._front.node.admission.hold_http(address):
                 self._front.node.observer.observe(Refused("http", "rate_limited"))
-                self._answer(refusal_response(429, "Too many connections.", "rate_limited", (("Retry-After", "10"),)))
+                self._answer(refusal_response(429, "Too many connections.", _request_id(data), retry_after_ms=10_000))
                 return
             self._address = address
             http = self._http = self._front.make_http()
@@ -174,15 +177,14 @@ class Door(asyncio.Protocol):
             return None
         wait_ms = 1000 if node.draining else node.admission.handshake(now)
         if wait_ms:
-            seconds = str(-(-wait_ms // 1000))
             node.count_refusal("503")
-            self._answer(refusal_response(503, "Too many at once: try again.", headers=(("Retry-After", seconds),)))
+            self._answer(refusal_response(503, "Too many at once: try again.", _request_id(head), retry_after_ms=wait_ms))
             return None
         try:
             request = parse_upgrade(head)
         except UpgradeError as fault:
             node.count_refusal(str(fault.status))
-            self._answer(fault.response)
+            self._answer(fault.response(_request_id(head)))
             return None
         spoke_http = self._http is not None
         if spoke_http:
@@ -203,7 +205,7 @@ class Door(asyncio.Protocol):
         if self._transport.is_closing():
             return
         if self._head:
-            self._answer(refusal_response(408, "The request's head took too long."))
+            self._answer(refusal_response(408, "The request's head took too long.", _request_id(self._head)))
         elif self._http is None:
             self._transport.close()
 
@@ -264,6 +266,12 @@ class Farewell(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - why is nobody's business
         """The connection is gone."""
         self._node.closing.discard(self)
+
+
+def _request_id(head: bytes) -> str:
+    """The id that a request gave itself, as far as its head is there; else one of our own."""
+    given = _REQUEST_ID.search(head)
+    return given[1].decode() if given else secrets.token_hex(8)
 
 
 def _waits_for_a_request(http: HttpProtocol) -> bool:

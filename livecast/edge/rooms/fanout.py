@@ -4,6 +4,10 @@ Frames of a room are handed out one after the other, each to the sockets that we
 socket sees them in order, however many turns of the loop a large room takes. Those that come while one is still on its way
 wait, and leave together in one write per viewer: most of what a viewer costs is the write, so a node that has fallen behind
 catches up instead of falling behind further.
+
+Where it does not, what waits is bounded: once the oldest frame of it is no longer kept for those who come back, or waited too
+long, it is left out, and everybody is told the room as it is (`welcome`, reason `skipped`) as a slow socket is. A node that
+cannot even do that in time gives its viewers one welcome after the other: late, never silently incomplete, in bounded memory.
 """
 
 from __future__ import annotations
@@ -32,18 +36,24 @@ HOT_FRAMES: Final = 32
 Older ones are made again when asked for."""
 TOGETHER_BYTES: Final = 16_384
 """Frames that waited leave together up to about this size: a quarter of what a healthy socket takes at once."""
+LATE_S: Final = 10.0
+"""Frames that waited longer for their turn are left out: fifty ticks of a busy room. Nobody talks with what is older; a loop that
+was held up, or frames that were read again after a hole in hundreds, take a tenth of it."""
 _SEND: Final = SocketType.send
 
 
 class FanOut:
     """What of one room is still to be handed out."""
 
-    __slots__ = ("_hot", "_hub", "_job", "_newest", "_rosters", "_scheduled", "_waiting", "sent_seq")
+    __slots__ = ("_behind", "_hot", "_hub", "_job", "_newest", "_rosters", "_scheduled", "_waiting", "sent_seq")
 
     def __init__(self, hub: RoomHub) -> None:
         self._hub = hub
         # Short lists: an empty deque has 600 bytes, and most rooms are quiet.
-        self._waiting: list[Sealed] = []
+        self._waiting: list[tuple[Sealed, float]] = []
+        """Frames, and since when (time of the loop) each waits."""
+        self._behind = False
+        """Frames were left out: what is due next is a welcome for everybody."""
         self._hot: list[Sealed] = []
         self._job: Iterator[None] | None = None
         """What is on its way; it yields after each slice."""
@@ -59,7 +69,10 @@ class FanOut:
         """Hand out a frame, the first slice at once unless another frame is still under way."""
         self.keep_warm(sealed)
         if self._job is not None or any(self._hub.sockets()):
-            self._waiting.append(sealed)
+            now = asyncio.get_running_loop().time()
+            if self._waiting and self._too_far_behind(now):
+                self._leave_out()
+            self._waiting.append((sealed, now))
             self._start()
         else:
             self.sent_seq = seq
@@ -67,10 +80,11 @@ class FanOut:
     def renew(self) -> None:
         """Forget what is under way; give everybody a welcome instead."""
         self._waiting.clear()
+        self._behind = False
         self._hot.clear()
         self.shuffled()
         self.sent_seq = 0
-        self._job = self._welcome_all()
+        self._job = self._welcome_all("epoch")
         self._start()
 
     def shuffled(self) -> None:
@@ -91,6 +105,18 @@ class FanOut:
         if len(self._hot) > HOT_FRAMES:
             self._hot.pop(0).drop_caches()
 
+    def _too_far_behind(self, now: float) -> bool:
+        """Whether the oldest frame that waits has waited too long, or is kept for nobody else any more."""
+        oldest, since = self._waiting[0]
+        return now - since > LATE_S or oldest.seq < self._hub.view.first_seq
+
+    def _leave_out(self) -> None:
+        """What waits will reach nobody: everybody is welcomed anew, as soon as what is under way has been handed out."""
+        self._behind = True
+        skipped = len(self._waiting) * sum(map(len, self._hub.sockets()))
+        self._waiting.clear()
+        self._hub.node.observer.observe(FannedOut(self._hub.room, 0, 0, skipped, 0.0))
+
     def _start(self) -> None:
         if not self._scheduled:
             self._turn()
@@ -98,7 +124,11 @@ class FanOut:
     def _turn(self) -> None:
         """One slice of what is on its way, or the first of what waits."""
         self._scheduled = False
-        if self._job is None and self._waiting:
+        if self._job is None and self._behind:
+            self._behind = False
+            self._waiting.clear()  # the welcomes have it
+            self._job = self._welcome_all("skipped")
+        elif self._job is None and self._waiting:
             self._job = self._write(self._take())
         if (job := self._job) is not None:
             try:
@@ -108,7 +138,7 @@ class FanOut:
             except Exception as e:  # noqa: BLE001 - a fault with one frame must not silence the room
                 self._over(job)
                 self._hub.node.trouble("a frame was not handed out to everybody", self._hub.room, e)
-        if (self._job is not None or self._waiting) and not self._scheduled:
+        if (self._job is not None or self._waiting or self._behind) and not self._scheduled:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._turn)
 
@@ -119,13 +149,13 @@ class FanOut:
     def _take(self) -> list[Sealed]:
         """Of the frames that wait those that leave together, at least one."""
         count = size = 0
-        for sealed in self._waiting:
+        for sealed, _ in self._waiting:
             size += len(sealed.msgpack)
             if count and size > TOGETHER_BYTES:
                 break
             count += 1
         some, self._waiting = self._waiting[:count], self._waiting[count:]
-        return some
+        return [sealed for sealed, _ in some]
 
     def _write(self, frames: list[Sealed]) -> Iterator[None]:
         """These frames to those who were there when they came; yields after each slice."""
@@ -134,8 +164,7 @@ class FanOut:
         deliveries, wire_bytes, skipped = 0, 0, 0
         rosters = self._rosters = self._rosters or {}
         for variant, roster in [(n, self._roster(n, rosters)) for n, there in enumerate(self._hub.sockets()) if there]:
-            codec, deflate = VARIANTS[variant]
-            forms = [sealed.ws(codec, deflate=deflate) for sealed in frames]
+            forms = [self.form(sealed, variant) for sealed in frames]
             data = forms[0] if len(forms) == 1 else b"".join(forms)
             at, everybody = 0, len(roster.viewers)
             while at < everybody:
@@ -166,18 +195,21 @@ class FanOut:
             roster = rosters[variant] = Roster(self._hub, variant, unsent, roster)
         return roster
 
-    def _welcome_all(self) -> Iterator[None]:
-        budget = self._hub.node.rules.fanout_slice
+    def _welcome_all(self, reason: str) -> Iterator[None]:
+        """Tell everybody the room anew; yields after each slice. What comes meanwhile waits behind it."""
+        budget, seq = self._hub.node.rules.fanout_slice, self._hub.view.seq
         for socket in [socket for sockets in self._hub.sockets() for socket in sockets]:
+            if reason == "skipped" and seq <= socket.after < LAGGING:
+                continue  # came when nothing was left out any more
             try:
-                socket.welcome_again("epoch")
+                socket.welcome_again(reason)
             except Exception as fault:  # noqa: BLE001 - as in `_hand_out`
                 socket.write_failed(fault)
             budget -= 1
             if budget == 0:
                 budget = self._hub.node.rules.fanout_slice
                 yield
-        self.sent_seq = self._hub.view.seq
+        self.sent_seq = seq
 
 
 def _hand_out(sockets: list[ViewerSocket], frames: list[Sealed], forms: list[bytes], data: bytes) -> int:

@@ -13,7 +13,7 @@ from math import ceil
 from socket import AF_INET, SOCK_STREAM, SocketType
 from typing import TYPE_CHECKING, cast
 
-from livecast.core.errors import Refusal
+from livecast.core.errors import RETRYABLE, Refusal
 from livecast.core.events import Answer, Event, Notice, Origin
 from livecast.edge.access.identity import NOBODY, AuthError, Identity
 from livecast.edge.access.jwks import KeysStale
@@ -269,7 +269,7 @@ class ViewerSocket(asyncio.Protocol):
         except KeysStale:
             self.node.spawn(self._authenticate_slowly(message))
         except AuthError as fault:
-            self._say(ErrorMessage(fault.code, fault.message, message.cid))
+            self._not_believed(message, fault)
         else:
             self._become(identity, message.cid)
 
@@ -279,10 +279,14 @@ class ViewerSocket(asyncio.Protocol):
             identity = await self.node.authenticator.authenticate(message.token, self.room, self.node.clock())
         except AuthError as fault:
             if not self.closing:
-                self._say(ErrorMessage(fault.code, fault.message, message.cid))
+                self._not_believed(message, fault)
         else:
             if not self.closing:
                 self._become(identity, message.cid)
+
+    def _not_believed(self, message: Auth, fault: AuthError) -> None:
+        retry_after_ms = 1000 if fault.code in RETRYABLE else None
+        self._say(ErrorMessage(fault.code, fault.message, message.cid, retry_after_ms))
 
     def _become(self, identity: Identity, cid: str) -> None:
         """Renew the token, or sign an anonymous viewer in."""

@@ -19,7 +19,7 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from livecast.edge.access.auth import Authenticator
 from livecast.edge.access.identity import CAN_ALL, AuthError
-from livecast.edge.access.jwks import REFRESH_MS, RETRY_MS, STALE_MS, Jwks, KeysStale
+from livecast.edge.access.jwks import REFRESH_MS, RETRIES_AT_ONCE, RETRY_MS, STALE_MS, Jwks, KeysStale
 from livecast.edge.access.tokens import mint
 from livecast.facts import Fact, KeysFetched, Trouble
 from support.house import until
@@ -336,25 +336,57 @@ async def test_key_set_is_fetched_once_for_many(issuer):
     assert issuer.asked == 1
 
 
+def published(**keys: ec.EllipticCurvePrivateKey) -> bytes:
+    """A key set with these."""
+    entries = [{**json.loads(ECAlgorithm.to_jwk(key.public_key())), "kid": kid} for kid, key in keys.items()]
+    return json.dumps({"keys": entries}).encode()
+
+
 async def test_rotation(issuer):
-    """A token of a key not seen before makes us look again, at most once in a while, and old keys go when the issuer drops them."""
+    """A token of a key not seen before makes us look again at once, and old keys go when the issuer drops them.
+
+    A flood of unknown keys asks the issuer a few times, then once in a while.
+    """
     clock = Time()
-    jwks = Jwks(issuer.url, clock, Heard())
-    authenticator = Authenticator([], jwks)
+    authenticator = Authenticator([], Jwks(issuer.url, clock, Heard()))
     old = jwt.encode({"sub": "a", "exp": EXP + 10**6}, EC_KEY, "ES256", headers={"kid": "ec"})
     await authenticator.authenticate(old, "r", NOW)
-    new_key = ec.generate_private_key(ec.SECP256R1())
-    new = jwt.encode({"sub": "b", "exp": EXP + 10**6}, new_key, "ES256", headers={"kid": "new"})
-    for _ in range(5):
-        with pytest.raises(AuthError):
-            await authenticator.authenticate(new, "r", NOW)
-    assert issuer.asked == 1  # within RETRY_MS of the first
-    issuer.document = json.dumps({"keys": [{**json.loads(ECAlgorithm.to_jwk(new_key.public_key())), "kid": "new"}]}).encode()
-    clock.now += RETRY_MS
-    assert (await authenticator.authenticate(new, "r", NOW)).person.id == "b"
-    assert issuer.asked == 2
+    for kid in ("new", "newer"):
+        key = ec.generate_private_key(ec.SECP256R1())
+        issuer.document = published(**{kid: key})
+        token = jwt.encode({"sub": kid, "exp": EXP + 10**6}, key, "ES256", headers={"kid": kid})
+        assert (await authenticator.authenticate(token, "r", NOW)).person.id == kid
     with pytest.raises(AuthError):
-        authenticator.check(old, "r", NOW)
+        await authenticator.authenticate(old, "r", NOW)
+    strangers = [jwt.encode({"sub": "x", "exp": EXP + 10**6}, EC_KEY, "ES256", headers={"kid": f"s{n}"}) for n in range(20)]
+    for stranger in strangers:
+        with pytest.raises(AuthError) as fault:
+            await authenticator.authenticate(stranger, "r", NOW)
+        assert fault.value.code == "unauthorized"
+    assert issuer.asked == RETRIES_AT_ONCE
+    clock.now += RETRY_MS
+    for stranger in strangers:
+        with pytest.raises(AuthError):
+            await authenticator.authenticate(stranger, "r", NOW)
+    assert issuer.asked == RETRIES_AT_ONCE + 1
+
+
+async def test_who_cannot_be_judged(issuer):
+    """While the issuer is silent, a token of a key not seen before is neither believed nor wrong; who comes meanwhile waits."""
+    clock = Time()
+    authenticator = Authenticator([SECRET], Jwks(issuer.url, clock, Heard()))
+    issuer.status = 500
+    token = jwt.encode({"sub": "a", "exp": EXP + 10**6}, EC_KEY, "ES256", headers={"kid": "ec"})
+    for _ in range(RETRIES_AT_ONCE + 3):
+        with pytest.raises(AuthError) as fault:
+            await authenticator.authenticate(token, "r", NOW)
+        assert fault.value.code == "unavailable"
+    assert issuer.asked == RETRIES_AT_ONCE
+    refused(authenticator, hs256({"sub": "a", "exp": EXP}, "nobody's-secret-of-forty-characters-or-so"))
+    issuer.status = 200
+    clock.now += RETRY_MS
+    found = await asyncio.gather(*(authenticator.authenticate(token, "r", NOW) for _ in range(5)))
+    assert {identity.person.id for identity in found} == {"a"}
 
 
 async def test_refresh_in_the_background(issuer):

@@ -174,10 +174,12 @@ async def test_handshakes_at_a_bounded_rate(room):
     viewers = [Viewer(room.port, "r") for _ in range(5)]
     for viewer in viewers:
         await viewer.__aenter__()
-    async with RawSocket(room.port, "r") as refused:
+    async with RawSocket(room.port, "r", head="X-Request-ID: storm-7\r\n") as refused:
         said = await refused.read_to_end()
         assert said.startswith(b"HTTP/1.1 503 ")
         assert b"Retry-After: 1\r\n" in said
+        assert b"X-Request-Id: storm-7\r\n" in said
+        assert b'"code":"overloaded"' in said
     assert (await room.call("GET", "/healthz")).status == 200
     room.clock.ahead_ms += 1000
     async with Viewer(room.port, "r") as later:

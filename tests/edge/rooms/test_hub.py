@@ -15,6 +15,7 @@ from livecast.core.errors import Refusal
 from livecast.core.frames import Frame, Redact
 from livecast.core.rules import Policy, RoomRules
 from livecast.edge.access.identity import anonymous
+from livecast.edge.rooms import fanout
 from livecast.edge.rooms.fanout import HOT_FRAMES, TOGETHER_BYTES
 from livecast.edge.rooms.following import put_in
 from livecast.edge.rooms.veil import Veil
@@ -168,6 +169,56 @@ async def test_frames_that_waited_leave_together(room):
     # The first leaves alone, the next two wait for it and leave together; what is large leaves alone behind them.
     assert [fact.deliveries // 12 for fact in room.notes.of(FannedOut)[before:]] == [1, 2, 1, 1]
     for viewer in viewers:
+        await viewer.__aexit__()
+
+
+async def test_what_waits_to_be_handed_out_is_bounded(room, monkeypatch):
+    """A node too slow for its frames lets go of what is kept for nobody else: everybody is welcomed anew and goes on from there.
+
+    Not so whoever came when nothing was left out any more; answers go out as ever.
+    """
+    viewers = [Viewer(room.port, "r", codec=("json", "msgpack")[n % 2]) for n in range(12)]
+    for viewer in viewers:
+        await viewer.__aenter__()
+        await viewer.welcome()
+    await until(lambda: len(room.node.pulse.sockets) == 12, "all in")
+    hub = hub_of(room)
+    await until(lambda: hub.view.state["viewers"]["connections"] == 12, "all are told of")
+    await until(lambda: hub.sent_seq == hub.view.seq, "everybody is told")
+    waiting = 0
+
+    def speak(times: int, size: int) -> None:
+        """In one turn of the loop, so that not even one frame reaches everybody."""
+        nonlocal waiting
+        for _ in range(times):
+            frame = Frame(hub.view.epoch, hub.view.seq + 1, room.clock(), state={"custom": {"k": "x" * size}})
+            assert hub.apply(Sealed.of(frame), frame)
+            waiting = max(waiting, sum(len(sealed.msgpack) for sealed, _ in hub._fanout._waiting))
+
+    speak(300, 8_000)
+    assert waiting <= RoomRules().log_bytes_max
+    [*_, last] = room.node.pulse.sockets.values()
+    last.answer("asked", Refusal("rate_limited"))
+    async with Viewer(room.port, "r") as late:
+        await late.welcome()
+        monkeypatch.setattr(fanout, "LATE_S", -1.0)  # what waits at all has waited too long
+        await until(lambda: hub.sent_seq == hub.view.seq, "everybody is told")
+        speak(3, 10)
+        monkeypatch.undo()
+        speak(1, 10)
+        for viewer in [*viewers, late]:
+            await viewer.until(lambda: viewer.told[-1].get("seq") == hub.view.seq, "head")  # noqa: B023 - asked here
+            assert not viewer.gaps()
+        assert [m["reason"] for m in late.of("welcome")] == ["joined", "skipped"]
+    for viewer in viewers:
+        assert [m["reason"] for m in viewer.of("welcome")] == ["joined", "skipped", "skipped"]
+        assert len(viewer.of("frame")) < 20
+    assert await viewers[-1].answer("asked")
+    assert sum(fact.skipped for fact in room.notes.of(FannedOut)) > 12 * 100
+    speak(1, 10)
+    for viewer in viewers:
+        await viewer.until(lambda: (m := viewer.told[-1])["t"] == "frame" and m["seq"] == hub.view.seq, "frame")  # noqa: B023 - asked here
+        assert not viewer.gaps()
         await viewer.__aexit__()
 
 
