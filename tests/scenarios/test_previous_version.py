@@ -1,6 +1,6 @@
 """The version before this one and this one on the same stores: one service while it is upgraded, and while that is taken back.
 
-It runs against the last tag; `LIVECAST_PREVIOUS=COMMIT` runs it against any commit.
+It runs against the last version in the history; `LIVECAST_PREVIOUS=COMMIT` runs it against any commit.
 """
 
 from __future__ import annotations

@@ -15,13 +15,19 @@ from packaging.requirements import Requirement
 
 REPOSITORY: Final = Path(__file__).parents[2]
 CHOSEN: Final = "LIVECAST_PREVIOUS"
-"""An environment variable with a commit to take instead of the last tag: to try an upgrade before there is one to try it from."""
+"""An environment variable with a commit to take instead: to try an upgrade from any other one."""
 TAGS: Final = "v[0-9]*"
+MARKED: Final = ("livecast/core/formats.py", "livecast/core/nodes/formats.py")
+"""Where stores' marks of their format are defined. The commit that brought them is the oldest one that this promises to go with."""
 INSTALL_S: Final = 300.0
 
 
 def previous_commit() -> str:
-    """What to run beside this: the commit that was chosen, else the last version's tag. Skips the test where there is none."""
+    """What to run beside this: the commit that was chosen, else the last version's tag. Where there is no tag, the last commit that
+    had another version in `pyproject.toml`; and where this is the first version, the one since which stores say their format.
+
+    Skips the test where the history does not go back so far.
+    """
     if not (REPOSITORY / ".git").exists() or _git("rev-parse", "HEAD") is None:
         pytest.skip("the history of the repository is not here, so there is no version before this one to run beside it")
     if chosen := os.environ.get(CHOSEN):
@@ -33,7 +39,30 @@ def previous_commit() -> str:
         commit = _git("rev-parse", f"{tag}^{{commit}}")
         if commit and commit != head:
             return commit
-    pytest.skip(f"no version was tagged before this commit (or the tags were not fetched); {CHOSEN} can name a commit instead")
+    if _git("rev-parse", "--is-shallow-repository") != "false":
+        pytest.skip(f"this clone is shallow, and no earlier version is in it: `git fetch --unshallow --tags`, or {CHOSEN}=COMMIT")
+    return _of_another_version() or _marked_first()
+
+
+def _of_another_version() -> str | None:
+    """The last commit of the version before; None: there was none."""
+    ours = _version((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+    for change in (_git("log", "--format=%H", "-Gversion = ", "--", "pyproject.toml") or "").split():
+        former = _git("show", f"{change}^:pyproject.toml")
+        if former is not None and _version(former) != ours:
+            return _git("rev-parse", f"{change}^")
+    return None
+
+
+def _marked_first() -> str:
+    commits = (_git("log", "--diff-filter=A", "--format=%H", "--", *MARKED) or "").split()
+    if not commits:
+        pytest.skip(f"the history of this repository does not say which commit to run beside this one: {CHOSEN}=COMMIT does")
+    return commits[-1]
+
+
+def _version(project: str) -> str:
+    return str(tomllib.loads(project)["project"]["version"])
 
 
 def environment_of(commit: str, directory: Path) -> dict[str, str]:
