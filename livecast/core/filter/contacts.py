@@ -40,24 +40,28 @@ _LINK: Final = re.compile(
 _ENDED: Final = re.compile(rf"[{DOTS}]\s?(?![\u2e80-\uffff])(?i:{_ENDINGS})(?![a-z0-9])")
 _SLASHES: Final = re.compile(r"[:：]\s?[/／]{2}")
 
-# Digits, however written: what NFKC makes of them (full-width, circled, bold), and Chinese numerals of both kinds.
+# Digits, however written: what NFKC makes of them (full-width, circled, bold), Chinese numerals of all kinds, also in rings and
+# brackets, and those with stops or on black, of which NFKC says too much or nothing.
 NUMERALS: Final = {
     ord(char): digit
     for digit, chars in {
-        "0": "〇零洞Oo",
-        "1": "一壹幺",
-        "2": "二贰貳两兩",
-        "3": "三叁參",
-        "4": "四肆",
-        "5": "五伍",
-        "6": "六陆陸",
-        "7": "七柒拐",
-        "8": "八捌",
-        "9": "九玖勾",
+        "0": "〇零洞Oo⓿🄀",
+        "1": "一壹幺㈠㊀⒈⑴❶➀➊⓵〡",
+        "2": "二贰貳两兩㈡㊁⒉⑵❷➁➋⓶〢",
+        "3": "三叁參㈢㊂⒊⑶❸➂➌⓷〣",
+        "4": "四肆㈣㊃⒋⑷❹➃➍⓸〤",
+        "5": "五伍㈤㊄⒌⑸❺➄➎⓹〥",
+        "6": "六陆陸㈥㊅⒍⑹❻➅➏⓺〦",
+        "7": "七柒拐㈦㊆⒎⑺❼➆➐⓻〧",
+        "8": "八捌㈧㊇⒏⑻❽➇➑⓼〨",
+        "9": "九玖勾㈨㊈⒐⑼❾➈➒⓽〩",
     }.items()
     for char in chars
 }
-_SEP: Final = r"[\s.\-_·•,，、*/|—–()（）]{0,2}"
+_SMALL_SEP: Final = r"[\s.\-_·•,，、*/|—–()（）]{0,2}"
+# Pictures and signs, and what makes a digit a key; none is one of `NUMERALS`, or looking would have too many ways to go.
+_SIGNS: Final = "\u200b-\u200d\u20e3\u2190-\u23ff\u2500-\u2775\u2794-\u27bf\u2b00-\u2bff\ufe0e\ufe0f\U0001f1e6-\U0001faff"
+_SEP: Final = rf"{_SMALL_SEP}(?:[{_SIGNS}]{{1,3}}{_SMALL_SEP})?"
 # What every number has, whatever else: a digit that is no letter O, and eight of all kinds in a row, the shortest being `+` and so
 # many. From the quickest look to the one that tells most.
 DIGITS_MIN: Final = 8

@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 
 from livecast.core.filter.contacts import Span, links, phones, plainly
 from livecast.core.filter.reading import Reading, calm_look
-from livecast.core.filter.words import MASK_CHAR, SEVERITY, WordFilter, Words
+from livecast.core.filter.words import MASK_CHAR, SEVERITY, Pinyin, WordFilter, Words
 
 WORDS_MAX: Final = 50_000
 """Words of one list: two and a half times what large platforms keep; compiled they take some 10 MB."""
@@ -31,18 +31,16 @@ Rule = Literal["allow", "mask", "hold", "block"]
 
 
 class FilterLists(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A filter as it is written: words to block, to mask with stars, to hold for a moderator; the same of links and phones."""
+    """A filter as it is written: words to block, to mask with stars, to hold for a moderator; the same of links and phones; which
+    of the Chinese words are looked for in pinyin, too.
+    """
 
     block: Listed = ()
     mask: Listed = ()
     hold: Listed = ()
     links: Rule = "allow"
     phones: Rule = "allow"
-
-    @property
-    def empty(self) -> bool:
-        """Whether everything passes."""
-        return not (self.block or self.mask or self.hold) and self.links == self.phones == "allow"
+    pinyin: Pinyin = "mixed"
 
 
 class Filter:
@@ -51,7 +49,7 @@ class Filter:
     __slots__ = ("_remembered", "_rules", "_words")
 
     def __init__(self, lists: FilterLists) -> None:
-        self._words = WordFilter(block=lists.block, mask=lists.mask, hold=lists.hold)
+        self._words = WordFilter(block=lists.block, mask=lists.mask, hold=lists.hold, pinyin=lists.pinyin)
         looks: tuple[tuple[Rule, Callable[[str], list[Span]]], ...] = ((lists.links, links), (lists.phones, phones))
         self._rules = [(rule, find) for rule, find in looks if rule != "allow"]
         self._remembered = lru_cache(CACHED_TEXTS)(self._judge)
@@ -68,7 +66,7 @@ class Filter:
 
     def read(self, reading: Reading) -> tuple[str | None, str]:
         """The same of a text that other filters look at, too."""
-        if reading.calm and not self._words.may_find(reading.look):
+        if reading.calm and not self._words.may_find(reading.look, mixed=reading.mixed):
             return None, reading.text
         found, shown = self._words.read(reading)
         if reading.calm or not self._rules:

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import re
 from typing import Final
+from unicodedata import normalize
+
+from livecast.core.filter.wechat import WECHAT, WECHAT_LETTERS, read_wechat
 
 # Letters that look like Latin ones in small or capital form, after case folding (Unicode's confusables, the part that people use).
 _LATIN: Final = (
@@ -57,6 +60,7 @@ SAME: Final[dict[int, str]] = {
     **{ord(pair[0]): pair[1] for pair in (*_CONFUSABLE.split(), *_LATIN.split())},
     **{ord(a): b for a, b in zip(_SIMPLIFIED[::2], _SIMPLIFIED[1::2], strict=True) if a != b},
     **{ord(pair[0]): pair[1] for pair in _ARABIC.split()},
+    ord(WECHAT): WECHAT_LETTERS,
     0x0640: "",  # what draws an Arabic word out
     # Letters in boxes and circles of which NFKD says nothing, and the halves of flags.
     **{first + n: chr(0x61 + n) for first in (0x1F150, 0x1F170, 0x1F1E6) for n in range(26)},
@@ -93,32 +97,31 @@ _DIGIT_BETWEEN: Final = re.compile(
     r"(?![一二三四五六七八九十百千万亿个件块元号折日月年天小时分秒点人次条单盒瓶支份双套米斤两寸层倍款位名张岁届级度包只楼期栋克升箱片对组毛角"
     r"世代周星里家口股颗粒台部间遍回场路线声道栏集季章页卷格排桶袋根把座门环档式型色吨送减免楼选比抵枚杯本棵朵顿车节课把罐连])"
 )
-# An ideograph in a box or a ring between others: `微🈶信`.
-_BOXED_BETWEEN: Final = re.compile(r"[\U0001f200-\U0001f265](?<=[\u4e00-\u9fff].)(?=\ufe0f?[\u4e00-\u9fff])")
-SOUNDS: Final = "葳崴徾訫伈亻威芯卫"
-"""One of these is in everything that `_SOUNDS_LIKE` finds. Ideographs that stand for themselves nearly always."""
-# WeChat by its sound, or in pieces. What is a word of its own (prestige, satellite) only where an account is told: behind `加`
-# (`add me`), or before something of six or more with a digit in it. (It begins with a set of characters to be looked for quickly.)
-_SOUNDS_LIKE: Final = re.compile(
-    rf"[{SOUNDS}](?:(?<=[葳崴徾])(?=[信訫伈])|(?<=[微薇徽葳崴徾][訫伈])|(?<=[微薇]亻)(?=言)"
-    r"|(?:(?<=威)(?=信)|(?<=卫)星)"
-    r"(?:(?<=加威)(?<!增加.)(?<!添加.)(?<!更加.)|(?<=加[我个下]威)|(?<=[+＋➕]威)"
-    r"|(?<=威)(?=信号?[\s:：]{0,3}(?=[A-Za-z_-]{0,19}[0-9])[A-Za-z0-9_-]{6})"
-    r"|(?<=加卫星)(?<!增加..)(?<!添加..)|(?<=加[我个下]卫星)|(?<=[+＋➕]卫星))"
-    r"|(?<=加[微薇]芯)(?<!增加..)(?<!添加..)|(?<=加[我个下][微薇]芯))"
+# A letter or an ideograph in a box or a ring, or a flag, between ideographs: `微🈶信`, `微🇨🇳信`.
+_BEYOND: Final = re.compile("[\U00010000-\U0010ffff]")
+_BOXED_SIGNS: Final = re.compile("[©®™ℹⓂ]")
+_BOXED_BETWEEN: Final = re.compile(
+    r"(?:[\U0001f170-\U0001f189\U0001f200-\U0001f265©®™ℹⓂ](?<=[\u4e00-\u9fff].)|[\U0001f1e6-\U0001f1ff]{2}(?<=[\u4e00-\u9fff]..))"
+    r"(?=\ufe0f?[\u4e00-\u9fff])"
 )
-_SOUNDED: Final = {**dict.fromkeys("葳崴徾威", "微"), **dict.fromkeys("訫伈芯亻", "信"), "卫星": "微信"}
-_SPELLED: Final = "微信"
 # Letters upside down, which are also written from right to left. Those of the first line have no other use in a chat.
 _ONLY_FLIPPED: Final = dict(zip("ɐɔǝɟƃɥᴉɾʞꞁɯɹʇʌʍʎ", "acefghijklmrtvwy", strict=True))
 _FLIPPED: Final = str.maketrans({**_ONLY_FLIPPED, **dict(zip("nubqdpmwı", "unqbpdwmi", strict=True))})
 _IS_FLIPPED: Final = "".join(_ONLY_FLIPPED)
 _FLIP: Final = re.compile(f"[{_IS_FLIPPED}]")
 _UPSIDE_DOWN: Final = re.compile(rf"[A-Za-zı]*[{_IS_FLIPPED}][A-Za-zı{_IS_FLIPPED}]+|[A-Za-zı]+[{_IS_FLIPPED}]")
-# WeChat, as people write it whose word for it is listed.
-_WECHAT: Final = re.compile(r"(?<![A-Za-z0-9])(?:[vVwW][xX](?![A-Za-z0-9])|[vVwW](?=信)|(?<=加)[vV](?![A-Za-z0-9]))")
+# Letters and signs in their compatibility forms, where one is one: full-width, circled, bold, Roman numerals. (Not digits in rings,
+# which are looked through between ideographs.)
+_COMPATIBLE: Final = {
+    code: plain
+    for first, last in ((0x2160, 0x2180), (0x24B6, 0x24EA), (0xFF01, 0xFF5F), (0x1D400, 0x1D800), (0x1F130, 0x1F14A))
+    for code in range(first, last)
+    if len(plain := normalize("NFKC", chr(code))) == 1 and plain.isascii() and (plain.isalnum() or plain in "+@$|")
+} | {0x2795: "+", **{first + n: chr(0x41 + n) for first in (0x1F150, 0x1F170) for n in range(26)}}
+_COMPATIBLE_LOOK: Final = re.compile("[\u2160-\u2179\u24b6-\u24e9\u2795\uff0b\uff10-\uff5a]")
+_COMPATIBLE_BEYOND: Final = re.compile("[\U0001d400-\U0001d7ff\U0001f130-\U0001f189]")
 REREAD: Final = frozenset(_FOR) | frozenset(_RINGED) | frozenset(_ONLY_FLIPPED)
-"""Beyond ASCII every character of which a second reading is made, but for `SOUNDS`."""
+"""Beyond ASCII every character of which a second reading is made, but for `wechat.SOUNDS`."""
 _MARKED: Final = re.compile(f"[{''.join(sorted(REREAD))}]")
 
 
@@ -127,25 +130,29 @@ def reread(text: str) -> str:
 
     Character by character: what is found in it stands at the same place in `text`.
     """
-    read = text
+    read = plain = text
+    if not text.isascii():
+        # Most of this is beyond the basic plane, where most text has nothing.
+        beyond = _BEYOND.search(text) is not None
+        if (beyond or _BOXED_SIGNS.search(text) is not None) and _BOXED_BETWEEN.search(text) is not None:
+            read = _BOXED_BETWEEN.sub(lambda found: " " * len(found[0]), text)
+        boxed = read is not text
+        if (beyond and _COMPATIBLE_BEYOND.search(read) is not None) or _COMPATIBLE_LOOK.search(read) is not None:
+            read = read.translate(_COMPATIBLE)
+        plain = text if boxed else read
     # A quick look first: most text has nothing of any kind.
-    if _LEET_IN_WORD.search(text) is not None:
+    if _LEET_IN_WORD.search(plain) is not None:
         read = _TOKEN.sub(lambda token: _unleet(token[0]), read)
     if not text.isascii():
-        if _MARKED.search(text) is not None:
+        if _MARKED.search(plain) is not None:
             read = _STANDS_FOR.sub(lambda found: _FOR.get(found[0], found[0]), read)
             read = _BETWEEN.sub(lambda found: " " * len(found[0]), read)
-            if _FLIP.search(text) is not None:
+            if _FLIP.search(plain) is not None:
                 read = _UPSIDE_DOWN.sub(lambda found: found[0].translate(_FLIPPED)[::-1], read)
-        if _SOUNDS_LIKE.search(text) is not None:
-            read = _SOUNDS_LIKE.sub(lambda found: _SOUNDED[found[0]], read)
-        if _DIGIT_BETWEEN.search(text) is not None:
+        if _DIGIT_BETWEEN.search(plain) is not None:
             read = _DIGIT_BETWEEN.sub(" ", read)
-        if _BOXED_BETWEEN.search(text) is not None:
-            read = _BOXED_BETWEEN.sub(" ", read)
-        if ("v" in text or "V" in text or "w" in text or "W" in text) and _WECHAT.search(text) is not None:
-            read = _WECHAT.sub(lambda found: _SPELLED[: len(found[0])], read)
-    return text if read == text else read
+    read = read_wechat(read)
+    return text if read == plain else read
 
 
 def _unleet(token: str) -> str:

@@ -12,7 +12,8 @@ from typing import Final
 from unicodedata import category, is_normalized, normalize
 
 from livecast.core.filter.contacts import DOTS, NUMERALS
-from livecast.core.filter.lookalikes import REREAD, SAME, SOUNDS, reread
+from livecast.core.filter.lookalikes import REREAD, SAME, reread
+from livecast.core.filter.wechat import SOUNDS
 
 # Marks without which a text is read the same: accents, what piles up on letters to hide them, the vowels of Hebrew and Arabic.
 ACCENTS: Final = re.compile(
@@ -34,7 +35,7 @@ ASCII_FOLDED: Final = bytes(range(256)).lower()
 ASCII_NO_LETTERS: Final = bytes(c for c in range(128) if not chr(c).isalnum())
 
 _PUNCTUATION: Final = "，。！？、：；…～·—“”‘’（）《》【】「」￥　"
-_CALM_SIGNS: Final = ",?'\"()~-;^*_+=&%#<>[]{}"
+_CALM_SIGNS: Final = ",?'\"()~-;^*_=&%#<>[]{}"
 _KANA: Final = [*range(0x3041, 0x3097), *range(0x30A1, 0x30FB)]
 
 
@@ -69,7 +70,7 @@ _CALM_BEYOND: Final = _READY_BEYOND - set(map(ord, DOTS)) - NUMERALS.keys() - se
 _CALM: Final = re.compile(f"[A-Za-z {re.escape(_CALM_SIGNS)}{_set(_CALM_BEYOND)}]*+")
 _SOUNDING: Final = re.compile(f"[{SOUNDS}]")
 
-_NOT_CALM: Final = tuple(word.encode() for word in ("www", "dot", "vx", "wx", "v信", "w信", "加v"))
+_NOT_CALM: Final = tuple(word.encode() for word in ("www", "dot", "vx", "wx", "v信", "w信", "加", "weixin", "wechat"))
 
 
 def _undressed(text: str) -> str:
@@ -84,18 +85,22 @@ def _undressed(text: str) -> str:
 class Reading:
     """One text. `look`: the letters of `moderation.fold(text)` in UTF-8, runs made one, without keeping track of where they stood.
 
+    `mixed`: it has letters of one byte and of more, so perhaps a word half in pinyin.
     `calm`: there is no address and no number in it, and no second reading. `again`: that reading (see `lookalikes.reread`).
     """
 
-    __slots__ = ("again", "calm", "look", "text")
+    __slots__ = ("again", "calm", "look", "mixed", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
         calm = _CALM.fullmatch(text) is not None
         once = calm
+        self.mixed = False
         if text.isascii():
             typed = text.encode().translate(ASCII_FOLDED, ASCII_NO_LETTERS)
-            self.calm = once = calm and b"www" not in typed and b"dot" not in typed
+            self.calm = once = calm and not (
+                b"www" in typed or b"dot" in typed or (b"we" in typed and (b"weixin" in typed or b"wechat" in typed))
+            )
             self.look = typed if _TWICE_ASCII.search(typed) is None else _AGAIN_ASCII.sub(b"", typed)
         else:
             if calm or _READY.fullmatch(text) is not None:
@@ -110,6 +115,7 @@ class Reading:
             else:
                 letters = _undressed(text)
                 typed = letters.encode("utf-8", "surrogatepass")
+            self.mixed = len(typed) != 3 * len(letters)
             self.calm = calm and not ((b"v" in typed or b"w" in typed or b"d" in typed) and any(map(typed.__contains__, _NOT_CALM)))
             once = once or self.calm
             # In a long text something stands twice anyway: looking whether there is would only come on top.

@@ -12,13 +12,15 @@ import re
 from collections.abc import Iterable
 from itertools import compress, count, pairwise
 from operator import ge, ne, sub
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 from unicodedata import normalize
 
 from ahocorasick_rs import AhoCorasick, BytesAhoCorasick, Implementation
 from msgspec import Struct
 
 from livecast.core.filter.reading import ASCII_FOLDED, ASCII_NO_LETTERS, Reading, letters_of, skeleton
+from livecast.core.filter.sounds import Sounds, spelled, suits
+from livecast.core.filter.wechat import WECHAT, WECHAT_LETTERS
 
 BLOCK: Final = "block"
 HOLD: Final = "hold"
@@ -26,6 +28,10 @@ MASK: Final = "mask"
 SEVERITY: Final = (MASK, HOLD, BLOCK)
 MASK_CHAR: Final = "*"
 TATWEEL: Final = "\u0640"
+Pinyin = Literal["off", "mixed", "full"]
+"""What of Chinese words is looked for in pinyin: nothing, what is half in it and what is in it altogether from three syllables on,
+or that from two on, at the price of some English words.
+"""
 
 # Scripts whose words have no spaces between them: there a match may stand anywhere.
 _UNSPACED: Final = re.compile(
@@ -34,6 +40,10 @@ _UNSPACED: Final = re.compile(
 )
 _ASCII_IS_LETTER: Final = bytes(c not in ASCII_NO_LETTERS for c in range(256))
 _NO_LETTERS: Final = re.compile(r"[\W_]+")
+
+
+_LATIN: Final = re.compile("[a-z]")
+_SPACE: Final = re.compile(r"\s")
 
 
 class Words(Protocol):
@@ -57,26 +67,28 @@ class Folded(Struct, frozen=True):
         return self.at[self.starts[index] : self.starts[index + 1]]
 
     def ends_whole(self, index: int) -> bool:
-        """Whether the run ends where a character of the text ends (Hangul syllables fold to several letters)."""
+        """Whether the run ends where a character of the text ends (Hangul syllables fold to several letters, which are not taken
+        apart).
+        """
         behind = self.starts[index + 1]
         return behind == len(self.at) or self.at[behind] != self.at[behind - 1]
 
-    def counts(self) -> list[int]:
-        """How many letters each run has."""
-        return [b - a for a, b in pairwise(self.starts)]
+    def counts(self) -> bytes:
+        """How many letters each run has. (Those of a listed word, which is at most 100 long.)"""
+        return bytes(b - a for a, b in pairwise(self.starts))
 
 
 class Word(Struct, frozen=True):
     """A listed word, folded."""
 
     letters: str
-    counts: list[int]
+    counts: bytes
     """How often each letter is repeated, at least."""
     action: str
     spaced: bool
     """Of a script with spaces between words."""
-    pieces: list[str]
-    """What stands between the spaces of a listed phrase."""
+    pieces: tuple[str, ...]
+    """What stands between the blanks of a listed phrase of a script with spaces; nothing of a single word."""
 
 
 class WordFilter:
@@ -85,9 +97,11 @@ class WordFilter:
     Words that hold no letter or digit (emoji, signs) are searched for as they stand.
     """
 
-    __slots__ = ("_automaton", "_first_look", "_signs", "_words")
+    __slots__ = ("_automaton", "_first_look", "_signs", "_sounds", "_words")
 
-    def __init__(self, *, block: Iterable[str] = (), mask: Iterable[str] = (), hold: Iterable[str] = ()) -> None:
+    def __init__(
+        self, *, block: Iterable[str] = (), mask: Iterable[str] = (), hold: Iterable[str] = (), pinyin: Pinyin = "mixed"
+    ) -> None:
         self._words: list[Word] = []
         self._signs: list[tuple[str, str]] = []
         for action, listed in ((BLOCK, block), (MASK, mask), (HOLD, hold)):
@@ -95,9 +109,11 @@ class WordFilter:
                 folded = fold(word)
                 if folded.letters and not _NO_LETTERS.fullmatch(normalize("NFKD", word)):
                     spaced = _UNSPACED.search(word) is None
-                    self._words.append(Word(folded.letters, folded.counts(), action, spaced, _pieces(word)))
+                    pieces = _pieces(word) if spaced and len(word.split()) > 1 else ()
+                    self._words.append(Word(folded.letters, folded.counts(), action, spaced, pieces))
                 elif sign := word.strip():
                     self._signs.append((sign, action))
+        self._sounds = None if pinyin == "off" else self._listen(full=pinyin == "full")
         # Measured with 20,000: this kind is the quickest but for a table of five times the memory.
         kind, looks = Implementation.ContiguousNFA, sorted({skeleton(w.letters) or w.letters.encode() for w in self._words})
         self._automaton = AhoCorasick([w.letters for w in self._words], implementation=kind) if looks else None
@@ -124,9 +140,22 @@ class WordFilter:
         masked = "".join(shown)
         return max((m[0] for m in matches), key=SEVERITY.index), text if masked == text else masked
 
-    def may_find(self, look: bytes) -> bool:
+    def may_find(self, look: bytes, *, mixed: bool = False) -> bool:
         """A first look at a text without a second reading: whether the longer way is to be gone."""
-        return bool(self._signs or (self._first_look is not None and self._first_look.find_matches_as_indexes(look)))
+        return (
+            bool(self._signs)
+            or (self._first_look is not None and bool(self._first_look.find_matches_as_indexes(look)))
+            or (mixed and self._sounds is not None and self._sounds.near(look.decode("utf-8", "surrogatepass")))
+        )
+
+    def _listen(self, *, full: bool) -> Sounds | None:
+        """The index of words by their sound. Those that are looked for in pinyin altogether become words of the list."""
+        heard = [(number, word.letters) for number, word in enumerate(self._words) if suits(word.letters) and max(word.counts) == 1]
+        for number, letters in heard:
+            if (said := spelled(letters, full=full)) is not None:
+                folded = fold(said)
+                self._words.append(Word(folded.letters, folded.counts(), self._words[number].action, True, tuple(said.split())))
+        return Sounds(heard) if heard else None
 
     def _matches(self, reading: Reading) -> list[tuple[str, int, int]]:
         """(action, start, end) of every match in the text and in its second reading, positions in `text`."""
@@ -136,13 +165,19 @@ class WordFilter:
     def _found(self, reading: Reading) -> list[tuple[str, int, int]]:
         text = reading.text
         found = [(action, at, at + len(sign)) for sign, action in self._signs for at in _places(text, sign)] if self._signs else []
-        if self._automaton is None or self._first_look is None or not self._first_look.find_matches_as_indexes(reading.look):
+        listed = self._first_look is not None and bool(self._first_look.find_matches_as_indexes(reading.look))
+        heard = reading.mixed and self._sounds is not None and self._sounds.near(reading.look.decode("utf-8", "surrogatepass"))
+        if self._automaton is None or not (listed or heard):
             return found
         folded = fold(text)
-        for index, first, behind in self._automaton.find_matches_as_indexes(folded.letters, overlapping=True):
+        for index, first, behind in self._automaton.find_matches_as_indexes(folded.letters, overlapping=True) if listed else ():
             word = self._words[index]
             if (place := _place(word, text, folded, first, behind - 1)) is not None:
                 found.append((word.action, *place))
+        if heard and self._sounds is not None:
+            for number, first, behind in self._sounds.find(folded.letters):
+                if (place := _heard(text, folded, first, behind - 1)) is not None:
+                    found.append((self._words[number].action, *place))
         return found
 
 
@@ -176,7 +211,12 @@ def _place(word: Word, text: str, folded: Folded, first: int, last: int) -> tupl
         if not starts or not ends:
             return None
     counts = map(sub, folded.starts[first + 1 : last + 2], folded.starts[first : last + 1])
-    if not folded.ends_whole(last) or not all(map(ge, counts, word.counts)):
+    if not all(map(ge, counts, word.counts)):
+        return None
+    # What stands for WeChat may begin nothing but it, and end with its first character (`加微`).
+    if not folded.ends_whole(last) and text[tail[-1]] != WECHAT:
+        return None
+    if text[head[0]] == WECHAT and folded.letters[first] != WECHAT_LETTERS[0]:
         return None
     if not word.spaced:
         return head[0], tail[-1] + 1
@@ -187,8 +227,35 @@ def _place(word: Word, text: str, folded: Folded, first: int, last: int) -> tupl
     return (start, end) if len(pieces) == 1 or spelled_out or pieces == word.pieces else None
 
 
-def _pieces(text: str) -> list[str]:
-    return [letters for piece in text.split() if (letters := fold(piece).letters)]
+def _heard(text: str, folded: Folded, first: int, last: int) -> tuple[int, int] | None:
+    """Where in `text` a word half in pinyin stands; None if its syllables are parts of others."""
+    start, end = folded.run(first)[0], folded.run(last)[-1] + 1
+    latin = [at for at in range(first, last + 1) if _LATIN.match(folded.letters[at])]
+    if not folded.ends_whole(last) or len(latin) > last - first:
+        return None
+    if latin[0] == first:
+        seam = next(at for at in range(first, last) if at + 1 not in latin)
+        if _goes_on(text[:start][-1:]) or (_goes_on(folded.letters[:first][-1:]) and _apart(text, folded, seam)):
+            return None
+    if latin[-1] == last:
+        seam = next(at for at in range(last - 1, first - 1, -1) if at not in latin)
+        if _goes_on(text[end : end + 1]) or (_goes_on(folded.letters[last + 1 : last + 2]) and _apart(text, folded, seam)):
+            return None
+    return start, end
+
+
+def _goes_on(char: str) -> bool:
+    """Whether a syllable beside it is part of a Latin word: `Huawei信号`."""
+    return bool(char) and _LATIN.search(letters_of(char)) is not None
+
+
+def _apart(text: str, folded: Folded, seam: int) -> bool:
+    """Whether there is a blank behind that run: then the syllable belongs to the words on its other side (`Li Wei 信我`)."""
+    return _SPACE.search(text[folded.run(seam)[-1] : folded.run(seam + 1)[0]]) is not None
+
+
+def _pieces(text: str) -> tuple[str, ...]:
+    return tuple(letters for piece in text.split() if (letters := fold(piece).letters))
 
 
 def _before(text: str, at: int) -> str:

@@ -147,6 +147,7 @@ interface Filters {
   hold: string[];
   links: string;
   phones: string;
+  pinyin: string;
 }
 
 /** A text field of more words than this is none to work in. */
@@ -163,9 +164,9 @@ function Words() {
   const words = filter.block.length + filter.mask.length + filter.hold.length;
   const save = (event: Event) => {
     event.preventDefault();
-    const { block, mask, hold, links, phones } = filter;
+    const { block, mask, hold, links, phones, pinyin } = filter;
     const clean = (list: string[]) => list.map((word) => word.trim()).filter(Boolean);
-    void desk.acts.act('PUT', path, { block: clean(block), mask: clean(mask), hold: clean(hold), links, phones }, t('did_save'));
+    void desk.acts.act('PUT', path, { block: clean(block), mask: clean(mask), hold: clean(hold), links, phones, pinyin }, t('did_save'));
   };
   return (
     <Section title={t('word_filter')}>
@@ -174,6 +175,7 @@ function Words() {
           {(['links', 'phones'] as const).map((name) => (
             <Choice key={name} label={t(name)} value={filter[name]} onChange={(rule) => setFilter({ ...filter, [name]: rule })} options={RULES.map((rule) => [rule as string, t(`r_${rule}`)] as const)} />
           ))}
+          <Choice label={t('pinyin')} value={filter.pinyin} onChange={(pinyin) => setFilter({ ...filter, pinyin })} options={(['off', 'mixed', 'full'] as const).map((kind) => [kind as string, t(`p_${kind}`)] as const)} />
           {(['block', 'hold', 'mask'] as const).map((name) => (
             <Field key={name} label={t(`w_${name}`)} wide>
               <textarea rows={3} placeholder={t('one_a_line')} value={filter[name].join('\n')} onInput={(e) => setFilter({ ...filter, [name]: e.currentTarget.value.split('\n') })} dir="auto" />
