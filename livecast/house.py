@@ -33,6 +33,9 @@ class HouseRules(Protocol):
     async def put(self, rule: Rule, value: bytes | None, act: StaffAct) -> bool:
         """Let a rule hold from now on, or (None) no more, and note who did it, in one step. Whether it held before."""
 
+    async def replace(self, filter_: Rule, was: bytes | None, value: bytes | None, act: StaffAct) -> bool:
+        """The same of a filter, in the same step only if it is what it `was` (None: there was none). Whether it was."""
+
     async def note(self, act: StaffAct) -> None:
         """Somebody did something that leaves no rule."""
 

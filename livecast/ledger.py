@@ -280,8 +280,10 @@ class Ledger(Protocol):
         """What a user has of the room's `limit` newest drops."""
 
     # --- Facts ---
-    async def put_facts(self, room: str, user: str, facts: bytes, now: int) -> None:
-        """Keep what the platform says of a user in place of what it said before; empty: nothing. For `FACTS_KEEP_MS`."""
+    async def put_facts(self, room: str, user: str, facts: bytes, now: int, was: bytes | None = None) -> bool:
+        """Keep what the platform says of a user in place of what it said before; empty: nothing. For `FACTS_KEEP_MS`. With `was`
+        only in place of that, in the same step; whether it is done.
+        """
 
     async def facts(self, room: str, users: Sequence[str]) -> list[bytes]:
         """What the platform said of each of them, empty where that is nothing."""

@@ -10,12 +10,14 @@ Rules for whoever edits this file:
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import hmac
 import secrets
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
+from msgspec import Struct
 
 from livecast.core.events import Notice, Person
 from livecast.core.filter.filters import Filter, FilterLists, layered
@@ -33,6 +35,8 @@ POLL_S: Final = 5.0
 ALIAS_KEY_BYTES: Final = 32
 KNOWN_MAX: Final = 50_000
 """Scopes of which it is remembered that they have no filter: rooms come and go. Some 10 MB."""
+REVISION_CHARS: Final = 16
+"""64 bits, to tell states of one filter from each other."""
 RING: Final = "house"
 PUT_OUT: Final = "put_out"
 """Kinds of notices between houses; they go to no user."""
@@ -45,6 +49,18 @@ FORGOTTEN: Final[tuple[Kind, str]] = ("forgotten", "platform")
 SENTENCES: Final[tuple[Kind, ...]] = ("mute", "ban")
 
 Listener = Callable[[Rule], None]
+
+
+class FilterSeen(Struct, frozen=True):
+    """A filter as somebody read it: as it is stored and as it was written, None where there is none."""
+
+    stored: bytes | None
+    lists: FilterLists | None
+
+    @property
+    def revision(self) -> str:
+        """What tells it from any other: made of all that it says."""
+        return hashlib.sha256(_encode(self.lists or FilterLists())).hexdigest()[:REVISION_CHARS]
 
 
 class House:
@@ -62,8 +78,6 @@ class House:
         self._wides: dict[str, Wide] = {}
         self._filters: dict[str, Filter | None] = {}
         self._missing: set[str] = set()
-        self.writing = asyncio.Lock()
-        """Held by whoever changes a part of a filter: reads it, and puts it back."""
         self.listeners: list[Listener] = []
         self.on_put_out: list[Callable[[str, Sequence[str], str, int | None], None]] = []
         """Told of users who are to leave the rooms of some scopes at once: who, where, why, until when they need not come back."""
@@ -133,8 +147,12 @@ class House:
 
     async def lists(self, scope: str) -> FilterLists | None:
         """A filter as it was written. Raises `StoreError`."""
+        return (await self.filter_seen(scope)).lists
+
+    async def filter_seen(self, scope: str) -> FilterSeen:
+        """The same, to be changed only if it is still that. Raises `StoreError`."""
         stored = await self._rules.get(Rule("filter", scope))
-        return None if stored is None else _lists.decode(stored)
+        return FilterSeen(stored, None if stored is None else _lists.decode(stored))
 
     async def acts(self, before: str, limit: int) -> list[tuple[str, StaffAct]]:
         """What staff did beyond single rooms. Raises `StoreError`."""
@@ -165,13 +183,21 @@ class House:
         return msgspec.structs.replace(act, by=gone or act.by, name="" if gone else act.name, args=args)
 
     # --- Change -------------------------------------------------------------------------------------------------------
-    async def put_lists(self, scope: str, lists: FilterLists | None, by: Person) -> StaffAct:
-        """A filter from now on (None: none), in every process; how that is logged. Raises `StoreError`."""
+    async def put_lists(
+        self, scope: str, lists: FilterLists | None, by: Person, *, seen: FilterSeen | None = None
+    ) -> StaffAct | None:
+        """A filter from now on (None: none), in every process; how that is logged. With `seen` only if it is still what was seen,
+        else None. Raises `StoreError`.
+        """
         size = {} if lists is None else {"block": len(lists.block), "mask": len(lists.mask), "hold": len(lists.hold)}
-        rules = {} if lists is None else {"links": lists.links, "phones": lists.phones}
+        rules = {} if lists is None else {"links": lists.links, "phones": lists.phones, "pinyin": lists.pinyin}
         act = self._act(by, "filter" if lists is not None else "filter_removed", {"scope": scope, **size, **rules}, "")
         rule = Rule("filter", scope)
-        await self._rules.put(rule, None if lists is None or lists.empty else _encode(lists), act)
+        value = None if lists is None or lists == FilterLists() else _encode(lists)
+        if seen is None:
+            await self._rules.put(rule, value, act)
+        elif not await self._rules.replace(rule, seen.stored, value, act):
+            return None
         self._heard += 1
         await self._fetch(scope)
         self._told(rule)

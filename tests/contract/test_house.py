@@ -33,6 +33,20 @@ async def test_rules_hold_until_they_are_taken_back(stores: Any) -> None:
     assert await here.revision() == 6
 
 
+async def test_a_filter_is_replaced_only_by_who_saw_it(stores: Any) -> None:
+    """Of two who read the same one wins; what was refused left neither a change nor a line in the log."""
+    here, there = stores.house(), stores.house()
+    assert not await here.replace(WORDS, b"never there", b"x", act(1))
+    assert await here.replace(WORDS, None, b"one", act(2))
+    assert not await there.replace(WORDS, None, b"two", act(3))
+    assert await there.replace(WORDS, b"one", b"two", act(4))
+    assert await here.get(WORDS) == b"two"
+    assert await here.replace(WORDS, b"two", None, act(5))
+    assert await there.get(WORDS) is None
+    assert await here.revision() == 3
+    assert [one.at for _, one in await here.acts("", 9)] == [5, 4, 2]
+
+
 async def test_who_did_it_is_kept(stores: Any) -> None:
     """The latest first, in pages."""
     house = stores.house()

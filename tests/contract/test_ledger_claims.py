@@ -372,6 +372,11 @@ async def test_what_a_platform_said_of_users_is_kept(ledger: Ledger, ledgers: An
     await ledger.put_facts("other", "ann", b"[]", NOW)
     await ledger.put_facts(ROOM, "bob", b'{"vip":false}', NOW)
     assert await ledgers().facts(ROOM, ["bob", "cyn", "ann"]) == [b'{"vip":false}', b"", b'{"vip":true}']
+    assert not await ledger.put_facts(ROOM, "bob", b"{}", NOW, b"seen by nobody")
+    assert await ledger.put_facts(ROOM, "bob", b'{"n":1}', NOW, b'{"vip":false}')
+    assert not await ledger.put_facts(ROOM, "bob", b"{}", NOW, b"")
+    assert await ledger.put_facts(ROOM, "bob", b'{"vip":false}', NOW, b'{"n":1}')
+    assert await ledger.put_facts(ROOM, "cid", b"", NOW, b"")
     await ledger.put_facts(ROOM, "ann", b"", NOW)
     assert await ledger.facts(ROOM, ["ann"]) == [b""]
 

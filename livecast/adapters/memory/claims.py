@@ -202,14 +202,17 @@ class MemoryClaims(MemoryDrops, MemoryMoney):
         return [Lapsed(room, id_, tuple(serials)) for (room, id_), serials in found.items()]
 
     # --- Facts --------------------------------------------------------------------------------------------------------
-    async def put_facts(self, room: str, user: str, facts: bytes, now: int) -> None:
+    async def put_facts(self, room: str, user: str, facts: bytes, now: int, was: bytes | None = None) -> bool:
         """Keep what the platform says of a user."""
         del now
         self._books.call(room)
+        if was is not None and (self._facts.get(room, user) or b"") != was:
+            return False
         if facts:
             self._facts.put(facts, room, user)
         else:
             self._facts.forget(room, user)
+        return True
 
     async def facts(self, room: str, users: Sequence[str]) -> list[bytes]:
         """What the platform said of each of them."""

@@ -25,6 +25,13 @@ class MemoryHouseRules:
         await self.note(act)
         return before is not None
 
+    async def replace(self, filter_: Rule, was: bytes | None, value: bytes | None, act: StaffAct) -> bool:
+        """Change it, if it is what somebody saw."""
+        if self._rules.get(filter_) != was:
+            return False
+        await self.put(filter_, value, act)
+        return True
+
     async def note(self, act: StaffAct) -> None:
         """Note who did something."""
         self._noted += 1

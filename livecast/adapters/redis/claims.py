@@ -147,9 +147,11 @@ class RedisClaims(RedisDrops, RedisMoney):
         return [Lapsed(room, drop, tuple(sorted(serials))) for (room, drop), serials in lapsed.items()]
 
     # --- Facts --------------------------------------------------------------------------------------------------------
-    async def put_facts(self, room: str, user: str, facts: bytes, now: int) -> None:
+    async def put_facts(self, room: str, user: str, facts: bytes, now: int, was: bytes | None = None) -> bool:
         """Keep what the platform says of a user."""
-        await self._calls.operate(FACTS, place(room)[0], now, room, user, facts, FACTS_KEEP_MS)
+        seen = () if was is None else (was,)
+        (said,) = await self._calls.operate(FACTS, place(room)[0], now, room, user, facts, FACTS_KEEP_MS, *seen)
+        return bool(said == b"OK")
 
     async def facts(self, room: str, users: Sequence[str]) -> list[bytes]:
         """What the platform said of each of them."""

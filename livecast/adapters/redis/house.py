@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Final, cast
 
@@ -9,10 +10,11 @@ import msgspec
 
 from livecast.adapters.bounds import HOUSE_ACTS_MAX
 from livecast.adapters.redis.keys import HOUSE_ACTS, HOUSE_FILTERS, HOUSE_REVISION, HOUSE_SANCTIONS, HOUSE_SECRETS
-from livecast.adapters.redis.server import RedisServer
+from livecast.adapters.redis.server import RedisServer, Script
 from livecast.core.frames import StaffAct
 from livecast.house import Kind, Rule
 
+REPLACE: Final = Script("house_replace.lua", keys=3)
 _POSITION: Final = re.compile(r"\d{1,20}-\d{1,20}")
 _encode = msgspec.msgpack.Encoder().encode
 _act = msgspec.msgpack.Decoder(StaffAct)
@@ -30,6 +32,13 @@ class RedisHouseRules:
         change = ("HDEL", key, field) if value is None else ("HSET", key, field, value)
         before, *_ = await self._server.transact([("HEXISTS", key, field), change, ("INCR", HOUSE_REVISION), _note(act)])
         return bool(before)
+
+    async def replace(self, filter_: Rule, was: bytes | None, value: bytes | None, act: StaffAct) -> bool:
+        """Change it, if it is what somebody saw. The store is sent no more of that than a digest: it may be megabytes."""
+        keys = (HOUSE_FILTERS, HOUSE_REVISION, HOUSE_ACTS)
+        seen = "" if was is None else hashlib.sha1(was, usedforsecurity=False).hexdigest()
+        args = (filter_.scope, seen, value or b"", HOUSE_ACTS_MAX, _encode(act))
+        return bool(await self._server.script(REPLACE, *keys, *args))
 
     async def note(self, act: StaffAct) -> None:
         """Note who did something."""

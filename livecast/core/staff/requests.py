@@ -32,6 +32,7 @@ ACT_BYTES_MAX: Final = 2048
 UNLOGGED: Final = frozenset({"ensure", "emit"})
 """Not the deed of a person: rooms that come to be by themselves, and events that a platform's service sends by the thousand."""
 NO_SANCTIONS: Final = Sanctions()
+NO_MODERATOR: Final = Refusal("not_found", "This user is no moderator of the room.")
 ABOVE_MODERATORS: Final = frozenset({"host", "merchant", "service"})
 """Roles that may silence and put out a room's own staff."""
 
@@ -63,6 +64,8 @@ def carry_out(parts: Parts, control: Control, command: Command, epoch: str, now:
         if name == "delete_product" and parts.shelf is not None:
             parts.shelf.removed(args.id)  # type: ignore[attr-defined] # as its name says
         return done
+    if name in TAGGED and command.if_tags is not None:
+        shelf.check_tag(_moderator(control, args.user), command.if_tags)  # type: ignore[attr-defined] # all of one moderator
     if name in DEEDS:
         return DEEDS[name](parts, control, args, epoch, now), False
     if name in {"mute", "ban"}:
@@ -131,9 +134,9 @@ def _appoint(_parts: Parts, control: Control, args: c.Appoint, _epoch: str, _now
 
 def _dismiss(parts: Parts, control: Control, args: c.Dismiss, _epoch: str, _now: int) -> Json:
     known = _moderators(control)
-    [gone, *_] = [m for m in known if m["id"] == args.user] or [None]
+    gone = _moderator(control, args.user)
     if gone is None:
-        raise InvalidChange(Refusal("not_found", "This user is no moderator of the room."))
+        raise InvalidChange(NO_MODERATOR)
     rest = [m for m in known if m is not gone]
     if parts.crew is not None:
         parts.crew.drop(args.user)
@@ -170,6 +173,12 @@ def _moderators(control: Control) -> list[Json]:
     return list(control.overlay.get("moderators") or [])
 
 
+def _moderator(control: Control, user: str) -> Json | None:
+    return next((m for m in _moderators(control) if m["id"] == user), None)
+
+
+TAGGED: Final = frozenset({"appoint", "dismiss"})
+"""What is about a thing with a tag of its own (`shelf.tag_of`), beside what is about a product."""
 DEEDS: Final[dict[str, Any]] = {
     "judge_held": _judge_held,
     "settle_report": _settle_report,
@@ -239,6 +248,9 @@ QUESTIONS: Final[dict[str, Callable[[Parts, Control, Ask, int], Answer]]] = {
     "comments": _comments,
     "poll": _poll,
     "product": _product,
+    "moderator": lambda _parts, control, ask, _now: (
+        NO_MODERATOR if (found := _moderator(control, str(ask.args.get("user")))) is None else Done(found)
+    ),
     "user": _user,
 }
 LISTS: Final[dict[str, Callable[[Parts, Control, int], list[Json]]]] = {

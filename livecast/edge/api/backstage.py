@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 from livecast.core.commands import Appoint, Dismiss, Host, JudgeHeld, Panic, Reason, SettleReport
 from livecast.core.frames import Quote
 from livecast.core.records.chronicle import CommentRow
+from livecast.core.show.shelf import tag_of
 from livecast.edge.http import cursors
 from livecast.edge.http.calls import Call, Outcome, Route, change, listed, question, whole
 from livecast.edge.http.problems import ProblemError
@@ -261,17 +262,25 @@ async def get_moderators(call: Call) -> Outcome:
     return await listed(call, "moderators")
 
 
+async def get_moderator(call: Call) -> Outcome:
+    """If the room appointed them."""
+    moderator = await question(call, "moderator", user=await user_named(call, call.path("user")))
+    return Outcome(moderator, revision=tag_of(moderator))
+
+
 async def put_moderator(call: Call) -> Outcome:
     """The moderator."""
     _check_host(call)
     body: Appointment = call.body
-    return whole(await change(call, "appoint", Appoint(await user_named(call, call.path("user")), body.name, body.reason)))
+    args = Appoint(await user_named(call, call.path("user")), body.name, body.reason)
+    appointed = (await change(call, "appoint", args, tagged=True)).value
+    return Outcome(appointed, revision=tag_of(appointed))
 
 
 async def delete_moderator(call: Call) -> Outcome:
     """Who is a moderator no longer."""
     _check_host(call)
-    return whole(await change(call, "dismiss", Dismiss(await user_named(call, call.path("user")))))
+    return whole(await change(call, "dismiss", Dismiss(await user_named(call, call.path("user"))), tagged=True))
 
 
 async def panic(call: Call) -> Outcome:
@@ -302,6 +311,7 @@ ROUTES: Final = (
           query=ListComments, answer=CommentPage),
     Route("GET", f"{_ROOM}/moderators", get_moderators, _SCOPES, "List the moderators that the room appointed.",
           query=Page, answer=Moderators),
+    Route("GET", f"{_ROOM}/moderators/{{user}}", get_moderator, _SCOPES, "Read a moderator that the room appointed.", answer=Host),
     Route("PUT", f"{_ROOM}/moderators/{{user}}", put_moderator, _SCOPES, "Make a user a moderator of this room, at once.",
           body=Appointment, answer=Host),
     Route("DELETE", f"{_ROOM}/moderators/{{user}}", delete_moderator, _SCOPES, "Take that back, at once.", answer=Host),

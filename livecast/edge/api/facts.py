@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
@@ -11,12 +12,15 @@ from livecast.core.money.drops import FactInt, FactText, Name
 from livecast.core.tools.patch import INT_MAX
 from livecast.edge.access.callers import room_now
 from livecast.edge.http.calls import Call, Outcome, Route
+from livecast.edge.http.conditions import check_match, etag, names_tag, wants_match
 from livecast.edge.http.problems import Fault, ProblemError
 from livecast.edge.money.money import Money
 from livecast.edge.rooms.named import user_named
 
 FACTS_BYTES_MAX: Final = 1024
 """As JSON: what a token may carry of them, too."""
+REVISION_CHARS: Final = 16
+"""64 bits, to tell what was said of one user from what was said before."""
 FactMap: TypeAlias = dict[Name, FactText | FactInt | Annotated[float, Meta(ge=-INT_MAX, le=INT_MAX)] | bool | None]
 """Facts by name."""
 
@@ -42,16 +46,33 @@ async def put_facts(call: Call) -> Outcome:
     if len(facts) > FACTS_BYTES_MAX:
         raise ProblemError("too_large", f"The facts of a user have at most {FACTS_BYTES_MAX} bytes of JSON.")
     money, user = await _money(call), await user_named(call, call.path("user"))
-    await money.ledger.put_facts(call.room, user, facts, call.node.clock())
+    was = None
+    if wants_match(call.request) is not None:
+        (was,) = await money.ledger.facts(call.room, [user])
+        check_match(call.request, etag(_revision(_told(was))))
+    if not await money.ledger.put_facts(call.room, user, facts, call.node.clock(), was if names_tag(call.request) else None):
+        raise ProblemError("precondition_failed")
     money.note_facts(call.room, user)
-    return Outcome(FactsNow(user, said))
+    return Outcome(FactsNow(user, said), revision=_revision(said))
 
 
 async def get_facts(call: Call) -> Outcome:
     """As they were put; of whom nothing was said, none."""
     user = await user_named(call, call.path("user"))
     (facts,) = await (await _money(call)).ledger.facts(call.room, [user])
-    return Outcome(FactsNow(user, msgspec.json.decode(facts) if facts else {}))
+    said = _told(facts)
+    return Outcome(FactsNow(user, said), revision=_revision(said))
+
+
+def _told(facts: bytes) -> dict[str, Any]:
+    """Facts as they are kept, as they are told."""
+    said: dict[str, Any] = msgspec.json.decode(facts) if facts else {}
+    return said
+
+
+def _revision(said: dict[str, Any]) -> str:
+    """What tells these facts from any others: made of all that they say, in whatever order."""
+    return sha256(msgspec.json.encode(said, order="deterministic")).hexdigest()[:REVISION_CHARS]
 
 
 async def _money(call: Call) -> Money:

@@ -9,19 +9,25 @@ import msgspec
 from msgspec import Struct
 
 from livecast.core.commands import NoteAct
-from livecast.core.events import Command
 from livecast.core.filter.filters import FilterLists, Rule
+from livecast.core.filter.words import Pinyin
 from livecast.edge.access.callers import check_room, room_now
 from livecast.edge.access.jurisdiction import over_all, the_house
-from livecast.edge.http.calls import Call, Outcome, Route, done
+from livecast.edge.http.calls import Call, Outcome, Route, note
+from livecast.edge.http.conditions import check_match, etag, names_tag
 from livecast.edge.http.problems import ProblemError
 from livecast.edge.http.word_list import read_words
+from livecast.shard.house import FilterSeen
 
+TRIES: Final = 5
+"""How often one list is put into a filter that others change meanwhile."""
 _NAMED: Final = re.compile(r"(merchant|room):([A-Za-z0-9_-]{1,64})")
 
 
 class FilterNow(Struct):
-    """The filter of a scope: words to block, to mask with stars, to hold for a moderator; the same of links and phones."""
+    """The filter of a scope: words to block, to mask with stars, to hold for a moderator; the same of links and phones; and what of
+    the Chinese words is looked for in pinyin: nothing, what is half in it (`mixed`), or also what is in it altogether (`full`).
+    """
 
     scope: str
     block: list[str]
@@ -29,6 +35,7 @@ class FilterNow(Struct):
     hold: list[str]
     links: Rule
     phones: Rule
+    pinyin: Pinyin
 
 
 class FilterSizes(Struct):
@@ -43,7 +50,7 @@ class FilterSizes(Struct):
 async def put_filter(call: Call) -> Outcome:
     """The filter as it is now."""
     scope, lists = await _scope(call), call.body
-    await _put(call, scope, lists)
+    await _put(call, scope, lists, await the_house(call).filter_seen(scope))
     return _told(scope, lists)
 
 
@@ -55,12 +62,12 @@ async def get_filter(call: Call) -> Outcome:
 
 async def delete_filter(call: Call) -> Outcome:
     """What was taken away."""
-    scope, house = await _scope(call), the_house(call)
-    before = await house.lists(scope)
-    if before is None:
+    scope = await _scope(call)
+    seen = await the_house(call).filter_seen(scope)
+    if seen.lists is None:
         raise ProblemError("not_found", "There is no filter of this scope.")
-    await _put(call, scope, None)
-    return _told(scope, before)
+    await _put(call, scope, None, seen)
+    return _told(scope, seen.lists)
 
 
 async def put_words(call: Call) -> Outcome:
@@ -69,20 +76,32 @@ async def put_words(call: Call) -> Outcome:
     if action not in {"block", "mask", "hold"}:
         raise ProblemError("not_found", "A list is `block`, `mask` or `hold`.")
     scope, house = await _scope(call), the_house(call)
+    check_match(call.request, etag((await house.filter_seen(scope)).revision))  # before megabytes are read
     words = await read_words(call.request)
-    async with house.writing:
-        lists = msgspec.structs.replace(await house.lists(scope) or FilterLists(), **{action: words})
-        await _put(call, scope, lists)
-    return Outcome(FilterSizes(scope, len(lists.block), len(lists.mask), len(lists.hold)))
+    for _ in range(TRIES):
+        seen = await house.filter_seen(scope)
+        lists = msgspec.structs.replace(seen.lists or FilterLists(), **{action: words})
+        if await _put(call, scope, lists, seen, part=True):
+            sizes = FilterSizes(scope, len(lists.block), len(lists.mask), len(lists.hold))
+            return Outcome(sizes, revision=FilterSeen(None, lists).revision)
+    raise ProblemError("conflict", "Others change this filter at the same time.")
 
 
-async def _put(call: Call, scope: str, lists: FilterLists | None) -> None:
-    """Let it hold from now on. What is changed for a room is in the room's own log, too."""
-    act = await the_house(call).put_lists(scope, lists, call.caller.person)
+async def _put(call: Call, scope: str, lists: FilterLists | None, seen: FilterSeen, *, part: bool = False) -> bool:
+    """Let it hold from now on. What is changed for a room is in the room's own log, too. False: a `part` of it is to be put into
+    what it has become meanwhile.
+    """
+    check_match(call.request, etag(seen.revision))
+    guarded = part or names_tag(call.request)
+    act = await the_house(call).put_lists(scope, lists, call.caller.person, seen=seen if guarded else None)
+    if act is None:
+        if names_tag(call.request):
+            raise ProblemError("precondition_failed")
+        return False
     kind, _, room = scope.partition(":")
     if kind == "room":
-        note = NoteAct(act.action, {name: value for name, value in act.args.items() if name != "scope"})
-        done(await call.node.ask(room, lambda at: Command(at, call.caller.person, "note_act", note)))
+        await note(call, NoteAct(act.action, {name: value for name, value in act.args.items() if name != "scope"}), room)
+    return True
 
 
 async def _scope(call: Call) -> str:
@@ -107,7 +126,8 @@ async def _scope(call: Call) -> str:
 
 
 def _told(scope: str, lists: FilterLists) -> Outcome:
-    return Outcome(FilterNow(scope, list(lists.block), list(lists.mask), list(lists.hold), lists.links, lists.phones))
+    now = FilterNow(scope, list(lists.block), list(lists.mask), list(lists.hold), lists.links, lists.phones, lists.pinyin)
+    return Outcome(now, revision=FilterSeen(None, lists).revision)
 
 
 _PATH: Final = "/v1/filters/{scope}"

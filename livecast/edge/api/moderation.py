@@ -9,9 +9,11 @@ from msgspec import Meta, Struct
 
 from livecast.core.commands import Ban, Mute, NoteAct, Redactions, Scope, Unban, Unmute
 from livecast.core.staff.sanctions import SANCTIONS_MAX
+from livecast.edge.access.callers import room_now
 from livecast.edge.access.jurisdiction import merchant_of, scope_of, the_house
 from livecast.edge.http import cursors
-from livecast.edge.http.calls import Call, Outcome, Route, change, listed, question, whole
+from livecast.edge.http.calls import Call, Outcome, Route, change, listed, note, question, whole
+from livecast.edge.http.conditions import check_match, etag, wants_match
 from livecast.edge.http.problems import Fault, ProblemError
 from livecast.edge.rooms.named import user_named, users_named
 from livecast.edge.viewers.frames import surrogate_key
@@ -107,13 +109,21 @@ async def _impose(call: Call, kind: Kind) -> Outcome:
     if body.scope == "room":
         return Outcome((await change(call, kind, body)).value, 201)
     scope, house = await scope_of(call, body.scope), the_house(call)
+    await _check_room(call)
     until = 0 if body.for_s is None else call.node.clock() + body.for_s * 1000
     try:
         sanction = await house.impose(kind, scope, body.user, until, body.reason, call.caller.person)
     except OverflowError:
         raise ProblemError("invalid", f"At most {SANCTIONS_MAX} at once.") from None
-    await change(call, "note_act", NoteAct(kind, {"user": body.user, "scope": scope, "for_s": body.for_s}, body.reason))
+    await note(call, NoteAct(kind, {"user": body.user, "scope": scope, "for_s": body.for_s}, body.reason))
     return Outcome(sanction.tell(body.user, body.scope), 201)
+
+
+async def _check_room(call: Call) -> None:
+    """`If-Match` is of the room also where more than the room is meant: looked at before anything is done."""
+    if wants_match(call.request) is not None:
+        room = await room_now(call.node, call.caller, call.room)
+        check_match(call.request, None if room is None else etag(room["rev"]))
 
 
 async def _lift(call: Call, kind: Kind, args: Unmute | Unban) -> Outcome:
@@ -131,9 +141,10 @@ async def _lift(call: Call, kind: Kind, args: Unmute | Unban) -> Outcome:
         name = scope.partition(":")[0]
         if wanted.scope in {None, name} and house.standing(kind, args.user, scope) is not None:
             await scope_of(call, name)
+            await _check_room(call)
             lifted = await house.lift(kind, scope, args.user, call.caller.person)
             if lifted is not None:
-                await change(call, "note_act", NoteAct(f"un{kind}", {"user": args.user, "scope": scope}))
+                await note(call, NoteAct(f"un{kind}", {"user": args.user, "scope": scope}))
                 return Outcome(lifted.tell(args.user, name))
     raise ProblemError("not_found")
 

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, TypeAlias
 from aiohttp import web
 from msgspec import Struct, field
 
+from livecast.core.commands import NoteAct
 from livecast.core.errors import Refusal
 from livecast.core.events import Answer, Ask, Command, Done
 from livecast.edge.access.callers import Caller, room_now
@@ -134,6 +135,11 @@ async def change(
         call.room, lambda origin: Command(origin, person, name, args, if_rev=if_rev, if_tags=if_tags), within_s
     )
     return done(answer)
+
+
+async def note(call: Call, act: NoteAct, room: str = "") -> None:
+    """Have a room log what was done beyond it, or around it. What is done already depends on no `If-Match`."""
+    done(await call.node.ask(room or call.room, lambda origin: Command(origin, call.caller.person, "note_act", act)))
 
 
 async def question(call: Call, what: str, **args: Any) -> Any:

@@ -63,7 +63,7 @@ async def test_a_filter_is_read_replaced_and_taken_away(house: House) -> None:
         "held",
     ]
     assert (await house.call("GET", "/v1/filters/room:r1")).json == {
-        "scope": "room:r1", "block": [], "mask": [], "hold": ["scam"], "links": "allow", "phones": "hold",
+        "scope": "room:r1", "block": [], "mask": [], "hold": ["scam"], "links": "allow", "phones": "hold", "pinyin": "mixed",
     }  # fmt: skip
     assert (await house.call("DELETE", "/v1/filters/room:r1")).json["hold"] == ["scam"]
     assert await fate(house, "r1", "c", "scam") == "shown"
