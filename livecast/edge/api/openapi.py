@@ -26,6 +26,10 @@ IDEMPOTENCY: Final = (
     "Takes an `Idempotency-Key` header of 1 to 255 visible ASCII characters: the same key again gets the first answer again, for "
     "24 hours; with another body it is refused (422)."
 )
+CONDITIONS: Final = (
+    "With `If-Match` the change is made only to what has the `ETag` that it names (412 otherwise): that which GET gives, or of what is "
+    "part of a room's state and has none of its own, the room's."
+)
 _REF: Final = "#/components/schemas/{name}"
 #: What the parts of a path look like.
 PATH_PARTS: Final[dict[str, tuple[str, str]]] = {
@@ -163,6 +167,8 @@ def _operation(route: Route, schema_of: dict[Any, dict[str, Any]]) -> dict[str, 
     parameters = _query(route.query) if route.query else []
     if route.method in {"POST", "PATCH"}:
         operation["description"] = IDEMPOTENCY
+    if route.method in {"PUT", "PATCH"}:
+        operation["description"] = f"{operation.get('description', '')} {CONDITIONS}".strip()
     if parameters:
         operation["parameters"] = parameters
     if route.form == "free" and route.body is not None:
