@@ -22,7 +22,7 @@ from livecast.ports import Clock
 
 REFRESH_MS: Final = 600_000
 """A key set is fetched anew in the background when it is older: a new key is known before its first token, mostly."""
-RETRY_MS: Final = 10_000
+RETRY_MS: Final = 2_000
 """Tokens with unknown keys cause one fetch in this time on the average, however many come…"""
 RETRIES_AT_ONCE: Final = 5
 """… and so many at once after quiet: a key that the issuer signs with as soon as it has published it is believed at once."""
