@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from livecast.adapters.memory.log import MemoryRoomLog
+from livecast.edge.access.auth import Authenticator
+from livecast.edge.access.jwks import Jwks
 from livecast.edge.rules import EdgeRules
 from livecast.facts import Trouble
 from livecast.ports import Unavailable
-from support.house import House, until
+from support.house import SECRET, House, until
 from support.viewer import RawSocket, Viewer, masked
 
 
@@ -63,6 +67,21 @@ async def test_the_anonymous_read_and_no_more(room):
         assert (await viewer.ask("like", "m", n=2))["counted"] == 2
     async with Viewer(room.port, "r") as another:
         assert (await another.welcome())["you"]["can"] == ["like"]
+
+
+async def test_a_token_that_cannot_be_judged_now(room):
+    """While the issuer of keys is away, a token of a key not seen before is told to come again, not that it is wrong."""
+    room.node.authenticator = Authenticator([SECRET], Jwks("http://127.0.0.1:1/jwks.json", room.clock, room.notes))
+    key = ec.generate_private_key(ec.SECP256R1())
+    token = jwt.encode({"sub": "ada", "exp": 4_000_000_000}, key, "ES256", headers={"kid": "new"})
+    async with Viewer(room.port, "r", token) as viewer, Viewer(room.port, "r") as guest:
+        closed, bye = await viewer.bye()
+        assert (closed, bye["code"], bye["reconnect"]) == (4503, 4503, True)
+        answer = await guest.ask("auth", "a", token=token)
+        assert (answer["code"], answer["retry_after_ms"]) == ("unavailable", 1000)
+        assert (await guest.ask("auth", "b", token=room.token("ada")))["verdict"] == "ok"
+    refusal = await room.call("GET", "/v1/rooms/r/me", auth=token)
+    assert (refusal.status, refusal.code, refusal.headers["Retry-After"]) == (503, "unavailable", "1")
 
 
 @pytest.mark.parametrize(
