@@ -86,6 +86,9 @@ STATES: Final[dict[str, tuple[str, str]]] = {
     "released": ("released", "已释放"), "expired": ("lapsed", "已过期"), "revoked": ("revoked", "已收回"),
     "rate_limited": ("too fast", "发送过快"), "slow_mode": ("slow mode", "慢速模式"), "repeated_text": ("repeated", "重复内容"),
     "blocked": ("blocked words", "违禁词"), "muted": ("muted", "已禁言"), "room_not_live": ("not live", "未开播"),
+    "forbidden": ("the room's mode", "房间发言限制"), "unauthorized": ("not signed in", "未登录"),
+    "not_found": ("to nothing", "对象不存在"), "unavailable": ("no answer in time", "未及时答复"),
+    "spend_limit": ("spending limit", "消费限额"),
     "not_allowed": ("not allowed", "无权限"), "too_large": ("too long", "过长"), "invalid": ("empty", "空内容"),
     "overloaded": ("overload", "过载"), "conflict": ("conflict", "冲突"),
     "mute": ("mute", "禁言"), "unmute": ("unmute", "解除禁言"), "ban": ("ban", "封禁"), "unban": ("unban", "解除封禁"),
@@ -93,6 +96,15 @@ STATES: Final[dict[str, tuple[str, str]]] = {
     "dismiss": ("dismiss a moderator", "撤销房管"), "judge_held": ("judge a held comment", "审核弹幕"),
     "settle_report": ("settle a report", "处理举报"), "policy": ("change the policy", "修改规则"),
     "answer_question": ("answer a question", "回答提问"),
+    "put_room": ("set the room up", "设置直播间"), "patch_room": ("change the room", "修改直播间"),
+    "custom": ("change custom data", "修改自定义数据"),
+    "start": ("start", "开播"), "pause": ("pause", "暂停直播"), "resume": ("go on", "恢复直播"), "end": ("end", "下播"),
+    "notice": ("pin a line", "置顶公告"), "clear_notice": ("unpin the line", "取消公告"),
+    "filter": ("change the word filter", "修改词库"), "filter_removed": ("take the word filter away", "删除词库"),
+    "forget_user": ("forget a user", "删除用户数据"), "open_poll": ("open a poll", "发起投票"),
+    "close_poll": ("close a poll", "结束投票"),
+    "put_product": ("put a product up", "上架商品"), "patch_product": ("change a product", "修改商品"),
+    "delete_product": ("take a product off", "下架商品"), "on_air": ("show a card", "讲解商品"),
 }  # fmt: skip
 
 

@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from livecast.adapters.archive.store import SqlArchive
+from livecast.core.commands import COMMANDS
 from livecast.core.rules import RoomRules
+from livecast.edge.reports.phrases import said
 from livecast.edge.rules import EdgeRules
 from livecast.ops.danmaku_xml import Skipped, read_danmaku
 from support.house import Answer
@@ -131,6 +133,26 @@ async def test_the_page(house: Records, query: Any, headers: Any, language: str,
     assert policy.startswith("default-src 'none'; style-src 'sha256-")
     assert "script-src" not in policy
     assert "unsafe" not in policy
+
+
+def test_no_word_of_the_protocol_is_left_on_the_page() -> None:
+    """What staff can do, and why comments are refused, has a phrase in both languages."""
+    unlogged = {"emit", "ensure", "note_act"}
+    acts = {*COMMANDS, "filter", "filter_removed"} - unlogged
+    codes = {
+        "forbidden",
+        "unauthorized",
+        "muted",
+        "slow_mode",
+        "rate_limited",
+        "repeated_text",
+        "blocked",
+        "room_not_live",
+        "invalid",
+    }
+    for word in acts | codes | {"too_large", "conflict", "not_allowed", "overloaded", "unavailable"}:
+        assert "_" not in said("en", word)
+        assert any("\u4e00" <= c <= "\u9fff" for c in said("zh", word)), word
 
 
 async def test_json_unless_a_page_is_wanted(house: Records) -> None:
