@@ -8,7 +8,7 @@ import socket
 import traceback
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from livecast.archive import Archive
 from livecast.core.errors import Refusal
@@ -50,6 +50,24 @@ class Closing(Protocol):
 
     def close_deadline(self) -> None:
         """The peer took too long."""
+
+
+class Caller:
+    """Somebody who claims over HTTP and waits for the response."""
+
+    __slots__ = ("_waiter",)
+
+    def __init__(self, waiter: asyncio.Future[Refusal | Ack | ClaimAck]) -> None:
+        self._waiter = waiter
+
+    def answer(self, _cid: str | None, answer: Refusal | ClaimAck) -> None:
+        """What became of it. (They may have gone.)"""
+        if not self._waiter.done():
+            self._waiter.set_result(answer)
+
+    def verdict(self, cid: str, verdict: str) -> None:
+        """Likewise."""
+        self.answer(cid, ClaimAck(cid, verdict))
 
 
 class Node:
@@ -209,11 +227,14 @@ class Node:
         """Wait for what the ledger says to a claim or a gift; `unavailable` if it says nothing in time."""
         if self.money is None:
             return UNAVAILABLE
-        number = self.next_number()
+        number, answer = self.next_number(), cast("Refusal | Ack | ClaimAck | None", None)
         waiter: asyncio.Future[Refusal | Ack | ClaimAck] = asyncio.get_running_loop().create_future()
         self._waiters[number] = waiter
         try:
-            answer = self.money.take(hub, identity, message, address, number, now=self.clock())
+            if isinstance(message, ClaimMessage):
+                answer = self.money.claim(hub, identity, message, address, Caller(waiter), self.clock())
+            else:
+                answer = self.money.give(hub, identity, message, number)
             return answer if answer is not None else await asyncio.wait_for(waiter, self.rules.answer_deadline_ms / 1000)
         except TimeoutError:
             return UNAVAILABLE
@@ -236,7 +257,7 @@ class Node:
                 hub.tell_staff(reply.answer.value)
 
     def hear(self, answers: Sequence[tuple[int, str, Refusal | Ack | ClaimAck]]) -> None:
-        """What the ledger says: (asker, cid, answer) each."""
+        """What the ledger says to gifts: (asker, cid, answer) each."""
         sockets, came, waiters = self.pulse.sockets, self.answers.came, self._waiters
         for asker, cid, answer in answers:
             if waiters and (waiter := waiters.get(asker)) is not None:

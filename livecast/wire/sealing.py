@@ -12,6 +12,7 @@ import msgspec
 
 from livecast.core.frames import Frame
 from livecast.wire.codec import JSON, MSGPACK, Codec
+from livecast.wire.messages import ClaimAck
 from livecast.wire.websocket import DEFLATE_TAIL, frame, frame_header
 
 DEFLATE_LEVEL: Final = 6
@@ -102,3 +103,28 @@ def sse_event(event: str, event_id: str | None, data: bytes) -> bytes:
 def socket_message(codec: Codec, message: object) -> bytes:
     """A whole uncompressed WebSocket frame for one socket: acks, errors, notices, `welcome`."""
     return frame(codec.encode(message), codec.opcode)
+
+
+def verdict_message(codec: Codec, cid: str, verdict: str) -> bytes:
+    """`socket_message` of a claim's ack that is but a word. Thousands hear the same one in the same moment, each with their own
+    `cid` in it, so what stands around that is made once: half the time of making each.
+    """
+    if codec is MSGPACK and len(raw := cid.encode()) <= _FIXSTR_MAX:
+        heads, tail = _AROUND.get(verdict) or _around(verdict)
+        return heads[len(raw)] + raw + tail
+    return socket_message(codec, ClaimAck(cid, verdict))
+
+
+_FIXSTR_MAX: Final = 31
+"""Bytes of a text whose length stands in its first byte (MessagePack's fixstr): of nearly every cid."""
+_AROUND: Final[dict[str, tuple[tuple[bytes, ...], bytes]]] = {}
+"""Verdict -> what stands before a cid of 0, 1, 2… bytes, and behind it."""
+
+
+def _around(verdict: str) -> tuple[tuple[bytes, ...], bytes]:
+    """Cut out of real messages, header included."""
+    cids = ["c" * length for length in range(_FIXSTR_MAX + 1)]
+    whole = [socket_message(MSGPACK, ClaimAck(cid, verdict)) for cid in cids]
+    before = len(whole[0]) - len(tail := MSGPACK.encode("verdict") + MSGPACK.encode(verdict))
+    made = _AROUND[verdict] = tuple(each[:before] for each in whole), tail
+    return made

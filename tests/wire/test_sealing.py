@@ -11,8 +11,8 @@ import pytest
 from livecast.core.events import Person
 from livecast.core.frames import Comment, Frame, Likes, Tally
 from livecast.wire.codec import CODECS, JSON, MSGPACK, Codec
-from livecast.wire.messages import Pong
-from livecast.wire.sealing import Sealed, deflated_frame, socket_message, sse_event
+from livecast.wire.messages import ClaimAck, Pong
+from livecast.wire.sealing import Sealed, deflated_frame, socket_message, sse_event, verdict_message
 from livecast.wire.websocket import DEFLATE_TAIL
 
 FRAME = Frame(
@@ -91,3 +91,11 @@ def test_messages_for_one_socket(codec: Codec) -> None:
     assert data[0] == 0x80 | codec.opcode
     assert data[1] == len(data) - 2
     assert read(codec, data[2:]) == {"t": "pong", "now": 1, "epoch": "e", "seq": 2}
+
+
+@codecs
+def test_a_verdict_that_is_put_together_is_the_one_that_is_encoded(codec: Codec) -> None:
+    """Byte for byte, for ids of all lengths and letters, in both codecs."""
+    for verdict in ("sold_out", "limit", "closed"):
+        for cid in [*("c" * length for length in range(1, 65)), "é" * 15, "é" * 16, "小明" * 32, '"\\\n', "\x00", "😀" * 8]:
+            assert verdict_message(codec, cid, verdict) == socket_message(codec, ClaimAck(cid, verdict))

@@ -51,7 +51,7 @@ Fate = list[Any]
 
 _ALIKE: Final = {verdict: NotWon(verdict) for verdict in ("sold_out", "limit", "closed")}
 """What most of a crowd hears, one object each."""
-_decode_answers = msgspec.msgpack.Decoder(list[list[Any]]).decode
+_decode_answers = msgspec.msgpack.Decoder(list[str | list[Any]]).decode
 decode_record = msgspec.msgpack.Decoder(Record).decode
 _decode_fate = msgspec.msgpack.Decoder(Fate).decode
 _decode_entrant = msgspec.msgpack.Decoder(tuple[str, str, str, int]).decode
@@ -66,19 +66,15 @@ class RedisClaims(RedisDrops, RedisMoney):
         """Decide claims in their order."""
         if len(claims) > CLAIMS_MAX:
             raise ValueError(f"at most {CLAIMS_MAX} claims in one call")
-        arguments: list[Argument] = [room, drop, broadcast, REFUSALS_KEPT_MAX, REFUSALS_KEEP_MS]
-        if any(claim.missing or claim.objection or claim.nonce for claim in claims):
-            arguments.append(4)
-            for claim in claims:
-                arguments += (claim.user, claim.cid, claim.objection or ("-" if claim.missing else ""), claim.nonce)
-        else:  # mostly nothing is known against anybody: half the arguments
-            arguments.append(2)
-            for claim in claims:
-                arguments += (claim.user, claim.cid)
+        asked = [[claim.user for claim in claims], [claim.cid for claim in claims]]
+        if [claim for claim in claims if claim.missing or claim.objection or claim.nonce]:  # mostly nothing is known of anybody
+            asked.append([claim.objection or ("-" if claim.missing else "") for claim in claims])
+            asked.append([claim.nonce for claim in claims])
+        arguments = (room, drop, broadcast, REFUSALS_KEPT_MAX, REFUSALS_KEEP_MS, encode(asked))
         answer = await self._calls.operate(CLAIM, place(room)[0], now, *arguments, bulk=True)
         if answer[0] == b"REFUSED":
             return [refusal(answer)] * len(claims)
-        return [_ALIKE.get(each[0]) or _claim_answer(each) for each in _decode_answers(answer[1])]
+        return [_ALIKE[each] if type(each) is str else _claim_answer(each) for each in _decode_answers(answer[1])]
 
     async def occasion(self, room: str, drop: str) -> str:
         """The broadcast of the drop's first claim."""
@@ -216,7 +212,7 @@ class RedisClaims(RedisDrops, RedisMoney):
         return [unit_of(record, fate) for record, fate in zip(records, fates, strict=True) if record is not None]
 
 
-def _claim_answer(answer: list[Any]) -> ClaimAnswer:
+def _claim_answer(answer: Any) -> ClaimAnswer:
     match answer:
         case ["W", serial, of, at, expires_at, code, again]:
             return Won(serial, of, at, code, expires_at or None, again)
@@ -228,8 +224,6 @@ def _claim_answer(answer: list[Any]) -> ClaimAnswer:
             return NotWon("not_eligible", gifted=gifted)
         case ["R", code]:
             return Refusal(code)
-        case [verdict]:
-            return NotWon(verdict)
         case _:
             raise ValueError(f"the claim script answered {answer!r}")
 

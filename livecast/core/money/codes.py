@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import hmac
 from functools import lru_cache
-from typing import Final
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
 
 ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 CODE_CHARS: Final = 12
@@ -18,6 +22,10 @@ GROUP_CHARS: Final = 4
 """Between dashes: what one keeps in mind while typing."""
 _PAIRS: Final = tuple(a + b for a in ALPHABET for b in ALPHABET)
 """Ten bits at a time: half the work of a code, and a sold-out drop makes hundreds at once."""
+_BLOCK_BYTES: Final = 64
+"""Of SHA-256. A drop's key is shorter."""
+_INNER: Final = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER: Final = bytes(byte ^ 0x5C for byte in range(256))
 _TYPED: Final = str.maketrans("ILO", "110", "- ")
 
 
@@ -28,9 +36,11 @@ def code_key(secret: bytes) -> bytes:
 
 def code_of(key: bytes, serial: int) -> str:
     """The code of a unit, as `7K3M-9QXZ-2B4T`: the first 60 bits of HMAC-SHA256(key, serial as 8 bytes, big-endian)."""
-    signed = _keyed(key).copy()
-    signed.update(serial.to_bytes(8))
-    bits = int.from_bytes(signed.digest()[:8]) >> 4
+    inner, outer = _keyed(key)
+    inner, outer = inner.copy(), outer.copy()
+    inner.update(serial.to_bytes(8))
+    outer.update(inner.digest())
+    bits = int.from_bytes(outer.digest()[:8]) >> 4
     pairs = _PAIRS
     return (
         f"{pairs[bits >> 50]}{pairs[bits >> 40 & 1023]}-{pairs[bits >> 30 & 1023]}{pairs[bits >> 20 & 1023]}"
@@ -39,9 +49,12 @@ def code_of(key: bytes, serial: int) -> str:
 
 
 @lru_cache(maxsize=256)
-def _keyed(key: bytes) -> hmac.HMAC:
-    """HMAC under a drop's key, to be copied: half the work of each code is the same for all of a drop."""
-    return hmac.new(key, digestmod="sha256")
+def _keyed(key: bytes) -> tuple[Hash, Hash]:
+    """HMAC under a drop's key (RFC 2104), to be copied: its two hashes, each with the padded key in it. What they have in common is
+    made once for all of a drop, and without the library's object around them a code takes half the time.
+    """
+    padded = key.ljust(_BLOCK_BYTES, b"\0")
+    return sha256(padded.translate(_INNER)), sha256(padded.translate(_OUTER))
 
 
 def as_meant(typed: str) -> str:

@@ -477,10 +477,12 @@ def money_of(shard: int, entry: BookEntry) -> list[MoneyRow]:
                          closed_at=drop.closed_at, entrants=drop.entrants, test=drop.terms.test or None)]  # fmt: skip
         case UnitsGranted():
             # The last unit says so: that is when the drop was sold out.
-            last = len(fact.grants) - 1 if fact.left == 0 else -1
-            lines = [line("granted", room=fact.room, user=grant.user, ref=fact.drop, amount=grant.serial, number=number,
-                         state="reserved" if fact.expires_at else "granted", sold_out=number == last or None)
+            # (Made without `line`: thousands win in a second, and that took twice as long.)
+            room, ref, state = fact.room, fact.drop, "reserved" if fact.expires_at else "granted"
+            lines = [MoneyRow(shard, position, number, at, "granted", room, "", grant.user, ref, grant.serial, "", state)
                     for number, grant in enumerate(fact.grants)]  # fmt: skip
+            if fact.left == 0 and lines:
+                lines[-1].data = SOLD_OUT
         case PotEntered():
             lines = [line("entered", room=fact.room, user=each.user, ref=fact.drop, amount=each.number, number=number)
                     for number, each in enumerate(fact.entrants)]  # fmt: skip

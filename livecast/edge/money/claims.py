@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections import deque
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -20,7 +20,7 @@ from livecast.core.errors import Refusal
 from livecast.core.events import Ask, Done
 from livecast.core.money.drops import Missing
 from livecast.core.money.receipts import Occasion, receipt_of
-from livecast.core.money.units import CLAIMS_MAX, Claim, Entered, NotWon, Unit, Won
+from livecast.core.money.units import CLAIMS_MAX, Claim, ClaimAnswer, Entered, NotWon, Unit, Won
 from livecast.edge.access.identity import Identity
 from livecast.edge.money.cards import Card, Cards
 from livecast.edge.money.facts import ASK_S, NODE, FactBook
@@ -29,7 +29,7 @@ from livecast.edge.viewers.entry import UNAVAILABLE
 from livecast.facts import ClaimsDecided, Trouble
 from livecast.ledger import Ledger
 from livecast.ports import StoreError
-from livecast.wire.messages import ClaimAck
+from livecast.wire.messages import ClaimAck, ClaimMessage
 
 if TYPE_CHECKING:
     from livecast.edge.node import Node
@@ -41,31 +41,42 @@ WAITING_MAX: Final = 20_000
 """Claims that wait for one drop; more are `overloaded`. At 25,000 a second that is most of the second they are promised."""
 DEADLINE_S: Final = 0.95
 """For a batch in all: facts, ledger and those queued behind it. The ledger itself gives up after 800 ms."""
-SLICE_S: Final = 0.004
-"""How long receipts are made before the loop gets a turn: five hundred take 20 ms and more, and the room has frames to hand out."""
+SIGNED_TOGETHER: Final = 100
+"""Receipts made before the loop gets a turn, some 4 ms: five hundred take 20 and more, and the room has frames to hand out."""
 PLAIN: Final = frozenset({"sold_out", "limit", "closed"})
 """Verdicts that say all there is to say."""
 OVERLOADED: Final = Refusal("overloaded", retry_after_ms=1000)
 UNKNOWN_DROP: Final = Refusal("unknown_drop")
 
 
+class Asker(Protocol):
+    """Whoever claims hears one answer to each claim. All calls come on the loop, and must neither block nor raise."""
+
+    def answer(self, cid: str | None, answer: ClaimAck | Refusal, /) -> None:
+        """What became of it."""
+
+    def verdict(self, cid: str, verdict: str, /) -> None:
+        """The same as `answer(cid, ClaimAck(cid, verdict))`, for the many who hear but a word."""
+
+
 class Waiting(Struct, gc=False):
-    """A claim that waits: who, which click, whom to answer."""
+    """A claim that waits: who, which click, since when, and whom to answer; nobody (None) once they were."""
 
     who: Identity
     user: str
     cid: str
-    asker: int
+    at: int
+    asker: Asker | None
 
-
-Told: TypeAlias = "tuple[int, str, ClaimAck | Refusal]"
-"""An answer on its way: asker, cid, what."""
-#: Tells answers.
-Tell = Callable[[Sequence[Told]], None]
+    def tell(self, answer: ClaimAck | Refusal) -> None:
+        """What became of it, once."""
+        if (asker := self.asker) is not None:
+            self.asker = None
+            asker.answer(self.cid, answer)
 
 
 class Claims:
-    """All claims of this node. `tell` brings answers back; `ring` tells the shard's owner that there is something to read."""
+    """All claims of this node. `ring` tells the shard's owner that there is something to read."""
 
     def __init__(
         self,
@@ -75,28 +86,33 @@ class Claims:
         cards: Cards,
         facts: FactBook,
         receipts: Receipts,
-        tell: Tell,
         ring: Callable[[str], None],
     ) -> None:
         self.node = node
         self.ledger = ledger
         self.cards = cards
         self.facts = facts
-        self.tell = tell
         self.ring = ring
         self._receipts = receipts
         self._queues: dict[tuple[str, str], Queue] = {}
         self._merchants: dict[str, str] = {}
 
-    def take(self, hub: RoomHub, who: Identity, drop: str, cid: str, asker: int) -> Refusal | None:
-        """A claim. None: `tell` brings its answer within a second."""
-        queue = self._queues.get((hub.room, drop))
+    def take(self, hub: RoomHub, who: Identity, message: ClaimMessage, asker: Asker, now: int) -> Refusal | None:
+        """A claim. None: `asker` hears its answer within a second."""
+        place = hub.room, message.drop
+        queue = self._queues.get(place)
         if queue is None:
-            queue = self._queues[hub.room, drop] = Queue(self, hub, drop)
+            queue = self._queues[place] = Queue(self, hub, message.drop)
         if len(queue.waiting) >= WAITING_MAX:
             return OVERLOADED
-        queue.put(Waiting(who, who.person.id, cid, asker))
+        queue.put(Waiting(who, who.person.id, message.cid, now, asker))
         return None
+
+    def sweep(self, now: int) -> None:
+        """Who has waited for too long is told that it is open what becomes of their claim."""
+        late = now - self.node.rules.answer_deadline_ms
+        for queue in self._queues.values():
+            queue.give_up(late)
 
     def done(self, queue: Queue) -> None:
         """Nobody waits there any more."""
@@ -118,31 +134,35 @@ class Claims:
             self._merchants[key] = str(answer.value.get("merchant", ""))
         return self._merchants[key]
 
-    def won(self, card: Card, one: Waiting, won: Won, broadcast: str, merchant: str) -> ClaimAck:
-        """What a winner is told. It follows from the unit, so a repeat is told the same."""
-        unit = Unit(won.serial, one.user, one.cid, won.at, won.of, "granted", won.code, won.expires_at)
-        code = card.code_of(unit)
-        receipt = self.receipt(card, unit, code, broadcast, merchant)
+    def won(self, card: Card, winners: Sequence[tuple[Waiting, Won]], broadcast: str, merchant: str) -> list[ClaimAck]:
+        """What winners are told. It follows from the unit, so a repeat is told the same."""
+        units = [Unit(won.serial, one.user, one.cid, won.at, won.of, "granted", won.code, won.expires_at) for one, won in winners]
+        codes = [card.code_of(unit) for unit in units]
+        receipts = self.receipts(card, units, codes, broadcast, merchant)
         test = card.drop.terms.test or None
-        return ClaimAck(one.cid, "won", won.serial, won.of, code or None, receipt, won.expires_at, test=test)
+        return [
+            ClaimAck(unit.cid, "won", unit.serial, unit.of, code or None, receipt, unit.expires_at, test=test)
+            for unit, code, receipt in zip(units, codes, receipts, strict=True)
+        ]
 
-    def receipt(self, card: Card, unit: Unit, code: str, broadcast: str, merchant: str) -> str:
-        """The receipt for a unit and its code, signed."""
+    def receipts(self, card: Card, units: Sequence[Unit], codes: Sequence[str], broadcast: str, merchant: str) -> list[str]:
+        """The receipts for units and their codes, signed."""
         drop = card.drop
         occasion = Occasion(ISSUER, merchant, drop.room, broadcast, drop.id, card.sku, drop.terms.test)
-        return self._receipts.sign(receipt_of(unit, occasion, code))
+        return self._receipts.sign_all([receipt_of(unit, occasion, code) for unit, code in zip(units, codes, strict=True)])
 
 
 class Queue:
     """The claims of one drop that wait, and the batch under way."""
 
-    __slots__ = ("_claims", "_running", "_timer", "drop", "hub", "waiting")
+    __slots__ = ("_batch", "_claims", "_running", "_timer", "drop", "hub", "waiting")
 
     def __init__(self, claims: Claims, hub: RoomHub, drop: str) -> None:
         self._claims = claims
         self.hub = hub
         self.drop = drop
         self.waiting: deque[Waiting] = deque()
+        self._batch: list[Waiting] = []
         self._timer: asyncio.TimerHandle | None = None
         self._running = False
 
@@ -156,6 +176,16 @@ class Queue:
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(BATCH_S, self._go)
 
+    def give_up(self, late: int) -> None:
+        """Those who wait since `late` (Unix ms) or longer need wait no more."""
+        waiting = self.waiting
+        while waiting and waiting[0].at <= late:
+            waiting.popleft().tell(UNAVAILABLE)
+        for one in self._batch:
+            if one.at > late:
+                return
+            one.tell(UNAVAILABLE)
+
     def _go(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -165,102 +195,112 @@ class Queue:
 
     async def _run(self) -> None:
         """Batch after batch, until nobody waits."""
-        claims = self._claims
+        claims, waiting = self._claims, self.waiting
         try:
-            while self.waiting:
-                untold = [self.waiting.popleft() for _ in range(min(CLAIMS_MAX, len(self.waiting)))]
+            while waiting:
+                self._batch = [waiting.popleft() for _ in range(min(CLAIMS_MAX, len(waiting)))]
                 try:
                     async with asyncio.timeout(DEADLINE_S):
-                        await self._decide(untold)
+                        await self._decide(self._batch)
                 except (StoreError, TimeoutError) as fault:
-                    untold += self.waiting
-                    self.waiting.clear()
                     advice = f"they are answered `unavailable`; is the ledger up? ({str(fault) or 'no answer in time'})"
                     claims.node.observer.observe(Trouble("claims not decided", self.hub.room, advice))
-                    claims.tell(_all(untold, UNAVAILABLE))
-        except BaseException:
-            # A fault of ours (or the end of the node): those who wait are told by their own deadline.
-            self.waiting.clear()
+                    self._tell_all(UNAVAILABLE)
+        except Exception:
+            self._tell_all(UNAVAILABLE)  # a fault of ours: nobody knows what became of theirs
             raise
         finally:
+            waiting.clear()
+            self._batch = []
             self._running = False
             claims.done(self)
 
-    async def _decide(self, untold: list[Waiting]) -> None:
-        """Have a batch decided and tell everybody. If it raises, those who are left in `untold` have heard nothing."""
+    def _tell_all(self, answer: Refusal) -> None:
+        """The same to all who have heard nothing yet."""
+        _tell(self._batch, answer)
+        _tell(self.waiting, answer)
+        self.waiting.clear()
+
+    async def _decide(self, batch: Sequence[Waiting]) -> None:
+        """Have a batch decided and tell everybody. If it raises, some may have heard nothing."""
         claims, hub = self._claims, self.hub
         try:
             card = await claims.cards.get(hub.room, self.drop)
         except msgspec.DecodeError as fault:
             claims.node.trouble("a drop cannot be read", f"{hub.room}/{self.drop}", fault)
-            claims.tell(_all(untold, UNAVAILABLE))
+            _tell(batch, UNAVAILABLE)
             return
         if card is None:
-            claims.tell(_all(untold, UNKNOWN_DROP))
+            _tell(batch, UNKNOWN_DROP)
             return
         lacking = dict[str, list[Missing] | None]()
         if card.asks_anything:
-            people = {one.user: one.who for one in untold}
+            people = {one.user: one.who for one in batch}
             lacking = await claims.facts.lacking(hub.room, card.eligibility, people.values(), ask=card.asks_the_room)
         broadcast, began = str(hub.view.state["broadcast"]), claims.node.clock()
         if lacking or card.has_pot:
-            asked = [_claim(one, lacking.get(one.user, []), has_pot=card.has_pot) for one in untold]
+            asked = [_claim(one, lacking.get(one.user, []), has_pot=card.has_pot) for one in batch]
         else:
-            asked = [Claim(one.user, one.cid) for one in untold]
+            asked = [Claim(one.user, one.cid) for one in batch]
         decided = await claims.ledger.claim(hub.room, self.drop, broadcast, asked, began)
-        took_ms = claims.node.clock() - began
-        told, winners = list[Told](), list[tuple[Waiting, Won]]()
-        verdicts, is_news = dict[str, int](), False
+        winners = self._tell_most(batch, decided, lacking, claims.node.clock() - began)
+        if winners:
+            await self._tell_winners(card, winners, broadcast)
+
+    def _tell_most(
+        self, batch: Sequence[Waiting], decided: Sequence[ClaimAnswer], lacking: dict[str, list[Missing] | None], took_ms: int
+    ) -> list[tuple[Waiting, Won]]:
+        """Tell all but the winners, who need a receipt each: those are returned."""
+        winners, verdicts, is_news = list[tuple[Waiting, Won]](), defaultdict[str, int](int), False
         verdict: str
-        for one, answer in zip(untold, decided, strict=True):
+        for one, answer in zip(batch, decided, strict=True):
             if isinstance(answer, NotWon):  # most of a crowd hears `sold_out`
                 verdict = answer.verdict
-                cid = one.cid
-                told.append((one.asker, cid, ClaimAck(cid, verdict) if verdict in PLAIN else _refused(one, answer, lacking)))
+                if verdict not in PLAIN:
+                    one.tell(_refused(one, answer, lacking))
+                elif (asker := one.asker) is not None:
+                    one.asker = None
+                    asker.verdict(one.cid, verdict)
             elif isinstance(answer, Won):
                 verdict = "won"
                 winners.append((one, answer))
                 is_news |= not answer.again
             elif isinstance(answer, Entered):
                 verdict = "entered"
-                told.append((one.asker, one.cid, ClaimAck(one.cid, verdict, nonce=answer.nonce or None)))
+                one.tell(ClaimAck(one.cid, verdict, nonce=answer.nonce or None))
                 is_news |= not answer.again
             else:
                 verdict = answer.code
-                told.append((one.asker, one.cid, UNAVAILABLE if verdict == "unavailable" else answer))
-            verdicts[verdict] = verdicts.get(verdict, 0) + 1
-        claims.node.observer.observe(ClaimsDecided(len(untold), took_ms, verdicts))
+                one.tell(UNAVAILABLE if verdict == "unavailable" else answer)
+            verdicts[verdict] += 1
+        self._claims.node.observer.observe(ClaimsDecided(len(batch), took_ms, verdicts))
         if is_news:
-            claims.ring(hub.room)
-        untold[:] = [one for one, _ in winners]
-        claims.tell(told)
-        if winners:
-            await self._tell_winners(card, winners, broadcast, untold)
+            self._claims.ring(self.hub.room)
+        return winners
 
-    async def _tell_winners(self, card: Card, winners: list[tuple[Waiting, Won]], broadcast: str, untold: list[Waiting]) -> None:
+    async def _tell_winners(self, card: Card, winners: list[tuple[Waiting, Won]], broadcast: str) -> None:
         """Receipts take time: the others have heard by now, and the room goes on in between."""
         claims = self._claims
         merchant = await claims.merchant(card, self.hub)
         # Who asks again in a later broadcast gets the same receipt.
         broadcast = await claims.cards.broadcast(self.hub.room, self.drop) or broadcast
         if merchant is None:  # who won is told once they ask again: a receipt says whom it is for
-            claims.tell(_all(untold, UNAVAILABLE))
+            _tell((one for one, _ in winners), UNAVAILABLE)
             return
-        time, told = asyncio.get_running_loop().time, list[Told]()
+        acks = list[ClaimAck]()
         try:
-            until = time() + SLICE_S
-            for one, answer in winners:
-                told.append((one.asker, one.cid, claims.won(card, one, answer, broadcast, merchant)))
-                if time() >= until:
+            for first in range(0, len(winners), SIGNED_TOGETHER):
+                if first:
                     await asyncio.sleep(0)
-                    until = time() + SLICE_S
+                acks += claims.won(card, winners[first : first + SIGNED_TOGETHER], broadcast, merchant)
         finally:  # all at once: what one viewer won goes out in one write
-            untold[:] = untold[len(told) :]
-            claims.tell(told)
+            for (one, _), ack in zip(winners, acks, strict=False):
+                one.tell(ack)
 
 
-def _all(waiting: Sequence[Waiting], answer: Refusal) -> list[Told]:
-    return [(one.asker, one.cid, answer) for one in waiting]
+def _tell(waiting: Iterable[Waiting], answer: Refusal) -> None:
+    for one in waiting:
+        one.tell(answer)
 
 
 def _claim(one: Waiting, lacking: list[Missing] | None, *, has_pot: bool) -> Claim:

@@ -29,21 +29,19 @@ from livecast.core.money.gifts import CATALOGUE, CatalogueGift
 from livecast.core.money.units import HELD, Drop, Holding, Unit
 from livecast.edge.access.identity import Identity
 from livecast.edge.money.cards import Card, Cards
-from livecast.edge.money.claims import Claims, as_told
+from livecast.edge.money.claims import Asker, Claims, as_told
 from livecast.edge.money.facts import FactBook
 from livecast.edge.money.giving import Giving
 from livecast.edge.money.receipts import Receipts
 from livecast.edge.rates import Rates
 from livecast.ledger import Ledger
 from livecast.ports import StoreError
-from livecast.wire.messages import Ack, ClaimAck, ClaimMessage, GiftMessage
+from livecast.wire.messages import Ack, ClaimMessage, GiftMessage
 
 if TYPE_CHECKING:
     from livecast.edge.node import Node
     from livecast.edge.rooms.hub import RoomHub
 
-MoneyAnswer: TypeAlias = Ack | ClaimAck | Refusal
-"""What becomes of a claim or a gift."""
 CodeOf: TypeAlias = Callable[[Unit], str]
 """The code of a unit, "" where the drop has none: generated ones follow from the serial and are not in the ledger."""
 
@@ -89,7 +87,8 @@ class Money:
         self._node = node
         self._cards = Cards(ledger)
         self._facts = FactBook(node, ledger)
-        self._claims = Claims(node, ledger, cards=self._cards, facts=self._facts, receipts=receipts, tell=self._tell, ring=ring)
+        self._claims = Claims(node, ledger, cards=self._cards, facts=self._facts, receipts=receipts, ring=ring)
+        node.on_sweep(self._claims.sweep)
         self._giving = Giving(node, ledger, tell=self._tell, ring=ring, told=self.note_balance)
         self.keep_to(self.rules)
         self._balances: dict[str, tuple[int, int]] = {}
@@ -103,15 +102,17 @@ class Money:
         self._by_address = Rates(rules.claims_per_address_per_s, max(1, int(2 * rules.claims_per_address_per_s)))
 
     # --- Claims and gifts ---------------------------------------------------------------------------------------------
-    def take(
-        self, hub: RoomHub, who: Identity, message: ClaimMessage | GiftMessage, address: str, asker: int, *, now: int
-    ) -> MoneyAnswer | None:
-        """A claim or gift of somebody who may make one. None: the node hears the answer for (asker, cid) within a second."""
-        if isinstance(message, ClaimMessage):
-            wait_ms = self._by_user.take(who.person.id, now) or (address and self._by_address.take(address, now))
-            if wait_ms:
-                return Refusal("rate_limited", retry_after_ms=wait_ms)
-            return self._claims.take(hub, who, message.drop, message.cid, asker)
+    def claim(  # noqa: PLR0917 - a click has so much about it, and names cost a twentieth of what it does
+        self, hub: RoomHub, who: Identity, message: ClaimMessage, address: str, asker: Asker, now: int
+    ) -> Refusal | None:
+        """A claim of somebody who may make one. None: `asker` hears the answer within a second."""
+        wait_ms = self._by_user.take(who.person.id, now) or (address and self._by_address.take(address, now))
+        if wait_ms:
+            return Refusal("rate_limited", retry_after_ms=wait_ms)
+        return self._claims.take(hub, who, message, asker, now)
+
+    def give(self, hub: RoomHub, who: Identity, message: GiftMessage, asker: int) -> Refusal | None:
+        """A gift of somebody who may give one. None: the node hears the answer for (asker, cid) within a second."""
         return self._giving.take(hub, who, message, asker)
 
     async def give_elsewhere(
@@ -133,7 +134,7 @@ class Money:
         """
         return await self._giving.reverse(room, tx, reason)
 
-    def _tell(self, answers: Sequence[tuple[int, str, MoneyAnswer]]) -> None:
+    def _tell(self, answers: Sequence[tuple[int, str, Ack | Refusal]]) -> None:
         self._node.hear(answers)
 
     # --- Drops --------------------------------------------------------------------------------------------------------
@@ -199,7 +200,8 @@ class Money:
             return None  # not now: a receipt says whom it is for
         if unit.state == "confirmed":
             unit = msgspec.structs.replace(unit, expires_at=None)
-        return self._claims.receipt(card, unit, code, await self._cards.broadcast(drop.room, drop.id), merchant)
+        broadcast = await self._cards.broadcast(drop.room, drop.id)
+        return self._claims.receipts(card, [unit], [code], broadcast, merchant)[0]
 
     async def _eligibility(self, room: str, who: Identity) -> dict[str, Any]:
         hub = await self._node.views.get(room)

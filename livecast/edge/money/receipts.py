@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -51,9 +52,19 @@ class Receipts:
         self._head = base64url(msgspec.json.encode({"alg": "EdDSA", "kid": kid, "typ": "JWT"})) + b"."
 
     def sign(self, receipt: Receipt) -> str:
-        """The receipt, signed: RFC 7515's compact form. Hundreds win in one moment, and a general library adds a third to each."""
-        said = self._head + base64url(msgspec.json.encode(receipt))
-        return (said + b"." + base64url(crypto_sign(said, self._key)[:crypto_sign_BYTES])).decode()
+        """The receipt, signed: RFC 7515's compact form."""
+        return self.sign_all([receipt])[0]
+
+    def sign_all(self, receipts: Sequence[Receipt]) -> list[str]:
+        """`sign` for many. Hundreds win in one moment, and a general library adds a third to each.
+
+        Step by step for all of them: a signature's tables push all else out of the processor's nearest cache, and what is done
+        around it takes twice as long where each receipt is finished before the next.
+        """
+        head, key, encode = self._head, self._key, msgspec.json.encode
+        said = [head + base64url(encode(receipt)) for receipt in receipts]
+        signatures = [crypto_sign(each, key)[:crypto_sign_BYTES] for each in said]
+        return [(each + b"." + base64url(signature)).decode() for each, signature in zip(said, signatures, strict=True)]
 
     def jwks(self) -> dict[str, Any]:
         """The key set that proves them (RFC 7517)."""

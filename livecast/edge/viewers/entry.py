@@ -38,7 +38,7 @@ NOBODY_SO: Final = Refusal("not_found", "Nobody goes by this name here (any more
 UNKNOWN_GIFT: Final = Refusal("unknown_gift")
 UNKNOWN_DROP: Final = Refusal("unknown_drop")
 
-#: An event for the room, a refusal at once, or None: nothing to do and nobody to answer, or (`PAID`) it goes to `node.money`.
+#: An event for the room, a refusal at once, or None: nothing to do and nobody to answer, or (claims, gifts) it is `node.money`'s.
 Entered = Event | Refusal | None
 
 
@@ -67,8 +67,8 @@ def _like(m: LikeMessage, who: Identity, hub: RoomHub, origin: Origin) -> Entere
     return Liked(origin, who.person, m.n, m.cid)
 
 
-def _money(kind: str, unknown: Refusal) -> Callable[[Any, Identity, RoomHub, Origin], Entered]:
-    def entry(_m: ClientMessage, who: Identity, hub: RoomHub, _origin: Origin) -> Entered:
+def _money(kind: str, unknown: Refusal) -> Callable[[Any, Identity, RoomHub, Origin | None], Refusal | None]:
+    def entry(_m: ClientMessage, who: Identity, hub: RoomHub, _origin: Origin | None) -> Refusal | None:
         if who.person.anonymous:
             return SIGN_IN
         if kind not in who.can:
@@ -76,6 +76,9 @@ def _money(kind: str, unknown: Refusal) -> Callable[[Any, Identity, RoomHub, Ori
         return None if hub.node.money is not None else unknown
 
     return entry
+
+
+claim: Final = _money("claim", UNKNOWN_DROP)
 
 
 def _vote(m: VoteMessage, who: Identity, _hub: RoomHub, origin: Origin) -> Entered:
@@ -101,14 +104,12 @@ def _report(m: ReportMessage, who: Identity, hub: RoomHub, origin: Origin) -> En
     return Reported(origin, who.person, m.cid, m.reason, m.comment, user, body_digest(m))
 
 
-#: Kinds that go to `node.money` once they have entered.
-PAID: Final[frozenset[type]] = frozenset({GiftMessage, ClaimMessage})
 #: How each kind of message enters; `auth` and `ping` are the connection's own.
 ENTRIES: Final[dict[type, Callable[[Any, Identity, RoomHub, Origin], Entered]]] = {
     CommentMessage: _comment,
     LikeMessage: _like,
     GiftMessage: _money("gift", UNKNOWN_GIFT),
-    ClaimMessage: _money("claim", UNKNOWN_DROP),
+    ClaimMessage: claim,
     VoteMessage: _vote,
     TapMessage: _tap,
     ReportMessage: _report,

@@ -36,7 +36,7 @@ from livecast.wire.messages import (
     Ping,
     Pong,
 )
-from livecast.wire.sealing import Sealed, socket_message
+from livecast.wire.sealing import Sealed, socket_message, verdict_message
 from livecast.wire.websocket import (
     CLOSE,
     PING,
@@ -182,7 +182,9 @@ class ViewerSocket(asyncio.Protocol):
     def _take(self, message: ClientMessage, now: int) -> None:
         """One message in its time: answer it, or pass it on to the room."""
         kind, hub = type(message), self.hub
-        if kind is Ping:
+        if kind is ClaimMessage and hub is not None:
+            self._claim(cast("ClaimMessage", message), hub, now)
+        elif kind is Ping:
             self._pong(cast("Ping", message), now)
         elif kind is Auth:
             self._authenticate(cast("Auth", message), now)
@@ -195,8 +197,8 @@ class ViewerSocket(asyncio.Protocol):
                 origin = self._origin = Origin(node.id, self.number)
             entered = entry.ENTRIES[kind](message, self.identity, hub, origin)
             if entered is None:
-                if kind in entry.PAID:
-                    self._pay(cast("ClaimMessage | GiftMessage", message), hub, now)
+                if kind is GiftMessage:
+                    self._give(cast("GiftMessage", message), hub, now)
                 return
             if type(entered) is Refusal:
                 self._refuse(message, entered)
@@ -210,14 +212,22 @@ class ViewerSocket(asyncio.Protocol):
             if not node.bus.post(self.room, cast("Event", entered)) and node.answers.came(asked):
                 self._say(ack_of(cid, UNAVAILABLE))
 
-    def _pay(self, message: ClaimMessage | GiftMessage, hub: RoomHub, now: int) -> None:
-        """A claim or a gift: the ledger decides."""
+    def _claim(self, message: ClaimMessage, hub: RoomHub, now: int) -> None:
+        """A click: the ledger decides, and `answer` or `verdict` hears of it. (Tens of thousands come in a second.)"""
+        refusal, money = entry.claim(message, self.identity, hub, None), self.node.money
+        if refusal is None and money is not None:
+            refusal = money.claim(hub, self.identity, message, self.address, self, now)
+        if refusal is not None:
+            self._say(ack_of(message.cid, refusal))
+
+    def _give(self, message: GiftMessage, hub: RoomHub, now: int) -> None:
+        """A gift: the ledger decides."""
         node, cid = self.node, message.cid
         if (money := node.money) is None:
             return
         asked = (self.number, cid)
         node.answers.expect(asked, now)
-        answer = money.take(hub, self.identity, message, self.address, self.number, now=now)
+        answer = money.give(hub, self.identity, message, self.number)
         if answer is not None and node.answers.came(asked):
             self._say(ack_of(cid, answer))
 
@@ -402,6 +412,11 @@ class ViewerSocket(asyncio.Protocol):
         if self.after != GONE:
             codec = self.codec
             self.queue(frame(codec.encode(answer if type(answer) in ACKS else ack_of(cid, answer)), codec.opcode))
+
+    def verdict(self, cid: str, verdict: str) -> None:
+        """`answer` with a claim's verdict that says all there is to say."""
+        if self.after != GONE:
+            self.queue(verdict_message(self.codec, cid, verdict))
 
     def notice(self, notice: Notice) -> None:
         """To this viewer alone; never skipped."""

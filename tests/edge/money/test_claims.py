@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from livecast.core.errors import Refusal
 from livecast.core.events import Person
 from livecast.core.money.drops import About
 from livecast.core.money.units import NewDrop, Terms
@@ -21,7 +22,7 @@ from livecast.edge.money.money import Money, MoneyRules
 from livecast.edge.rules import EdgeRules
 from livecast.facts import ClaimsDecided, Trouble
 from livecast.shard.treasury import Treasury
-from livecast.wire.messages import ClaimMessage
+from livecast.wire.messages import ClaimAck, ClaimMessage
 from support.house import until
 from support.shop import Shop
 
@@ -72,6 +73,19 @@ class Counter(Shop):
     async def me(self, user: str) -> Any:
         """One's own."""
         return (await self.call("GET", f"/v1/rooms/{ROOM}/me", auth=self.token(user))).json
+
+
+class Hearer:
+    """Somebody who claims, and what they were told."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str | None, str]] = []
+
+    def answer(self, cid: str | None, answer: ClaimAck | Refusal) -> None:
+        self.heard.append((cid, answer.code if isinstance(answer, Refusal) else answer.verdict))
+
+    def verdict(self, cid: str, verdict: str) -> None:
+        self.heard.append((cid, verdict))
 
 
 @pytest.fixture
@@ -162,11 +176,48 @@ async def test_whoever_hammers_is_slowed_down_alone(counter: Counter) -> None:
     assert money is not None
     assert hub is not None
     by_ann = Identity(Person("ann", "Ann"))
-    elsewhere = [money.take(hub, by_ann, ClaimMessage(f"c{n}", drop), f"10.0.0.{n}", 0, now=counter.clock()) for n in range(2)]
+    her, him = Hearer(), Hearer()
+    elsewhere = [money.claim(hub, by_ann, ClaimMessage(f"c{n}", drop), f"10.0.0.{n}", her, counter.clock()) for n in range(2)]
     assert elsewhere == [None, None]
     by_bob = Identity(Person("bob", "Bob"))
-    here = [money.take(hub, by_bob, ClaimMessage(f"c{n}", drop), "10.0.0.9", 0, now=counter.clock()) for n in range(3)]
+    here = [money.claim(hub, by_bob, ClaimMessage(f"c{n}", drop), "10.0.0.9", him, counter.clock()) for n in range(3)]
     assert [answer is None for answer in here] == [True, True, False]
+    await until(lambda: len(her.heard) == len(him.heard) == 2, "one answer to each claim that was taken")
+
+
+async def test_who_waits_too_long_hears_so_once(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ledger says nothing: after the deadline those of the batch and those behind it are told `unavailable`, and what it
+    decides after that is told nobody again. Repeated, the same ids say what became of them.
+    """
+    drop = await counter.drop(stock=1)
+    money, hub = counter.node.money, await counter.node.views.get(ROOM)
+    assert money is not None
+    assert hub is not None
+    decide, asked, go_on = counter.ledger.claim, asyncio.Event(), asyncio.Event()
+
+    async def slowly(*what: Any) -> Any:
+        asked.set()
+        await go_on.wait()
+        return await decide(*what)
+
+    monkeypatch.setattr(counter.ledger, "claim", slowly)
+    people = [Identity(Person(user, user)) for user in ("ann", "bob", "cid")]
+    hearers = [Hearer() for _ in people]
+
+    def click(n: int) -> None:
+        assert money.claim(hub, people[n], ClaimMessage("c", drop), "", hearers[n], counter.clock()) is None
+
+    click(0)
+    click(1)
+    await asyncio.wait_for(asked.wait(), 5)
+    click(2)
+    counter.clock.ahead_ms += counter.node.rules.answer_deadline_ms
+    await until(lambda: all(each.heard for each in hearers), "everybody hears")
+    go_on.set()
+    await until(lambda: bool(counter.notes.of(ClaimsDecided) or counter.notes.of(Trouble)), "the ledger has answered")
+    assert [each.heard for each in hearers] == [[("c", "unavailable")]] * 3
+    monkeypatch.undo()
+    assert [(await counter.click(person.person.id, drop, "c"))["verdict"] for person in people] == ["won", "sold_out", "sold_out"]
 
 
 async def test_what_one_has_is_told(counter: Counter) -> None:
