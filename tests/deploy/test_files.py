@@ -164,6 +164,19 @@ def test_kubernetes_lists_every_file() -> None:
     assert COMPOSE["services"]["node-1"]["image"] == f"livecast:{version}"
 
 
+def test_kubernetes_knows_every_member() -> None:
+    """Kinds, names and types of all members, by the schemas of the oldest and the newest Kubernetes that there are schemas of."""
+    schemas = pytest.importorskip("kubernetes_validate", reason="needs kubernetes-validate, which is 100 MB: pip install it")
+    objects = [
+        each for path in (DEPLOY / "kubernetes").glob("*.yaml") if path.stem != "kustomization" for each in documents(path.name)
+    ]
+    assert {each["kind"] for each in objects} > {"Deployment", "PodDisruptionBudget", "HorizontalPodAutoscaler", "NetworkPolicy"}
+    for each in objects:
+        for version in ("1.25", schemas.latest_version()):
+            if each["apiVersion"] != "monitoring.coreos.com/v1":  # the Prometheus operator's: it has no schema there
+                schemas.validate(each, version, strict=True)
+
+
 def test_pods_take_their_settings_and_stop_in_time(secrets: Path) -> None:
     """The variables load, their files are those of the secret, and whoever kills waits for a clean stop."""
     lines = (DEPLOY / "kubernetes" / "settings.env").read_text().splitlines()
