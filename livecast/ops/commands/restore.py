@@ -22,9 +22,10 @@ from livecast.adapters.redis.snapshot import pour
 from livecast.edge.money.receipts import KEY_FILE
 from livecast.ops.commands.backup import CHUNK, MANIFEST, BadBackupError, Manifest, connected, table, urls_of
 from livecast.ops.commands.serve import settings_or_exit
-from livecast.ops.stores.access import AOF_DIRECTORY, EXIT_USAGE, OnStderr, run, stop
+from livecast.ops.stores.access import EXIT_USAGE, OnStderr, run, stop
 from livecast.ops.stores.embedded import EmbeddedStoreError, EmbeddedValkey, Role
 from livecast.ops.stores.valkey_binary import NoValkeyError
+from livecast.ops.stores.valkey_rewrites import AOF_DIRECTORY
 from livecast.ports import StoreError
 
 MANIFEST_BYTES_MAX: Final = 65_536

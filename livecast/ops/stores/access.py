@@ -20,6 +20,7 @@ from livecast.core.errors import LivecastError
 from livecast.facts import Fact, Trouble
 from livecast.ops.stores import valkey_socket
 from livecast.ops.stores.embedded import DirectoryInUse, EmbeddedValkey, Role
+from livecast.ops.stores.valkey_rewrites import AOF_DIRECTORY
 
 T = TypeVar("T")
 
@@ -29,8 +30,6 @@ EXIT_NOT_DONE: Final = 3
 ANSWER_S: Final = 10.0
 """How long a store that somebody else just starts is waited for."""
 LOOK_S: Final = 0.05
-AOF_DIRECTORY: Final = "appendonlydir"
-"""Where Valkey keeps what it appends, below its working directory."""
 
 
 class NoStoreError(LivecastError):

@@ -19,6 +19,7 @@ from livecast.facts import Observer, Trouble
 from livecast.ops.stores import valkey_socket
 from livecast.ops.stores.valkey_binary import valkey_binary
 from livecast.ops.stores.valkey_remains import PID_FILE, TERM_S, end_left_behind
+from livecast.ops.stores.valkey_rewrites import APPENDED_MAX, rewrite_when_quiet
 
 Role: TypeAlias = Literal["rooms", "ledger"]
 
@@ -78,7 +79,7 @@ class EmbeddedValkey:
         self._socket = Path()
         self._process: asyncio.subprocess.Process | None = None
         self._log_start = 0
-        self._watcher: asyncio.Task[None] | None = None
+        self._watchers: list[asyncio.Task[None]] = []
 
     async def start(self) -> str:
         """The address (`unix://…`) once it answers. Raises `EmbeddedStoreError`."""
@@ -93,15 +94,17 @@ class EmbeddedValkey:
             await self._end()
             self._let_go()
             raise
-        self._watcher = asyncio.create_task(self._watch())
+        self._watchers.append(asyncio.create_task(self._watch()))
+        if self._role == "ledger":
+            self._watchers.append(asyncio.create_task(rewrite_when_quiet(self.directory, self._socket)))
         return valkey_socket.url(self._socket)
 
     async def stop(self) -> None:
         """End it in good order, with everything on disk. Twice is harmless."""
-        if self._watcher is not None:
-            self._watcher.cancel()
-            await asyncio.gather(self._watcher, return_exceptions=True)
-            self._watcher = None
+        for watcher in self._watchers:
+            watcher.cancel()
+        await asyncio.gather(*self._watchers, return_exceptions=True)
+        self._watchers.clear()
         await self._end()
         if self._lock is not None:
             valkey_socket.clear(self._socket, self.directory)
@@ -173,6 +176,8 @@ class EmbeddedValkey:
         }
         if self._role == "rooms":
             options["stream-node-max-bytes"] = str(STREAM_NODE_BYTES)
+        else:
+            options["auto-aof-rewrite-min-size"] = APPENDED_MAX
         return [word for name, value in options.items() for word in (f"--{name}", value)]
 
     def _open_log(self) -> int:

@@ -51,10 +51,15 @@ def url(path: Path) -> str:
 
 async def ping(path: Path) -> str:
     """What the store says to PING: `PONG`, or an error such as `LOADING …`. Raises `OSError` if nobody answers in time."""
+    return await ask(path, "PING")
+
+
+async def ask(path: Path, command: str) -> str:
+    """What the store says to a command of one word, in one line. Raises `OSError` if nobody answers in time."""
     async with asyncio.timeout(ANSWER_S):
         reader, writer = await asyncio.open_unix_connection(path)
         try:
-            writer.write(b"PING\r\n")
+            writer.write(f"{command}\r\n".encode())
             answer = await reader.readline()
         finally:
             writer.close()
