@@ -363,6 +363,21 @@ async def test_who_was_there_is_known(archive: SqlArchive) -> None:
     assert sorted(await archive.people(ROOM)) == ["ann", "bob", "cyn"]
 
 
+async def test_words_of_an_erased_person_are_no_top_words(archive: SqlArchive) -> None:
+    """Those may be a name. What others said of them counts on, and what was redacted before is not taken off twice."""
+    said = [comment(1), comment(2, "bob"), comment(3)]
+    for row, text, n in zip(said, ("secret 口红", "口红", "口红"), (4, 1, 1), strict=True):
+        row.text, row.n = text, n
+    words = [Word(ROOM, B, "secret", 4), Word(ROOM, B, "口红", 6)]
+    await archive.append(
+        Rows(comments=said, words=words, redactions=[Redaction(ROOM, T + 50, id="e-003")], broadcasts=[began()]), []
+    )
+    await archive.erase("ann", T + 100)
+    assert (await archive.figures(await _of(archive))).words == (("口红", 1),)
+    await archive.erase("ann", T + 100)
+    assert (await archive.figures(await _of(archive))).words == (("口红", 1),)
+
+
 async def test_what_was_on_its_way_is_erased_as_well(archive: SqlArchive) -> None:
     """Once after the time, and then nothing here knows who they were: what they do later is theirs to keep."""
     await archive.erase("ann", T)

@@ -12,11 +12,11 @@ import hmac
 import secrets
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Table, bindparam, delete, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Table, and_, bindparam, delete, func, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from livecast.adapters.archive import tables as t
-from livecast.adapters.archive.writing import insert_new
+from livecast.adapters.archive.writing import insert_new, unsay, words_said
 from livecast.archive import Erased
 from livecast.core.records.chronicle import Rows
 
@@ -78,7 +78,10 @@ async def erase_late(connection: AsyncConnection, rows: Rows) -> None:
 async def _erase(connection: AsyncConnection, user: str, upto: int = FOR_EVER) -> Erased:
     pseudonym = await _pseudonym(connection, user)
     m, s = t.money.c, t.staff.c
-    said = await connection.execute(delete(t.comments).where(t.comments.c.user_id == user, t.comments.c.at <= upto))
+    theirs = and_(t.comments.c.user_id == user, t.comments.c.at <= upto)
+    # What they said is no top word of a report either, which may be a name.
+    await unsay(connection, await words_said(connection, [theirs]))
+    said = await connection.execute(delete(t.comments).where(theirs))
     paid = 0
     # A viewer's gift is called user/cid, its refund refund:user/cid.
     ref = func.replace(m.ref, literal(f"{user}/"), literal(f"{pseudonym}/"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache, lru_cache
 from typing import Any, Final
 
@@ -61,7 +61,7 @@ async def write(connection: AsyncConnection, rows: Rows) -> None:
     await _add(connection, t.counts, rows.heights, {"n": _highest})
     await _add(connection, t.ticks, rows.ticks, {**dict.fromkeys(ADDED, _sum), **dict.fromkeys(HIGHEST, _highest)})
     await _add(connection, t.words, rows.words, {"n": _sum})
-    await _unsay(connection, unsaid)
+    await unsay(connection, unsaid)
     await _note_broadcasts(connection, rows.broadcasts)
     await _merge_cards(connection, rows.cards)
     await insert_new(connection, t.moments, rows.moments, _plain)
@@ -95,6 +95,12 @@ async def _words_of(connection: AsyncConnection, redactions: Sequence[Redaction]
     for room in {r.room for r in redactions}:
         ids = [r.id for r in redactions if r.room == room and r.id]
         conditions += [and_(c.room == room, c.id.in_(ids[begin : begin + SLICE])) for begin in range(0, len(ids), SLICE)]
+    return await words_said(connection, conditions)
+
+
+async def words_said(connection: AsyncConnection, conditions: Iterable[Any]) -> Counter[tuple[str, str, str]]:
+    """The same of the comments that any of these conditions is true of."""
+    c = t.comments.c
     gone: dict[tuple[str, str], Any] = {}
     for condition in conditions:
         found = await connection.execute(select(c.room, c.id, c.broadcast, c.text, c.n).where(condition, c.redacted_at.is_(None)))
@@ -106,7 +112,7 @@ async def _words_of(connection: AsyncConnection, redactions: Sequence[Redaction]
     return unsaid
 
 
-async def _unsay(connection: AsyncConnection, unsaid: Counter[tuple[str, str, str]]) -> None:
+async def unsay(connection: AsyncConnection, unsaid: Counter[tuple[str, str, str]]) -> None:
     """What is off the screens is nobody's top word."""
     if not unsaid:
         return

@@ -27,8 +27,8 @@ IDEMPOTENCY: Final = (
     "24 hours; with another body it is refused (422)."
 )
 CONDITIONS: Final = (
-    "With `If-Match` the change is made only to what has the `ETag` that it names (412 otherwise): that which GET gives, or of what is "
-    "part of a room's state and has none of its own, the room's."
+    "With `If-Match` the change is made only to what has the `ETag` that it names (412 otherwise): that which GET gives, or, of "
+    "what is part of a room's state and has none of its own, the room's."
 )
 _REF: Final = "#/components/schemas/{name}"
 #: What the parts of a path look like.

@@ -108,9 +108,14 @@ async def forget_user(call: Call) -> Outcome:
     async def ask(room: str) -> None:
         async with gate:
             answer = await call.node.ask(room, lambda at: Command(at, call.caller.person, "forget_user", ForgetUser(user)))
+            try:
+                told = await _forget_facts(call, room, user)
+            except StoreError:
+                failed.append(room)
+                return
         if not isinstance(answer, Done):
             failed.append(room)
-        elif answer.value["known"]:
+        elif answer.value["known"] or told:
             known.append(room)
 
     after = ""
@@ -129,6 +134,17 @@ async def forget_user(call: Call) -> Outcome:
         archived = ForgottenRows(erased.pseudonym, erased.comments, erased.money, erased.staff)
     await the_house(call).forget(user, archived.pseudonym if archived else "", len(known), call.caller.person)
     return Outcome(Forgotten(user, sorted(known), sorted(failed), archived))
+
+
+async def _forget_facts(call: Call, room: str, user: str) -> bool:
+    """What the platform said of the user for the drops of a room; whether it had said anything."""
+    if (money := call.node.money) is None:
+        return False
+    (facts,) = await money.ledger.facts(room, [user])
+    if facts:
+        await money.ledger.put_facts(room, user, b"", call.node.clock())
+        money.note_facts(room, user)
+    return bool(facts)
 
 
 _SCOPES: Final = ("chat:moderate",)

@@ -52,6 +52,17 @@ async def test_a_fact_lets_in_and_keeps_out(shop: Shop) -> None:
     assert refused["missing"] == [{"rule": "facts.orders", "have": 2, "need": {"gte": 3}}]
 
 
+async def test_facts_of_who_is_forgotten_are_forgotten(shop: Shop) -> None:
+    """In every room, also where the user never was; what was said of others stays."""
+    await shop.live_room("r1")
+    await shop.call("PUT", FACTS, json={"vip": True})
+    await shop.call("PUT", "/v1/rooms/r1/users/bob/facts", json={"vip": True})
+    assert (await shop.call("DELETE", "/v1/users/ada")).json["rooms"] == ["r1"]
+    assert (await shop.call("GET", FACTS)).json["facts"] == {}
+    assert (await shop.call("GET", "/v1/rooms/r1/users/bob/facts")).json["facts"] == {"vip": True}
+    assert (await shop.call("DELETE", "/v1/users/ada")).json["rooms"] == []
+
+
 async def test_facts_are_of_one_room(shop: Shop) -> None:
     """Another room knows nothing of them."""
     await shop.live_room("r1")
