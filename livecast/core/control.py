@@ -349,8 +349,10 @@ def _named(private: _Private) -> dict[str, Json]:
 
 
 def _hosts_as_shown(hosts: tuple[c.Host, ...]) -> list[Json]:
-    """Hosts as viewers see everybody: with a name, their id if they have none, and nothing in it that screens should not do."""
-    shown = ((host.id, clean_name(host.name) or host.id, clean(host.avatar)) for host in hosts)
+    """Hosts as viewers see everybody: each once, as named last; with a name, their id if they have none, and nothing in it that
+    screens should not do.
+    """
+    shown = ((host.id, clean_name(host.name) or host.id, clean(host.avatar)) for host in {host.id: host for host in hosts}.values())
     return [{"id": id_, "name": name, "avatar": avatar} if avatar else {"id": id_, "name": name} for id_, name, avatar in shown]
 
 

@@ -37,7 +37,7 @@ def test_a_room_is_made_by_its_first_put() -> None:
             "put_room",
             title=" My \u202eshow ",
             merchant="m1",
-            hosts=[{"id": "h", "name": "Ha\u202ena", "avatar": "https://x/\u200by"}, {"id": "g"}],
+            hosts=[{"id": "h", "name": "H"}, {"id": "g"}, {"id": "h", "name": "Ha\u202ena", "avatar": "https://x/\u200by"}],
             custom={"a": {"b": None, "c": 1}},
         ),
     )

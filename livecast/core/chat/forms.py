@@ -16,6 +16,7 @@ META_BYTES_MAX: Final = 512
 """As JSON. It is passed on to every viewer of the room with the comment."""
 COLOR_MAX: Final = 0xFFFFFF
 _SCRIPT: Final = re.compile(r"(?:javascript|vbscript|data|blob|file|view-source):", re.IGNORECASE)
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # Browsers leave these out of an address before they look at its scheme.
 _UNSEEN: Final = re.compile(r"[\x00-\x20\x7f-\xa0]+")
 
@@ -44,8 +45,10 @@ def check_size(value: Json, field: str, bytes_max: int) -> None:
 
 
 def check_link(link: str | None, field: str) -> None:
-    """Raise if opening this address would run what it says. Apps have schemes of their own, so others pass."""
-    if link and _SCRIPT.match(_UNSEEN.sub("", link)) is not None:
+    """Raise if opening this address would run what it says, or if it has in it what no address has. Apps have schemes of their
+    own, so others pass.
+    """
+    if link and (_CONTROL.search(link) is not None or _SCRIPT.match(_UNSEEN.sub("", link)) is not None):
         raise InvalidChange(Refusal("invalid", "This is no address to go to.", field=field))
 
 
