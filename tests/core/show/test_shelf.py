@@ -79,7 +79,9 @@ def test_a_patch_must_leave_a_product() -> None:
     ],
 )
 def test_links_run_nothing(link: str) -> None:
-    """Every viewer's page gets them: what a browser would run instead of open is refused, and what no address has, a patch and a redirect included."""
+    """Every viewer's page gets them: what a browser would run instead of open is refused, and what no address has; a patch and a
+    redirect included.
+    """
     room = Driven()
     room.feed(1000, told("put_product", id="p1", title="Tea", price=PRICE, url="weixin://dl/x", image="/tea.png"))
     put: dict[str, Any] = {"id": "p2", "title": "Tea", "price": PRICE}
