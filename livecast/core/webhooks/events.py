@@ -151,8 +151,10 @@ def _granted(place: Place, entries: Sequence[BookEntry], drop: DropAbout) -> lis
         if not isinstance(fact, UnitsGranted):
             raise TypeError(f"{type(fact).__name__} among grants")
         state = "granted" if fact.expires_at is None else "reserved"
-        more = {"expires_at": fact.expires_at} if fact.expires_at is not None else {}
-        lines += [(entry, {**_unit(grant, drop), "state": state, "of": fact.of, "at": entry.at, **more}) for grant in fact.grants]
+        more = {"state": state, "of": fact.of, "at": entry.at}
+        if fact.expires_at is not None:
+            more["expires_at"] = fact.expires_at
+        lines += [(entry, _unit(grant, drop) | more) for grant in fact.grants]
         if fact.left == 0 and fact.state == "sold_out" and fact.sold_out_times == 1:
             data = {**_drop(fact.drop, drop), "stock": fact.of, "left": 0}
             event = _event(place, entry, "drop.sold_out", _present(data), test=drop.test, part="sold", of=drop.broadcast)
@@ -191,7 +193,9 @@ def _drop(id_: str, drop: DropAbout) -> dict[str, Any]:
 def _unit(grant: Grant, drop: DropAbout) -> dict[str, Any]:
     code = grant.code or (code_of(drop.code_key, grant.serial) if drop.code_key else "")
     line: dict[str, Any] = {"serial": grant.serial, "user": grant.user, "cid": grant.cid}
-    return {**line, "code": code} if code else line
+    if code:
+        line["code"] = code
+    return line
 
 
 # --- Gifts ------------------------------------------------------------------------------------------------------------
