@@ -125,7 +125,7 @@ HOLES_TAKEN = Bug(
 _OWNERSHIP = "shard/ownership.py"
 
 TWO_OWNERS = Bug(
-    "whoever owned a shard goes on speaking: neither token nor place in the log is looked at, nor how long it slept",
+    "two own a shard and both go on speaking: neither token nor place is looked at, nor how long one slept, and none gives",
     ("fencing", "cross-room", "two versions"),
     (
         Edit(_COMMIT, _FENCE, "if false then"),
@@ -136,10 +136,12 @@ TWO_OWNERS = Bug(
         Edit(_OWNERSHIP, "return self._monotonic_s() < self._trusted_until_s", "return True"),
         Edit(_OWNERSHIP, "asleep = bool(owned) and began_s >= self._trusted_until_s", "asleep = False"),
         Edit(_OWNERSHIP, "self._to_verify |= self._members.claimed(owned.keys())", "self._members.claimed(owned.keys())"),
+        # Or the second one hands back what it took as soon as the first is there again, and one of them speaks at a time.
+        Edit(_OWNERSHIP, "while surplus := sorted(self._shards.tokens.keys() - self._wanted()):", "while surplus := list[int]():"),
     ),
 )
 HOLES_SHOWN = Bug(
-    "a frame that does not follow on what was shown is shown",
+    "a frame that does not follow on what was shown is shown, and nobody looks for more when something may have been missed",
     ("gap",),
     (
         Edit(
@@ -147,6 +149,8 @@ HOLES_SHOWN = Bug(
             "if frame.epoch != self.epoch or frame.seq != self.seq + 1:",
             "if frame.epoch != self.epoch or frame.seq <= self.seq:",
         ),
+        # Or it is a matter of luck whether the next frame comes before that look.
+        Edit("edge/rooms/following.py", "self._node.rechecks.note(self)", "self._node.rechecks"),
     ),
 )
 FRAMES_ASTRAY = Bug(
