@@ -114,7 +114,8 @@ class EmbeddedValkey:
         """Make it ours alone: 0700, and locked against a second node."""
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.directory = self.directory.resolve()
-        self.directory.chmod(0o700)
+        if self.directory.stat().st_mode & 0o077:  # a tool with rights to read only may look at what is another user's
+            self.directory.chmod(0o700)
         lock = os.open(self.directory / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

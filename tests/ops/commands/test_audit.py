@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -21,10 +22,10 @@ ROOM = "shop"
 ANN = f"{ROOM}-ann"
 
 
-def livecast(*args: object) -> subprocess.CompletedProcess[str]:
-    """One command as a process of its own."""
+def livecast(*args: object, within: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    """One command as a process of its own. `within`: a command that becomes it."""
     binary = str(Path(sys.executable).with_name("livecast"))
-    return subprocess.run([binary, *map(str, args)], capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([*within, binary, *map(str, args)], capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +51,23 @@ def test_books_of_a_running_node_agree(node: NodeProcess) -> None:
     for part in ("wallets            1  holding 10,030 coins", "gifts              1  worth 20 coins", "orders             1"):
         assert part in done.stdout, done.stdout
     assert "units granted      2  1 confirmed, 1 reserved, 0 back in stock" in done.stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="takes root, and setpriv of util-linux")
+def test_another_users_directory_can_be_audited_with_the_right_to_read(node: NodeProcess) -> None:
+    """As `deploy/systemd/livecast-audit.service` does it: root that may look at what is the service's, and change nothing there."""
+    places = [node.data, node.data / "ledger"]
+    for place in places:
+        os.chown(place, 12_345, 12_345)
+    try:
+        done = livecast(
+            "audit", "--data-dir", node.data, within=("setpriv", "--bounding-set=-all,+dac_override", "--inh-caps=-all")
+        )
+        assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, ["The books agree."]), done
+        assert {place.stat().st_uid for place in places} == {12_345}
+    finally:
+        for place in places:
+            os.chown(place, 0, 0)
 
 
 def gauges(path: Path) -> dict[str, float]:
