@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
 
 from livecast.edge.http.problems import HTTP_CODES, ProblemError, problem_response
 from livecast.edge.node import Node
@@ -56,7 +57,11 @@ class HttpConnection(web.RequestHandler):
         request_id = secrets.token_hex(8)
         if status < 500:
             self._node.observer.observe(Refused("http", "bad_message"))
-            problem = ProblemError(CODE_OF_STATUS.get(status, "bad_message"), "This is not a well-formed HTTP request.")
+            problem = (
+                ProblemError("headers_too_large")
+                if isinstance(exc, LineTooLong)
+                else ProblemError(CODE_OF_STATUS.get(status, "bad_message"), "This is not a well-formed HTTP request.")
+            )
         else:
             self._node.trouble("an HTTP connection failed", request_id, exc or RuntimeError(message))
             problem = ProblemError("internal")

@@ -84,6 +84,17 @@ async def test_a_body_that_is_not_encoded_as_it_says(house: House, caplog: pytes
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
+@pytest.mark.parametrize("head", [b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n", PLAIN[:-2] + b"Cookie: " + b"a" * 9000 + b"\r\n"])
+async def test_lines_that_are_too_long(house: House, head: bytes) -> None:
+    """An address or a field beyond what is read is 431, and told as any refusal is."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+    writer.write(head + b"\r\n")
+    said = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    assert said.split(b" ")[1] == b"431"
+    assert b'"code":"headers_too_large"' in said
+
+
 async def test_connections_per_address(house: House) -> None:
     """One address has so many connections of plain HTTP and no more; one that ends, or becomes a socket, makes room."""
     await house.live_room("r")
