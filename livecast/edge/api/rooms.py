@@ -83,14 +83,15 @@ async def put_room(call: Call) -> Outcome:
     """201 if there was no such room."""
     body: PutRoom = call.body
     check_names(body.policy, Policy, "/policy")
-    if not call.caller.merchant:
+    if _may_assign(call):
         return await _made(call, body, None)
-    if body.merchant not in {"", call.caller.merchant}:
-        raise _foreign_merchant()
     # A seller's key makes the room its own, and must not take over one that another seller makes at this moment.
     known = await room_now(call.node, call.caller, call.room)
+    whose = _whose(call, known)
+    if body.merchant not in {"", whose}:
+        raise _foreign_merchant(call)
     try:
-        return await _made(call, msgspec.structs.replace(body, merchant=call.caller.merchant), None if known else 0)
+        return await _made(call, msgspec.structs.replace(body, merchant=whose), None if known else 0)
     except ProblemError as refused:
         if known is None and refused.code == "precondition_failed" and "If-Match" not in call.request.headers:
             return await put_room(call)  # somebody else made it meanwhile: now it is known whose it is
@@ -108,8 +109,10 @@ async def patch_room(call: Call) -> Outcome:
     body = convert(call.body, PatchRoom, keep_nulls=True)
     if isinstance(body.policy, dict):
         check_names(body.policy, Policy, "/policy")
-    if call.caller.merchant and body.merchant is not UNSET and body.merchant != call.caller.merchant:
-        raise _foreign_merchant()
+    if body.merchant is not UNSET and not _may_assign(call):
+        known = await room_now(call.node, call.caller, call.room)
+        if (body.merchant or "") != _whose(call, known):
+            raise _foreign_merchant(call)
     return whole(await change(call, "patch_room", body))
 
 
@@ -198,8 +201,20 @@ async def delete_notice(call: Call) -> Outcome:
     return whole(await change(call, "clear_notice", ClearNotice()))
 
 
-def _foreign_merchant() -> ProblemError:
-    return ProblemError("forbidden", "This key makes and keeps rooms of its own merchant only.")
+def _may_assign(call: Call) -> bool:
+    """Whether the caller says whose a room is. Not a seller, and no host: it decides whose filter and whose bans hold there."""
+    return call.caller.kind == "key" and not call.caller.merchant
+
+
+def _whose(call: Call, known: dict[str, Any] | None) -> str:
+    """The merchant that a room has, or gets from a caller who does not assign it."""
+    return call.caller.merchant or ("" if known is None else str(known["merchant"]))
+
+
+def _foreign_merchant(call: Call) -> ProblemError:
+    if call.caller.merchant:
+        return ProblemError("forbidden", "This key or token makes and keeps rooms of its own merchant only.")
+    return ProblemError("forbidden", "Whose room it is says an API key.")
 
 
 _ROOM: Final = "/v1/rooms/{room}"

@@ -96,6 +96,21 @@ async def test_a_wrong_query_is_told(house: House) -> None:
         assert answer.json["errors"][0]["pointer"] == "?" + query.partition("=")[0]
 
 
+async def test_a_host_neither_takes_a_room_to_another_seller_nor_out_of_its_hands(house: House) -> None:
+    """Whose room it is decides whose filter and bans hold in it, and for whom receipts are: API keys say it, staff does not."""
+    await house.live_room("r1", merchant="m1")
+    for role in ("host", "merchant"):
+        staff = house.token("lin", role=role, rooms=["r*"])
+        kept = await house.call("PUT", "/v1/rooms/r1", auth=staff, json={"title": role})
+        assert (kept.status, kept.json["title"], kept.json["merchant"]) == (200, role, "m1")
+        assert (await house.call("PUT", "/v1/rooms/r1", auth=staff, json={"merchant": "m1"})).status == 200
+        for change in ({"merchant": "m2"}, {"merchant": ""}, {"merchant": None}):
+            assert (await house.call("PATCH", "/v1/rooms/r1", auth=staff, json=change)).status == 403
+        assert (await house.call("PUT", "/v1/rooms/r1", auth=staff, json={"merchant": "m2"})).status == 403
+        assert (await house.call("PUT", f"/v1/rooms/r-{role}", auth=staff, json={"merchant": "m1"})).status == 403
+        assert (await house.call("PUT", f"/v1/rooms/r-{role}", auth=staff, json={})).json["merchant"] == ""
+
+
 async def test_a_seller_reaches_only_its_own_rooms(house: House) -> None:
     """A merchant's key makes rooms of that merchant and neither reads, changes nor takes over another's."""
     mine, other = (house.made_key(m, "rooms:read", "rooms:write", merchant=m) for m in ("m1", "m2"))
