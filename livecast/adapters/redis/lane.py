@@ -59,12 +59,14 @@ class Lane:
         gap_ms: float,
         deadline_s: float = DEADLINE_S,
         eager: bool = False,
+        calls_max: int = CALLS_MAX,
         place_of: Callable[[Command], str] | None = None,
     ) -> None:
         self._execute = execute
         self._gap_s = gap_ms / 1000
         self._deadline_s = deadline_s
         self._eager = eager
+        self._calls_max = calls_max
         self._place_of = place_of
         self._tracks: defaultdict[str, _Track] = defaultdict(_Track)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -85,8 +87,8 @@ class Lane:
             numbers_at["" if self._place_of is None else self._place_of(command)].append(number)
         asked = list[tuple[list[int], asyncio.Future[Any]]]()
         for place, numbers in numbers_at.items():
-            for first in range(0, len(numbers), CALLS_MAX):
-                some = numbers[first : first + CALLS_MAX]
+            for first in range(0, len(numbers), self._calls_max):
+                some = numbers[first : first + self._calls_max]
                 asked.append((some, self._board(place, [commands[number] for number in some], len(some))))
         answers: list[Any] = [None] * len(commands)
         for some, coming in asked:
@@ -98,7 +100,7 @@ class Lane:
         """Put calls into the pipeline that leaves next. `many` as in `_Batch.asked`."""
         loop, track = asyncio.get_running_loop(), self._tracks[place]
         batch = track.boarding
-        if batch is None or len(batch.calls) + len(commands) > CALLS_MAX:
+        if batch is None or len(batch.calls) + len(commands) > self._calls_max:
             batch = track.boarding = _Batch(loop.time() + self._deadline_s)
             task = loop.create_task(self._carry(track, batch))
             self._tasks.add(task)

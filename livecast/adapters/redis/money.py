@@ -138,7 +138,7 @@ class RedisMoney:
         arguments: list[Argument] = [GIFT_KEEP_MS]
         for gift, at in gifts:
             arguments += (gift.tx, gift.room, gift.broadcast, gift.user, gift.to, gift.value, gift.paid, at, encode(gift))
-        _, *answers = await self._calls.operate(COMMIT, shard, gifts[0][1], *arguments)
+        _, *answers = await self._calls.operate(COMMIT, shard, gifts[0][1], *arguments, bulk=True)
         return [
             GiftRecord(decode_gift(before[0]) if before else gift, at, total)
             for (gift, _), (at, total, *before) in zip(gifts, answers, strict=True)
@@ -150,7 +150,8 @@ class RedisMoney:
 
     async def clear_pendings(self, shard: int, pendings: Sequence[Pending], now: int) -> None:
         """The other halves are done."""
-        await self._calls.operate(CLEAR, shard, now, *(f"{each.kind}/{each.gift.tx}" for each in pendings))
+        names = (f"{each.kind}/{each.gift.tx}" for each in pendings)
+        await self._calls.operate(CLEAR, shard, now, *names, bulk=True)
 
     async def reverse_gift(self, room: str, tx: str, reason: str, now: int) -> GiftRecord | Refusal:
         """Take a gift off the board and the earnings."""

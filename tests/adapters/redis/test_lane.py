@@ -87,3 +87,18 @@ async def test_many_calls_are_answered_in_their_order_and_fail_each_by_itself() 
     await lane.close()
     assert [type(answer) for answer in await stuck] == [Unavailable] * 3
     assert [type(answer) for answer in await lane.call_all(many[:2])] == [Unavailable] * 2
+
+
+async def test_many_calls_leave_side_by_side_in_pipelines_of_a_bounded_size() -> None:
+    """A server answers what it read of a connection at once: more of it would wait for another of its syncs."""
+    store = Store()
+    store.may_answer.clear()
+    lane = Lane(store.execute, gap_ms=0, deadline_s=60, eager=True, calls_max=3)
+    answers = asyncio.ensure_future(lane.call_all([(n,) for n in range(8)]))
+    async with asyncio.timeout(30):
+        while len(store.pipelines) < 3:  # noqa: ASYNC110 - it is set by each
+            await asyncio.sleep(0)
+        assert sorted(map(len, store.pipelines)) == [2, 3, 3]
+        store.may_answer.set()
+        assert await answers == [(n,) for n in range(8)]
+    await lane.close()
