@@ -29,6 +29,7 @@ from livecast.edge.rooms.views import NODE, Views
 from livecast.edge.rules import EdgeRules
 from livecast.edge.viewers.answers import Answers
 from livecast.edge.viewers.entry import UNAVAILABLE
+from livecast.edge.viewers.inbox import Inbox
 from livecast.edge.viewers.mailbox import Mailbox
 from livecast.edge.viewers.notices import Notices
 from livecast.edge.viewers.pulse import Pulse
@@ -100,6 +101,7 @@ class Node:
         self.views = Views(self)
         self.rechecks = Rechecks(self)
         self.arrivals = Arrivals(self)
+        self.inbox = Inbox()
         self.mailbox = Mailbox(self)
         self.archive: Archive | None = None
         """What is told of broadcasts afterwards; the composition root puts it here where anything is archived."""

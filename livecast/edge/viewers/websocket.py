@@ -126,15 +126,29 @@ class ViewerSocket(asyncio.Protocol):
     # --- Receive ------------------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        """Bytes from the viewer."""
+        """Bytes from the viewer: read with all that came in this turn."""
         self.silent = 0
+        self.node.inbox.put(self, data)
+
+    def parse(self, data: bytes) -> list[tuple[int, bytes]] | WebSocketError:
+        """The messages in these bytes, or how they break the protocol."""
         try:
-            messages = self._parser.feed(data)
+            return self._parser.feed(data)
         except WebSocketError as fault:
-            self._handle(fault.before)
-            self.close(fault.close_code, fault.reason)
-            return
-        self._handle(messages)
+            return fault
+
+    def take(self, parsed: list[tuple[int, bytes]] | WebSocketError) -> None:
+        """What `parse` made of it."""
+        if isinstance(parsed, WebSocketError):
+            self._handle(parsed.before)
+            self.close(parsed.close_code, parsed.reason)
+        else:
+            self._handle(parsed)
+
+    def read_failed(self, fault: Exception) -> None:
+        """Taking a message in raised: a fault of ours, which ends this connection alone."""
+        self.node.trouble("a viewer's message could not be taken in", f"{self.room} {self.conn}", fault)
+        self.transport.abort()
 
     def _handle(self, messages: list[tuple[int, bytes]]) -> None:
         node, codec = self.node, self.codec
@@ -535,6 +549,7 @@ class ViewerSocket(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - why it broke is nobody's business
         """The connection is gone."""
+        self.node.inbox.take_in()  # what it said last counts
         self.sock.detach()
         self._leave(self.close_code)
         self.acks = None

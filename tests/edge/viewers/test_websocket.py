@@ -45,6 +45,19 @@ async def test_ack_then_frame(room, codec, deflate):
         assert not viewer.gaps()
 
 
+async def test_last_words_count(room):
+    """Who is gone in the turn of the loop in which they spoke was heard all the same."""
+    async with Viewer(room.port, "r", room.token("bob")) as bob:
+        await bob.welcome()
+        async with Viewer(room.port, "r", room.token("ada"), codec="json") as ada:
+            await ada.welcome()
+            socket = next(each for each in room.node.pulse.sockets.values() if each.identity.person.id == "ada")
+            socket.data_received(masked(b'{"t":"comment","cid":"c1","text":"I am off"}'))
+            socket.connection_lost(None)  # as it comes where both were read in one turn
+            socket.transport.abort()
+        await bob.hears(lambda m: [c["text"] for c in m.get("comments", ())] == ["I am off"], "the last words")
+
+
 async def test_what_is_not_here_is_answered_honestly(room):
     """No gift, drop or poll is known; taps on unknown products are nobody's business; a user can be reported."""
     async with Viewer(room.port, "r", room.token("ada")) as viewer:

@@ -1,0 +1,45 @@
+"""What viewers' sockets say, taken in together: all that one turn of the loop has read.
+
+One after the other, the Python of each message would run between the loop's code and the kernel's, which leave nothing of it in
+the processor's nearest caches. Taken together it costs a tenth less of all that a claim does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from livecast.edge.viewers.websocket import ViewerSocket
+
+BYTES_MAX: Final = 1_048_576
+"""Bytes that wait; with more they are taken in at once. A turn reads from a thousand sockets, and hostile ones send 256 KB each:
+without a bound that were as much memory as all frames that are kept. Honest messages are some 50 bytes."""
+
+
+class Inbox:
+    """Bytes that were read in this turn of the loop. What came first is taken in first."""
+
+    __slots__ = ("_bytes", "_came")
+
+    def __init__(self) -> None:
+        self._came: list[tuple[ViewerSocket, bytes]] = []
+        self._bytes = 0
+
+    def put(self, viewer: ViewerSocket, data: bytes) -> None:
+        """Take these in with the others, before the loop reads on."""
+        if not self._came:
+            asyncio.get_running_loop().call_soon(self.take_in)
+        self._came.append((viewer, data))
+        self._bytes += len(data)
+        if self._bytes > BYTES_MAX:
+            self.take_in()
+
+    def take_in(self) -> None:
+        """All that waits, now."""
+        came, self._came, self._bytes = self._came, [], 0
+        for viewer, parsed in [(viewer, viewer.parse(data)) for viewer, data in came]:
+            try:
+                viewer.take(parsed)
+            except Exception as fault:  # noqa: BLE001 - one viewer's message must not keep the others' from being heard
+                viewer.read_failed(fault)
