@@ -351,7 +351,8 @@ async def _store(settings: Settings, stack: AsyncExitStack, observer: Observer) 
             await server.check()
     except StoreError as error:
         where = without_password(settings.redis.url) or "the embedded Valkey"
-        raise StartFailed(f"{where} cannot be used: {error}. Check [redis] url, and that the server runs") from error
+        why = str(error).rstrip(".")
+        raise StartFailed(f"{where} cannot be used: {why}. Check [redis] url, and that the server runs") from error
     return server
 
 
