@@ -146,8 +146,7 @@ async def get_leaderboard(call: Call) -> Outcome:
     wanted: AskLeaderboard = call.query
     broadcast = wanted.broadcast if wanted.broadcast is not None else await _broadcast(call)
     ranks = await call.money.ledger.board(call.room, broadcast, wanted.limit)
-    house = call.node.house
-    named = [rank.user if house is None else house.pseudonym(rank.user) or rank.user for rank in ranks]
+    named = [_named(call, rank.user) for rank in ranks]
     lines = [RankLine(place, user, rank.value) for place, (user, rank) in enumerate(zip(named, ranks, strict=True), 1)]
     return Outcome(Leaderboard(broadcast, lines))
 
@@ -159,10 +158,17 @@ async def get_earnings(call: Call) -> Outcome:
     takings = await money.ledger.takings(call.room, wanted.broadcast)
     if not takings.gifts and await room_now(call.node, call.caller, call.room) is None:
         raise ProblemError("unknown_room")
+    hosts = {_named(call, host): value for host, value in takings.hosts.items()}
     if wanted.host is None:
-        return Outcome(Earnings(wanted.broadcast, takings.gifts, takings.value, takings.hosts))
-    value = takings.hosts.get(wanted.host, 0)
+        return Outcome(Earnings(wanted.broadcast, takings.gifts, takings.value, hosts))
+    value = hosts.get(wanted.host, 0)
     return Outcome(Earnings(wanted.broadcast, None, value, {wanted.host: value}))
+
+
+def _named(call: Call, user: str) -> str:
+    """Somebody as the books tell of them: under a pseudonym if they asked to be forgotten."""
+    house = call.node.house
+    return user if house is None else house.pseudonym(user) or user
 
 
 async def _broadcast(call: Call) -> str:

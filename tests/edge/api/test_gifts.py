@@ -247,6 +247,24 @@ async def test_boards_and_earnings_follow_the_ledger(shop: Shop) -> None:
     assert (await shop.call("GET", "/v1/rooms/none/leaderboard")).code == "unknown_room"
 
 
+async def test_earnings_do_not_name_a_host_who_asked_to_be_forgotten(shop: Shop) -> None:
+    """What they earned stays, under a pseudonym; under their own id nobody is found any more."""
+    await live(shop)
+    for tx, to in (("1", "mei"), ("2", "")):
+        await shop.call("POST", GIFTS, json={"tx": tx, "user": "bob", "gift": "rose", "n": 3, **({"to": to} if to else {})})
+    assert (await shop.call("DELETE", "/v1/users/mei")).status == 200
+
+    async def earned(query: str = "") -> Any:
+        return (await shop.call("GET", f"/v1/rooms/r1/earnings{query}")).json
+
+    told = await earned()
+    [pseudonym] = set(told["hosts"]) - {""}
+    assert (told["value"], told["hosts"]) == (6, {pseudonym: 3, "": 3})
+    assert pseudonym.startswith("erased:")
+    assert (await earned(f"?host={pseudonym}"))["hosts"] == {pseudonym: 3}
+    assert (await earned("?host=mei"))["hosts"] == {"mei": 0}
+
+
 async def test_without_a_ledger_gifts_are_unavailable(house: House) -> None:
     """503 with the time to come back."""
     await house.live_room("r1")
