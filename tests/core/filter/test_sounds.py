@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from livecast.core.filter.filters import Filter, FilterLists
@@ -176,6 +176,7 @@ def test_places_stay(text: str) -> None:
     assert len(read_wechat(text)) == len(reread(text)) == len(text)
 
 
+@settings(max_examples=40)
 @given(st.lists(st.sampled_from("微信色情傻逼操你妈的女重长南宁"), min_size=2, max_size=5, unique=True), st.data())
 def test_every_mixture_is_found(word: list[str], data: st.DataObject) -> None:
     """Whichever characters are spelled, as long as one is left."""
