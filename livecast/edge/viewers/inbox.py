@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from livecast.wire.websocket import WebSocketError
+
 if TYPE_CHECKING:
     from livecast.edge.viewers.websocket import ViewerSocket
 
@@ -38,8 +40,16 @@ class Inbox:
     def take_in(self) -> None:
         """All that waits, now."""
         came, self._came, self._bytes = self._came, [], 0
-        for viewer, parsed in [(viewer, viewer.parse(data)) for viewer, data in came]:
+        heard: list[tuple[ViewerSocket, list[tuple[int, bytes]], WebSocketError | None]] = []
+        for viewer, data in came:
             try:
-                viewer.take(parsed)
+                heard.append((viewer, viewer.parser.feed(data), None))
+            except WebSocketError as fault:
+                heard.append((viewer, fault.before, fault))
+        for viewer, messages, broken in heard:
+            try:
+                viewer.take(messages)
+                if broken is not None:
+                    viewer.close(broken.close_code, broken.reason)
             except Exception as fault:  # noqa: BLE001 - one viewer's message must not keep the others' from being heard
                 viewer.read_failed(fault)

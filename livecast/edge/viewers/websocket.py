@@ -42,7 +42,6 @@ from livecast.wire.websocket import (
     PING,
     PONG,
     FrameParser,
-    WebSocketError,
     close_code_of,
     close_frame,
     frame,
@@ -61,7 +60,6 @@ class ViewerSocket(asyncio.Protocol):
         "_bad",
         "_full_at",
         "_origin",
-        "_parser",
         "acks",
         "address",
         "after",
@@ -74,6 +72,7 @@ class ViewerSocket(asyncio.Protocol):
         "lag",
         "node",
         "number",
+        "parser",
         "room",
         "silent",
         "sock",
@@ -104,7 +103,7 @@ class ViewerSocket(asyncio.Protocol):
         """Counted by admission."""
         self.counted_as: str | None = None
         """The user it is counted for there; None while it counts for its address alone."""
-        self._parser = FrameParser(deflate=deflate)
+        self.parser = FrameParser(deflate=deflate)
         self._origin: Origin | None = None
         self._full_at = 0.0
         self._bad = 0
@@ -130,27 +129,13 @@ class ViewerSocket(asyncio.Protocol):
         self.silent = 0
         self.node.inbox.put(self, data)
 
-    def parse(self, data: bytes) -> list[tuple[int, bytes]] | WebSocketError:
-        """The messages in these bytes, or how they break the protocol."""
-        try:
-            return self._parser.feed(data)
-        except WebSocketError as fault:
-            return fault
-
-    def take(self, parsed: list[tuple[int, bytes]] | WebSocketError) -> None:
-        """What `parse` made of it."""
-        if isinstance(parsed, WebSocketError):
-            self._handle(parsed.before)
-            self.close(parsed.close_code, parsed.reason)
-        else:
-            self._handle(parsed)
-
     def read_failed(self, fault: Exception) -> None:
         """Taking a message in raised: a fault of ours, which ends this connection alone."""
         self.node.trouble("a viewer's message could not be taken in", f"{self.room} {self.conn}", fault)
         self.transport.abort()
 
-    def _handle(self, messages: list[tuple[int, bytes]]) -> None:
+    def take(self, messages: list[tuple[int, bytes]]) -> None:
+        """What `parser` made of bytes."""
         node, codec = self.node, self.codec
         now = node.clock()
         for opcode, payload in messages:
@@ -515,7 +500,7 @@ class ViewerSocket(asyncio.Protocol):
 
     def check_message(self) -> None:
         """The pulse looks at every socket once per `ping_ms`: a message that was under way at two looks in a row is given up."""
-        if self._parser.stalled():
+        if self.parser.stalled():
             self.bye(Bye(4008, "A message did not come to its end.", reconnect=True, retry_after_ms=self.node.jitter_ms()))
 
     # --- Close --------------------------------------------------------------------------------------------------------

@@ -20,11 +20,13 @@ class Talker:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def parse(self, data: bytes) -> list[tuple[int, bytes]]:
+        self.parser = self
+
+    def feed(self, data: bytes) -> list[tuple[int, bytes]]:
         return [(2, word) for word in data.split()]
 
-    def take(self, parsed: list[tuple[int, bytes]]) -> None:
-        for _, word in parsed:
+    def take(self, messages: list[tuple[int, bytes]]) -> None:
+        for _, word in messages:
             if word == b"?":
                 raise ValueError("what?")
             HEARD.append(f"{self.name}: {word.decode()}")
