@@ -94,8 +94,12 @@ def _is_staff(parts: Parts, control: Control, user: str, now: int) -> bool:
 def _judge_held(parts: Parts, control: Control, args: c.JudgeHeld, epoch: str, now: int) -> Json:
     if parts.chat is None:
         raise InvalidChange(Refusal("not_found", "No such comment is held (any more)."))
-    comment = parts.chat.held.take(args.id)
     approved = args.action == "approve"
+    author = next((held.u.id for held in parts.chat.held if held.id == args.id), None)
+    if approved and author is not None and parts.muted(author, now) is not None:
+        # Nothing of them is shown any more, and whoever decides may not know of it.
+        raise InvalidChange(Refusal("conflict", "Its author is muted or banned: reject it, or take that back first."))
+    comment = parts.chat.held.take(args.id)
     if approved:
         parts.chat.late.append(comment)
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import pytest
 
 from livecast.core.chat.held import HELD_MAX
 from livecast.core.errors import Refusal
@@ -65,6 +66,22 @@ def test_a_rejected_comment_is_not_shown() -> None:
     [refusal] = room.feed(3000, told("judge_held", id=held, action="approve"))
     assert isinstance(refusal, Refusal)
     assert refusal.code == "not_found"
+
+
+@pytest.mark.parametrize("sentence", ["ban", "mute"])
+def test_what_somebody_banned_or_muted_said_before_is_not_shown_after_it(sentence: str) -> None:
+    """Whoever approves it is told, and it waits on: it can be rejected, and shown once the sentence is taken back."""
+    room = filtered()
+    room.feed(1000, said("ann", "a scam", "c1"), said("ann", "scam again", "c2"))
+    first, second = room.answer("c1").id, room.answer("c2").id
+    room.feed(2000, told(sentence, user="ann"))
+    [refusal] = room.feed(3000, told("judge_held", id=first, action="approve"))
+    assert isinstance(refusal, Refusal)
+    assert refusal.code == "conflict"
+    assert (room.comments, len(ask(room, "held")["data"])) == ([], 2)
+    room.feed(4000, told("judge_held", id=first, action="reject"), told(f"un{sentence}", user="ann"))
+    room.feed(5000, told("judge_held", id=second, action="approve"))
+    assert [shown.id for shown in room.comments] == [second]
 
 
 def test_held_comments_outlive_their_owner() -> None:
