@@ -193,6 +193,15 @@ def test_a_place_is_told_in_folded_letters() -> None:
     assert sounds.near("我的微xin")
 
 
+@pytest.mark.parametrize(
+    "word", ["ⅲ" * 100, "㍿" * 100, "ﷺ" * 100, "微" * 100, "微信" * 50, "\ufdd0", "v\ufdd0", "\U0010ffff" * 100]
+)
+def test_no_listed_word_is_too_odd(word: str) -> None:
+    """Whatever a list may have in it, it loads and is found: a host's list must not be what keeps a room from waking."""
+    for pinyin in ("off", "mixed", "full"):
+        assert WordFilter(block=[word], pinyin=pinyin).check(word) == "block"
+
+
 def test_every_syllable_is_one() -> None:
     """The table is whole: ideographs on the one side, pinyin on the other, the usual reading first."""
     table = readings()
