@@ -74,7 +74,7 @@ class Folded(Struct, frozen=True):
         return behind == len(self.at) or self.at[behind] != self.at[behind - 1]
 
     def counts(self) -> bytes:
-        """How many letters each run has, or 255. (A listed word has 100 characters at most, but some of those are several letters.)"""
+        """How many letters each run has, or 255. (A listed word has 100 characters at most; some are several letters.)"""
         return bytes(min(b - a, 255) for a, b in pairwise(self.starts))
 
 
