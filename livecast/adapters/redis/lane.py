@@ -33,9 +33,9 @@ class _Track:
 
     __slots__ = ("boarding", "in_flight", "last_left", "under_way")
 
-    def __init__(self) -> None:
+    def __init__(self, in_flight_max: int) -> None:
         self.boarding: _Batch | None = None
-        self.in_flight = asyncio.Semaphore(IN_FLIGHT_MAX)
+        self.in_flight = asyncio.Semaphore(in_flight_max)
         self.last_left = float("-inf")
         self.under_way = 0
 
@@ -60,6 +60,7 @@ class Lane:
         deadline_s: float = DEADLINE_S,
         eager: bool = False,
         calls_max: int = CALLS_MAX,
+        in_flight_max: int = IN_FLIGHT_MAX,
         place_of: Callable[[Command], str] | None = None,
     ) -> None:
         self._execute = execute
@@ -68,7 +69,7 @@ class Lane:
         self._eager = eager
         self._calls_max = calls_max
         self._place_of = place_of
-        self._tracks: defaultdict[str, _Track] = defaultdict(_Track)
+        self._tracks: defaultdict[str, _Track] = defaultdict(lambda: _Track(in_flight_max))
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 

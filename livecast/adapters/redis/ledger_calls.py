@@ -36,9 +36,11 @@ BATCH_MS: Final = 5
 """Calls made within this share a round trip, and an fsync; one that finds nothing under way leaves at once. With 1 ms a gift at
 2,000 a second cost the node 1.1 times as much, and on a busy machine its giver was answered no sooner."""
 
-CALLS_MAX: Final = 24
-"""Calls per pipeline: a debit has some 600 bytes, and a server reads 16 KB of a connection before it syncs and answers. 256 of them
-took ten syncs one after the other; over four connections side by side they share them."""
+CALLS_MAX: Final = 48
+"""Calls per pipeline of what somebody waits for: a debit has some 600 bytes, and a server reads 16 KB of a connection before it
+syncs and answers. 256 of them took ten syncs one after the other; over connections side by side they share them."""
+IN_FLIGHT_MAX: Final = 8
+"""Such pipelines under way, of a process's 16 connections. 24 calls in four let 3,600 gifts a second through instead of 5,500."""
 
 
 class LedgerScript(Script):
@@ -131,7 +133,13 @@ class LedgerCalls:
         # booking of others' gifts, which together with their own debits is more than the server reads before it syncs.
         at = partial(_place_of, server) if server.address.form == "cluster" else None
         self._lane = Lane(
-            self._execute, gap_ms=BATCH_MS, deadline_s=server.deadline_s, eager=True, calls_max=CALLS_MAX, place_of=at
+            self._execute,
+            gap_ms=BATCH_MS,
+            deadline_s=server.deadline_s,
+            eager=True,
+            calls_max=CALLS_MAX,
+            in_flight_max=IN_FLIGHT_MAX,
+            place_of=at,
         )
         self._bulk = Lane(self._execute, gap_ms=BATCH_MS, deadline_s=server.deadline_s, eager=True, place_of=at)
         # What looks after many shards asks for all of them in one turn: together that costs a third of the round trips alone.
