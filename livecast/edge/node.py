@@ -269,7 +269,7 @@ class Node:
                 viewer.answer(cid, answer)
 
     def flush_soon(self, viewer: ViewerSocket) -> None:
-        """Have this socket's acks written at the end of this turn of the loop."""
+        """Have this socket's acks written at the end of this turn of the loop, or behind those of the others if these are many."""
         if not self._unsent:
             asyncio.get_running_loop().call_soon(self._flush_acks)
         self._unsent.append(viewer)
@@ -280,7 +280,10 @@ class Node:
         return self._unsent
 
     def _flush_acks(self) -> None:
-        unsent, self._unsent = self._unsent, []
+        some = self.rules.fanout_slice  # thousands may be told something at once, and frames are to go out in between
+        unsent, self._unsent = self._unsent[:some], self._unsent[some:]
+        if self._unsent:
+            asyncio.get_running_loop().call_soon(self._flush_acks)
         for viewer in unsent:
             try:
                 viewer.flush_acks()

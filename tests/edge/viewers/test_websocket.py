@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 
+import msgspec
 import pytest
 import websockets
 
@@ -56,6 +58,25 @@ async def test_last_words_count(room):
             socket.connection_lost(None)  # as it comes where both were read in one turn
             socket.transport.abort()
         await bob.hears(lambda m: [c["text"] for c in m.get("comments", ())] == ["I am off"], "the last words")
+
+
+async def test_very_many_are_answered_slice_by_slice(room):
+    """More answers in one turn than are written in one: the others follow, each once, and a turn comes in between."""
+    room.node.keep_to(msgspec.structs.replace(room.node.rules, fanout_slice=2))
+    async with contextlib.AsyncExitStack() as stack:
+        viewers = [await stack.enter_async_context(Viewer(room.port, "r", codec="json")) for _ in range(5)]
+        for viewer in viewers:
+            await viewer.welcome()
+        for socket in room.node.pulse.sockets.values():
+            socket.data_received(masked(b'{"t":"ping","cid":"p"}'))
+        room.node.inbox.take_in()
+        left = [len(room.node.unsent)]
+        while left[-1]:
+            await asyncio.sleep(0)
+            left.append(len(room.node.unsent))
+        assert [n for n in (5, 3, 1, 0) if n in left] == [5, 3, 1, 0]
+        for viewer in viewers:
+            assert (await viewer.answer("p"))["t"] == "pong"
 
 
 async def test_what_is_not_here_is_answered_honestly(room):
