@@ -27,7 +27,7 @@ ROOM_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class PutOut(Struct, frozen=True, forbid_unknown_fields=True):
-    """Why, and for how long the user is kept out (`for_s`, or `until` in Unix ms). Without an end they may come back at once."""
+    """Why, and for how long the user is kept out (`for_s`, or `until` in Unix ms, not both). Without an end, they may come back."""
 
     reason: Reason = ""
     for_s: Annotated[int, Meta(ge=1, le=31_536_000)] | None = None
@@ -69,8 +69,11 @@ async def disconnect_user(call: Call) -> Outcome:
     """What was done, on every node."""
     body: PutOut = call.body
     now, user = call.node.clock(), call.path("user")
+    if body.for_s is not None and body.until is not None:
+        detail = "Say one of `for_s` and `until`."
+        raise ProblemError("invalid", detail, errors=[Fault("/until", detail)])
     until = now + body.for_s * 1000 if body.for_s is not None else body.until or 0
-    if body.for_s is None and body.until is not None and body.until <= now:
+    if body.until is not None and body.until <= now:
         detail = "That is over already."
         raise ProblemError("invalid", detail, errors=[Fault("/until", detail)])
     scopes = reach_of(call.caller)

@@ -136,6 +136,8 @@ async def replay(
         click.echo(f"livecast replay: cannot read {file}: {error.strerror or error}", err=True)
         return 1
     console.print(f"{file.name}: {len(comments):,} comments, {skipped.sentence()}", highlight=False)
+    if not comments:
+        click.echo(f"livecast replay: there is no comment in {file}; is it danmaku XML (<d p=…>…</d>)?", err=True)
     async with Tokens(url, room, token_secret=token_secret, api_key=api_key) as tokens:
         watcher = Watcher(url, room, await tokens.of("replay-watcher"))
         seats = Seats(url, room, tokens, seats_max)

@@ -303,6 +303,7 @@ async def test_a_kick_reaches_as_far_as_its_caller(house: House) -> None:
     assert await fate(house, "r1", "eve", "hi") == "forbidden"
     assert await fate(house, "r2", "eve", "hi") == "shown"
     assert (await house.call("POST", "/v1/users/eve/disconnect", json={"until": 5})).status == 422
+    assert (await house.call("POST", "/v1/users/eve/disconnect", json={"until": 4_000_000_000_000, "for_s": 60})).status == 422
     assert (await house.call("POST", "/v1/users/eve/disconnect", auth=house.token("ann"))).status == 403
 
 

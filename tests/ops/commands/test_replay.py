@@ -88,13 +88,14 @@ async def test_muted_people_are_answered_too(node: NodeProcess, tmp_path: Path) 
     assert "12 of 12, 0 unanswered" in told.text
 
 
-async def test_an_empty_recording_is_soon_over(node: NodeProcess, tmp_path: Path) -> None:
-    """Nothing to say is no failure."""
+async def test_an_empty_recording_is_soon_over(node: NodeProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing to say is no failure; but it may be that it is no recording."""
     file = tmp_path / "empty.xml"
     file.write_text("<i></i>")
     told = Told()
     assert await replay(file, node.base, "replay-empty", console=told.console) == 0
     assert "0 of 0" in told.text
+    assert "is it danmaku XML" in capsys.readouterr().err
 
 
 async def test_tokens_can_come_from_the_node(node: NodeProcess, tmp_path: Path) -> None:
