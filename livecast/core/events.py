@@ -40,7 +40,10 @@ NOBODY = Person("", "")
 
 
 class Origin(Struct, frozen=True):
-    """Where an answer goes: the node and, on it, the asker's number."""
+    """Where an answer goes: the node and, on it, the asker's number.
+
+    Above 0 it is a viewer's socket, whose node follows the room. Below 0 it is a call over HTTP, whose node need not.
+    """
 
     node: str
     asker: int

@@ -205,7 +205,7 @@ class Node:
 
         An unknown room is answered by its owner with `Refusal("unknown_room")`.
         """
-        number = self.next_number()
+        number = -self.next_number()  # a call's: the room need not be followed here
         waiter = self._waiters[number] = asyncio.get_running_loop().create_future()
         try:
             if not self.bus.post(room, make_event(Origin(self.id, number))):

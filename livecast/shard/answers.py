@@ -34,14 +34,14 @@ class Answers:
     def parted(self, owed: Owed) -> tuple[dict[str, list[Reply]], tuple[tuple[str, tuple[Reply, ...]], ...]]:
         """Answers by node: those to be told after the commit, and those that go with it.
 
-        Whoever has a viewer's message to send follows the room, so a viewer's answer goes with the frame to nodes elsewhere: by
-        itself it would come after it. What callers of the control plane asked may come from a node that does not follow.
+        Whoever has a viewer's socket follows the room, so that answer goes with the frame to nodes elsewhere: by itself it would
+        come after it. What was asked over HTTP may come from a node that does not follow, and has no frame to come before.
         """
         near, far = _by_node(owed), []
         for node, batch in list(near.items()):
             if not self._bus.here(self._room, node):
-                far.append((node, tuple(reply for reply in batch if not isinstance(reply.answer, Done))))
-                near[node] = [reply for reply in batch if isinstance(reply.answer, Done)]
+                far.append((node, tuple(reply for reply in batch if _goes_with_the_frame(reply))))
+                near[node] = [reply for reply in batch if not _goes_with_the_frame(reply)]
         return {node: batch for node, batch in near.items() if batch}, tuple((node, batch) for node, batch in far if batch)
 
     def refuse(self, events: Iterable[Event], refusal: Refusal) -> None:
@@ -56,6 +56,10 @@ class Answers:
         if flush.for_staff is not None:
             for node in flush.for_staff.nodes:
                 self._bus.reply(node, [Reply(TO_STAFF, None, Done(flush.for_staff.told))])
+
+
+def _goes_with_the_frame(reply: Reply) -> bool:
+    return reply.asker > 0 and not isinstance(reply.answer, Done)
 
 
 def _by_node(owed: Owed) -> dict[str, list[Reply]]:

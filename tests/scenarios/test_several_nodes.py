@@ -16,7 +16,7 @@ import pytest
 
 from livecast.core.nodes.membership import holder_of
 from livecast.core.nodes.placement import shard_of
-from support.node import DEV_KEY, NodeProcess
+from support.node import DEV_KEY, NodeProcess, token
 from support.outside import Outsider
 
 pytestmark = pytest.mark.timeout(180)
@@ -144,6 +144,26 @@ async def test_one_service(pair: Pair) -> None:
         await shown(cem, "on")
         await ann.until(lambda: sees(ann, "on"))
         assert all(later["seq"] == n for n, later in enumerate(ann.frames, int(since.split(":")[1]) + 1))
+
+
+@pytest.mark.parametrize("owner", ["a", "b"])
+async def test_calls_are_answered_where_nobody_watches(pair: Pair, owner: str) -> None:
+    """What a service or a viewer says over HTTP goes to any node, also to one that neither owns the room nor follows it."""
+    await pair.settled("a", "b")
+    room = pair.room(owner)
+    await call(pair.nodes[owner], "PUT", f"/v1/rooms/{room}")
+    await call(pair.nodes[owner], "POST", f"/v1/rooms/{room}/start")
+    asked = {"cid": "once", "text": "from the shop"}
+    first = {name: await call(node, "POST", f"/v1/rooms/{room}/comments", **asked) for name, node in pair.nodes.items()}
+    assert first["a"]["verdict"] == "shown"
+    assert first["a"] == first["b"], "the same id on another node is the same comment"
+    for name, node in pair.nodes.items():
+        headers = {"Authorization": f"Bearer {token(name)}"}
+        async with aiohttp.ClientSession(headers=headers) as session:
+            for body, verdict in (({"t": "comment", "text": f"by {name}"}, "shown"), ({"t": "like", "n": 2}, "counted")):
+                message = body | {"cid": next(f"m{n}" for n in numbers)}
+                async with session.post(f"{node.base}/v1/rooms/{room}/messages", json=message) as answer:
+                    assert (await answer.json())["verdict"] == verdict
 
 
 def left(viewer: Outsider, drop: str) -> int | None:
