@@ -98,9 +98,13 @@ class LedgerServer(RedisServer):
             await _look_at_durability(connection)
 
 
+DURABLE: Final = ((b"appendonly", b"yes"), (b"appendfsync", b"always"), (b"no-appendfsync-on-rewrite", b"no"))
+"""What a server has to show. With the last at yes it syncs nothing while it rewrites its file, and acknowledges all the same."""
+
+
 async def _look_at_durability(connection: AbstractConnection) -> None:
     """Of whichever server this connection has reached: after a fail-over it is another one."""
-    await connection.send_packed_command(pack([("CONFIG", "GET", "append*")]))
+    await connection.send_packed_command(pack([("CONFIG", "GET", *(name for name, _ in DURABLE))]))
     try:
         answer = await connection.read_response()
     except redis_errors.ResponseError as error:
@@ -110,7 +114,7 @@ async def _look_at_durability(connection: AbstractConnection) -> None:
             LedgerClosed,
         ) from error
     shown = dict(zip(answer[::2], answer[1::2], strict=True))
-    for name, wanted in ((b"appendonly", b"yes"), (b"appendfsync", b"always")):
+    for name, wanted in DURABLE:
         if shown.get(name) != wanted:
             raise NotFit(
                 f"the ledger's server runs with {name.decode()} {shown.get(name, b'unknown').decode()}: what it acknowledges "

@@ -35,7 +35,14 @@ BEATS: Final = 2.5
 """A living node has shown another sign of life after so many of ours."""
 CLOCK_MS: Final = 1_000
 """Drops open by both clocks, so one that is behind opens them late."""
-_ASKED: Final = ("appendonly", "appendfsync", "maxmemory-policy", "min-replicas-to-write", "cluster-node-timeout")
+_ASKED: Final = (
+    "appendonly",
+    "appendfsync",
+    "no-appendfsync-on-rewrite",
+    "maxmemory-policy",
+    "min-replicas-to-write",
+    "cluster-node-timeout",
+)
 
 
 class Seen(Struct):
@@ -150,6 +157,9 @@ def _judge(look: Look, seen: Seen, settings: Settings, who: str) -> None:
         elif config["appendfsync"] != "always":
             why = "every call would wait a second for it" if who else "what it acknowledges can be lost, so money stays closed"
             look.problems.append(f"{at}appendfsync is {config['appendfsync']}: {why}. Set always")
+        elif config.get("no-appendfsync-on-rewrite", "no") != "no":
+            why = "what it acknowledges while it rewrites its file can be lost, so money stays closed"
+            look.problems.append(f"{at}no-appendfsync-on-rewrite is {config['no-appendfsync-on-rewrite']}: {why}. Set no")
     elif config.get("appendfsync") == "no":
         look.hints.append(f"{at}appendfsync is no: a loss of power costs half a minute of chat, with everysec a second")
     if seen.info.get("aof_last_write_status", "ok") != "ok":

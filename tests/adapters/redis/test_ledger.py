@@ -183,7 +183,10 @@ async def test_a_cancelled_caller_disturbs_no_other(ledger: RedisLedger) -> None
 
 
 # --- Durability -------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(("setting", "value"), [("appendfsync", "everysec"), ("appendfsync", "no"), ("appendonly", "no")])
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("appendfsync", "everysec"), ("appendfsync", "no"), ("appendonly", "no"), ("no-appendfsync-on-rewrite", "yes")],
+)
 async def test_money_is_closed_on_a_server_that_could_lose_it(crashable_ledger: Any, setting: str, value: str) -> None:
     """The message says what to set; once that is done the next connection opens money. `external` and `none` do not look."""
     crashable_ledger.command("CONFIG", "SET", setting, value)
@@ -196,7 +199,7 @@ async def test_money_is_closed_on_a_server_that_could_lose_it(crashable_ledger: 
         trusting = LedgerServer(crashable_ledger.url, durability=durability)
         assert (await RedisLedger(trusting).wallet("ann")).balance == 0
         await trusting.close()
-    crashable_ledger.command("CONFIG", "SET", setting, "yes" if setting == "appendonly" else "always")
+    crashable_ledger.command("CONFIG", "SET", setting, {"appendonly": "yes", "appendfsync": "always"}.get(setting, "no"))
     assert (await ledger.wallet("ann")).balance == 0
     await ledger.close()
     await server.close()
