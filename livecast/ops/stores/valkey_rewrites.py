@@ -1,7 +1,7 @@
 """When the ledger's append-only file is written anew: in quiet moments, if there are any.
 
 Behind its last rewrite the file has every command since. After a crash all of them are done again, 32 MB of them a second here
-(128 MB of 68,000 gifts took 4 s), where what a rewrite leaves takes 9 µs a gift; so it must not grow without bound. But a rewrite
+(119 MB of 70,000 gifts took 4 s), where what a rewrite leaves takes 9 µs a gift; so it must not grow without bound. But a rewrite
 puts the whole ledger on the disk, and while it does the file system has the acknowledgements' syncs wait behind that: two of them
 for 0.2 s each at 2,000 gifts a second. Priorities of the process that writes, for processor and disk, changed nothing about it.
 """
