@@ -61,6 +61,7 @@ REFUSAL_KEPT = Bug(
     (
         Edit(_CLAIM, "closed = 'c'}, {}, {}", "closed = 'c', not_open = 'n'}, {}, {}"),
         Edit(_CLAIM, "return {'N', opens_in_ms}", "return refuse(user, cid, 'not_open')"),
+        Edit(_CLAIM, "= cmsgpack.pack(verdict)", "= cmsgpack.pack(verdict == 'not_open' and {'N', -1} or verdict)"),
     ),
 )
 POVERTY_KEPT = Bug(
