@@ -329,7 +329,7 @@ async def test_a_node_that_hangs_holds_up_nobody_else(replicated: Clustered) -> 
         return asyncio.create_task(log.commit(commit))
 
     try:
-        await asyncio.gather(*(log.take(shard, "t") for shard in range(SHARDS)))
+        await answered(lambda: asyncio.gather(*(log.take(shard, "t") for shard in range(SHARDS))))  # the first connections of all
         await asyncio.gather(*(tick(room, 1) for room in rooms))
         frozen = primary_of(replicated, rooms[0])
         assert frozen is not None
