@@ -141,9 +141,9 @@ async def test_frames_keep_their_order_while_the_loop_takes_turns(room):
         await viewer.__aexit__()
 
 
-async def test_frames_that_waited_leave_together(room):
-    """A node that has fallen behind writes once for all frames that wait: nobody misses one, gets one twice or in another order."""
-    viewers = [Viewer(room.port, "r") for _ in range(12)]
+async def a_dozen(room, other_codec="msgpack"):
+    """Twelve viewers, every other one with another codec, who have been told everything there is."""
+    viewers = [Viewer(room.port, "r", codec=(other_codec, "msgpack")[n % 2]) for n in range(12)]
     for viewer in viewers:
         await viewer.__aenter__()
         await viewer.welcome()
@@ -151,6 +151,13 @@ async def test_frames_that_waited_leave_together(room):
     hub = hub_of(room)
     await until(lambda: hub.view.state["viewers"]["connections"] == 12, "all are told of")
     await until(lambda: hub.sent_seq == hub.view.seq, "everybody is told")
+    return viewers
+
+
+async def test_frames_that_waited_leave_together(room):
+    """A node that has fallen behind writes once for all frames that wait: nobody misses one, gets one twice or in another order."""
+    viewers = await a_dozen(room)
+    hub = hub_of(room)
     first = hub.view.seq
     *_, came_between = room.node.pulse.sockets.values()
     before = len(room.notes.of(FannedOut))
@@ -177,14 +184,8 @@ async def test_what_waits_to_be_handed_out_is_bounded(room, monkeypatch):
 
     Not so whoever came when nothing was left out any more; answers go out as ever.
     """
-    viewers = [Viewer(room.port, "r", codec=("json", "msgpack")[n % 2]) for n in range(12)]
-    for viewer in viewers:
-        await viewer.__aenter__()
-        await viewer.welcome()
-    await until(lambda: len(room.node.pulse.sockets) == 12, "all in")
+    viewers = await a_dozen(room, "json")
     hub = hub_of(room)
-    await until(lambda: hub.view.state["viewers"]["connections"] == 12, "all are told of")
-    await until(lambda: hub.sent_seq == hub.view.seq, "everybody is told")
     waiting = 0
 
     def speak(times: int, size: int) -> None:
