@@ -330,6 +330,40 @@ async def test_a_person_is_exported_and_erased(archive: SqlArchive) -> None:
     assert (await archive.erase("bob", T)).pseudonym != erased.pseudonym
 
 
+@pytest.mark.parametrize("user", ["1", "user", 'a"b'])
+async def test_a_short_or_strange_id_is_erased_and_nothing_else(archive: SqlArchive, user: str) -> None:
+    """An id may be a digit, a word or have quotes in it: what staff did stays readable, and names the pseudonym."""
+    args = {"user": user, "until": 1_700_000_000_111, "note": f"see {user}1", "by": "a1"}
+    row = StaffRow(ROOM, B, "e", 1, 0, T, "mod", "Mod", "moderator", "mute", user, msgspec.json.encode(args).decode(), "")
+    await archive.append(Rows(staff=[row], broadcasts=[began()]), [])
+    erased = await archive.erase(user, T)
+    (kept,) = await archive.staff(ROOM, None, 9)
+    assert kept.whom == erased.pseudonym
+    assert msgspec.json.decode(kept.args) == {**args, "user": erased.pseudonym}
+
+
+async def test_one_among_several_users_is_erased(archive: SqlArchive) -> None:
+    """Whoever was redacted together with others is given that line, and a pseudonym in it; the others keep their names."""
+    several = {"comments": [], "users": ["ann", "annabel", "100%", "users", "Ann"]}
+    acts = [("redact", several), ("redact", {"comments": ["ann-1"], "users": ["bob"]}), ("slow", {"note": ["ann"]})]
+
+    def rows(at: int) -> list[StaffRow]:
+        args = [msgspec.json.encode(given).decode() for _, given in acts]
+        return [StaffRow(ROOM, B, "e", at + n, 0, at, "mod", "Mod", "moderator", acts[n][0], "", args[n], "") for n in range(3)]
+
+    await archive.append(Rows(staff=rows(T), broadcasts=[began()]), [])
+    assert [row["number"] async for _, row in archive.export("Ann")] == [T]
+    for nobody in ("100_", "ANN", "comments"):
+        assert [row["number"] async for _, row in archive.export(nobody)] == []
+    ann, users = await archive.erase("ann", T + 9), await archive.erase("users", T + 9)
+    assert (ann.staff, users.staff) == (1, 1)
+    await archive.append(Rows(staff=rows(T + 5)), [])
+    kept = {row.number: msgspec.json.decode(row.args) for row in await archive.staff(ROOM, None, 9)}
+    for at in (T, T + 5):  # what comes in late as well
+        assert kept[at] == {"comments": [], "users": [ann.pseudonym, "annabel", "100%", users.pseudonym, "Ann"]}
+        assert [kept[at + 1], kept[at + 2]] == [acts[1][1], acts[2][1]]
+
+
 async def test_what_was_said_is_looked_up_backwards(archive: SqlArchive) -> None:
     """From a place on, also among comments of one moment; by user, by words; of redacted ones only when it was, and only to all."""
     rows = [comment(n, "bob" if n % 2 else "ann", at=T + n // 2) for n in range(8)]

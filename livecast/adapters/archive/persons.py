@@ -12,13 +12,14 @@ import hmac
 import secrets
 from typing import Any, Final
 
+import msgspec
 from sqlalchemy import ColumnElement, Table, and_, bindparam, delete, func, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from livecast.adapters.archive import tables as t
 from livecast.adapters.archive.writing import insert_new, unsay, words_said
 from livecast.archive import Erased
-from livecast.core.records.chronicle import Rows
+from livecast.core.records.chronicle import Rows, StaffRow
 
 PREFIX: Final = "erased:"
 """What pseudonyms begin with, so that nobody takes one for a user's id."""
@@ -26,6 +27,8 @@ KEY_NAME: Final = "pseudonyms"
 FOR_EVER: Final = 2**53
 """Later than anything that happened."""
 EXPORTED: Final = ("comments", "money", "staff")
+REDACTED: Final = "redact"
+"""The one deed of staff that is about several users at once."""
 FEW: Final = 500
 """Of so many erasures that wait all are read with each batch of rows; of more, those of its users, so many in a question."""
 _ASKED: Final = select(t.erasures.c.user_id, t.erasures.c.asked_at)
@@ -62,7 +65,7 @@ async def erase_late(connection: AsyncConnection, rows: Rows) -> None:
     if not first:
         return
     named = {row.user for row in rows.comments} | {user for row in rows.money for user in (row.user, row.other)}
-    named |= {user for row in rows.staff for user in (row.who, row.whom)}
+    named |= {user for row in rows.staff for user in (row.who, row.whom, *_listed(row))}
     asked = [(user, asked_at) for user, asked_at in first if user in named]
     if len(first) == FEW:
         users = sorted(filter(None, named))
@@ -90,9 +93,13 @@ async def _erase(connection: AsyncConnection, user: str, upto: int = FOR_EVER) -
     ).rowcount
     paid += (await connection.execute(update(t.money).where(m.other == user, m.at <= upto).values(other=pseudonym))).rowcount
     acted = await connection.execute(update(t.staff).where(s.who == user, s.at <= upto).values(who=pseudonym, name=""))
-    args = func.replace(s.args, literal(user), literal(pseudonym))
+    # Ids are any signs, and may be part of a name, a number or another id there: so only where they are a member's value.
+    args = func.replace(s.args, literal(f":{_json(user)}"), literal(f":{_json(pseudonym)}"))
     met = await connection.execute(update(t.staff).where(s.whom == user, s.at <= upto).values(whom=pseudonym, args=args))
-    return Erased(pseudonym, said.rowcount, paid, acted.rowcount + met.rowcount)
+    listed = await connection.execute(
+        update(t.staff).where(_is_listed(user), s.at <= upto).values(args=_with_another(user, pseudonym))
+    )
+    return Erased(pseudonym, said.rowcount, paid, acted.rowcount + met.rowcount + listed.rowcount)
 
 
 async def key(connection: AsyncConnection, name: str) -> bytes:
@@ -106,6 +113,30 @@ async def _pseudonym(connection: AsyncConnection, user: str) -> str:
     return PREFIX + base64.b32encode(digest[:10]).decode().lower()
 
 
+def _listed(row: StaffRow) -> list[str]:
+    """Users whose comments were taken off together."""
+    return list(msgspec.json.decode(row.args).get("users", ())) if row.what == REDACTED else []
+
+
+def _json(text: str) -> str:
+    """How a text stands in JSON."""
+    return msgspec.json.encode(text).decode()
+
+
+def _is_listed(user: str) -> ColumnElement[bool]:
+    """Whether a line of the staff's log names a user among several whose comments were taken off."""
+    s = t.staff.c
+    return and_(s.what == REDACTED, s.args != _with_another(user, ""))  # `LIKE` takes `ann` for `Ann` in SQLite
+
+
+def _with_another(user: str, other: str) -> ColumnElement[str]:
+    """The arguments of a deed, a user replaced by another wherever they are in a list (and no member is called as they are)."""
+    args: ColumnElement[str] = t.staff.c.args
+    for end in (",", "]"):
+        args = func.replace(args, literal(_json(user) + end), literal(_json(other) + end))
+    return args
+
+
 def _names(table: Table, user: str) -> ColumnElement[bool]:
     columns = [table.c[name] for name in ("user_id", "other", "who", "whom") if name in table.c]
-    return or_(*(column == user for column in columns))
+    return or_(*(column == user for column in columns), *([_is_listed(user)] if table is t.staff else []))
