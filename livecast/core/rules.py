@@ -10,7 +10,6 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-RoomId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")]
 UserId = Annotated[str, Meta(pattern=r"^[\x21-\x2e\x30-\x7e]{1,128}\Z")]  # printable ASCII without space and `/`
 Cid = Annotated[str, Meta(min_length=1, max_length=64)]
 

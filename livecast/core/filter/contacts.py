@@ -71,7 +71,6 @@ _SOME_DIGITS: Final = re.compile(_DIGIT.pattern.replace("O", "").replace("o", ""
 _SOME_ASCII_DIGITS: Final = re.compile("[0-9]")
 _MOBILE: Final = re.compile(rf"(?<!\d)(?:\+?86{_SEP})?1{_SEP}[3-9](?:{_SEP}\d){{9}}(?!{_SEP}\d)")
 _INTERNATIONAL: Final = re.compile(r"\+\s?[1-9](?:[\s.\-()]{0,2}\d){7,14}(?!\d)")
-_ONE_DIGIT: Final = re.compile(r"(\d)(?:\D{0,2}\1)+")
 
 
 def plainly(text: str) -> str:

@@ -55,7 +55,7 @@ class Filter:
         self._remembered = lru_cache(CACHED_TEXTS)(self._judge)
 
     def judge(self, text: str) -> tuple[str | None, str]:
-        """As `moderation.Words`."""
+        """As `words.Words`."""
         if len(text) > CACHED_CHARS_MAX:
             look = calm_look(text)
             if look is not None and not self._words.may_find(look):

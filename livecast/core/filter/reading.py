@@ -31,6 +31,7 @@ _AGAIN: Final = re.compile(r"(.)(?=\1)", re.DOTALL)
 _TWICE_ASCII: Final = re.compile(rb"(.)\1", re.DOTALL)
 _AGAIN_ASCII: Final = re.compile(rb"(.)(?=\1)", re.DOTALL)
 LONG_CHARS: Final = 64
+"""Letters of a text from where on some stand twice in a row nearly always."""
 ASCII_FOLDED: Final = bytes(range(256)).lower()
 ASCII_NO_LETTERS: Final = bytes(c for c in range(128) if not chr(c).isalnum())
 
@@ -83,7 +84,7 @@ def _undressed(text: str) -> str:
 
 
 class Reading:
-    """One text. `look`: the letters of `moderation.fold(text)` in UTF-8, runs made one, without keeping track of where they stood.
+    """One text. `look`: the letters of `words.fold(text)` in UTF-8, runs made one, without keeping track of where they stood.
 
     `mixed`: it has letters of one byte and of more, so perhaps a word half in pinyin.
     `calm`: there is no address and no number in it, and no second reading. `again`: that reading (see `lookalikes.reread`).
@@ -118,7 +119,6 @@ class Reading:
             self.mixed = len(typed) != 3 * len(letters)
             self.calm = calm and not ((b"v" in typed or b"w" in typed or b"d" in typed) and any(map(typed.__contains__, _NOT_CALM)))
             once = once or self.calm
-            # In a long text something stands twice anyway: looking whether there is would only come on top.
             if len(letters) > LONG_CHARS or _TWICE.search(letters) is not None:
                 typed = _AGAIN.sub("", letters).encode("utf-8", "surrogatepass")
             self.look = typed

@@ -35,8 +35,9 @@ _LATIN_RUN: Final = re.compile(f"[a-z]{{{_SYLLABLE_MIN},}}")
 
 # A pair in eight bytes: two characters, the number of the word (150,000 in three lists at most), the place in it.
 _CHAR_BITS: Final = 21
+_NUMBER_BITS: Final = 18
 _PLACE_BITS: Final = 4
-_REST_BITS: Final = 22
+_REST_BITS: Final = _NUMBER_BITS + _PLACE_BITS
 
 Beside = dict[str, list[tuple[int, int]]]
 """Syllable -> [(number of the word, place of the pair in it)]."""

@@ -14,16 +14,17 @@ WECHAT: Final = "\ufdd0"
 """Stands in a second reading for the one letter that WeChat is written as (`加v`): nobody's character, and two letters."""
 WECHAT_LETTERS: Final = "微信"
 
-_ACCOUNT: Final = r"[\s:：号號是]{0,3}(?=[A-Za-z_-]{0,19}[0-9])[A-Za-z0-9_-]{6}"
+_NAME: Final = r"(?=[A-Za-z_-]{0,19}[0-9])[A-Za-z0-9_-]{6}"
+_ACCOUNT: Final = rf"[\s:：号號是]{{0,3}}{_NAME}"
+"""The name of an account, and what stands before it behind a word for WeChat."""
 SOUNDS: Final = "葳崴徾訫伈亻威芯卫"
 """One of these is in everything that `_SOUNDS_LIKE` finds. Ideographs that stand for themselves nearly always."""
-# WeChat by its sound, or in pieces. What is a word of its own (prestige, satellite) only where an account is told: behind `加`
-# (`add me`), or before something of six or more with a digit in it. (It begins with a set of characters to be looked for quickly.)
+# By its sound, or in pieces. It begins with a set of characters, as such patterns are looked for many times as fast; `加` is `add`.
 _SOUNDS_LIKE: Final = re.compile(
     rf"[{SOUNDS}](?:(?<=[葳崴徾])(?=[信訫伈])|(?<=[微薇徽葳崴徾][訫伈])|(?<=[微薇]亻)(?=言)"
     r"|(?:(?<=威)(?=信)|(?<=卫)星)"
     r"(?:(?<=加威)(?<!增加.)(?<!添加.)(?<!更加.)|(?<=加[我个下]威)|(?<=[+＋➕]威)"
-    r"|(?<=威)(?=信号?[\s:：]{0,3}(?=[A-Za-z_-]{0,19}[0-9])[A-Za-z0-9_-]{6})"
+    rf"|(?<=威)(?=信号?[\s:：]{{0,3}}{_NAME})"
     r"|(?<=加卫星)(?<!增加..)(?<!添加..)|(?<=加[我个下]卫星)|(?<=[+＋➕]卫星))"
     r"|(?<=加[微薇]芯)(?<!增加..)(?<!添加..)|(?<=加[我个下][微薇]芯))"
 )
