@@ -209,7 +209,7 @@ class Roster(Protocol):
 
 
 class Formats(Protocol):
-    """The mark of one store, which says what is in it (`core.formats`). Calls raise `Unavailable`."""
+    """The mark of one store, which says what is in it (`core.nodes.formats`). Calls raise `Unavailable`."""
 
     async def mark(self) -> Mark | None:
         """What stands there. Raises `WrongFormat` if it is nothing that this version knows as a mark."""

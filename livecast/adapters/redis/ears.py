@@ -20,7 +20,7 @@ MOVES_MAX = 3
 
 
 class Ears:
-    """As `redis_listener.Listener`, wherever the channels are."""
+    """As `listener.Listener`, wherever the channels are."""
 
     def __init__(self, server: RedisServer, observer: Observer, on_gap: Callable[[str], None] | None = None) -> None:
         self._server = server

@@ -17,13 +17,16 @@
 {s17}:acts:<room>      stream    what staff did in it: a an array of `StaffAct`, MessagePack; the last 2,000 or so commits
 {notices}              channel   notices for all nodes
 {house}:filters        hash      scope -> word lists, MessagePack
-{house}:sanctions      hash      "<mute|ban> <scope> <user>" -> [at, until, by, reason], MessagePack
+{house}:sanctions      hash      "<mute|ban> <scope> <user>" -> [at, until, by, reason], MessagePack; and
+                                 "forgotten platform <digest of a user>", whose reason is their pseudonym
 {house}:secrets        hash      name -> what processes share and nobody else knows: `aliases`, the key of users' aliases
 {house}:revision       string    how often either was changed
 {house}:acts           stream    what staff did beyond single rooms: a `StaffAct`, MessagePack
 {nodes}:beats          hash      node -> its last sign of life: a `Beat`, MessagePack
-{nodes}:format         hash      `rooms` or `ledger`, in the store of each -> what is written there: a `core.formats.Mark`, JSON
+{nodes}:format         hash      `rooms` or `ledger`, in the store of each -> what is written there: a `formats.Mark`, JSON
 idempotency:<key>      hash      d digest, a answer (absent while in flight)
+ledger:positions       hash      shard -> where the ledger's was seen to stand (`positions.py`)
+revoked-keys           set       ids of API keys that were taken back (`revoked.py`)
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ store came back without the last second."""
 
 class Beat(Struct, frozen=True, omit_defaults=True):
     """A node's sign of life. `owns` is a bit for each shard that it owns; `leaving`: it wants none any more; `format`: the newest
-    format of what is stored that it can read (`core.formats`).
+    format of what is stored that it can read (`core.nodes.formats`).
     """
 
     count: int
