@@ -13,10 +13,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
-import msgspec
-from msgspec import UNSET
-
-from livecast.core.chat.comments import NEVER, NOTHING, Replies
+from livecast.core.chat.comments import NEVER, Replies
 from livecast.core.chat.review import ReviewAsked
 from livecast.core.chat.screening import ROOM_NOT_LIVE
 from livecast.core.control import CHANGES, Control
@@ -48,18 +45,17 @@ from livecast.core.events import (
     Voted,
 )
 from livecast.core.filter.words import Words
-from livecast.core.frames import Comment, Custom, Flush, Frame, Likes, Redact, Remembered, Snapshot, StaffAct, Viewers
+from livecast.core.frames import Comment, Flush, Frame, Remembered, Snapshot, StaffAct
 from livecast.core.parts import NOTHING_WAITS, Parts
 from livecast.core.policies import policy_dict
 from livecast.core.rules import Policy, RoomRules
 from livecast.core.show.ending import Ending
-from livecast.core.show.trade import Told
 from livecast.core.staff.requests import act_of, answer, carry_out
 from livecast.core.staff.sanctions import Wide
 from livecast.core.state import DEFAULTS, advance_recent, whole
+from livecast.core.telling import compose
 
 UNAUTHORIZED: Final = Refusal("unauthorized")
-NO_GIFTS: Final = Told()
 VOTED: Final = Verdict("counted")
 
 
@@ -156,10 +152,6 @@ class Room:
                 if self._hear(event, now):
                     self._something_waits(now)
         return None
-
-    def load_words(self, words: Words | None) -> None:
-        """From now on comments pass this filter."""
-        self._parts.load_rules(words, self._parts.wide)
 
     def load_rules(self, words: Words | None, wide: Wide | None) -> None:
         """What holds here beyond the room's own rules: a word filter, and mutes and bans of its merchant and of the platform."""
@@ -318,83 +310,20 @@ class Room:
         return self.snapshot()
 
     def _frame(self, now: int, renew: bool, replies: Replies) -> Frame | None:
-        seq = self.seq + 1
-        chat, desk, control = self._parts.chat, self._parts.desk, self._control
-        first_comments, first_likes = self._before_start if renew else (None, None)
-        told = self._drain_trade(renew=renew)
-        decided = NOTHING if chat is None else chat.decide(now, self.epoch, seq, replies, first_comments)
-        liked = self._drain_likes(first_likes)
-        state = control.drain_state()
-        if self._fresh:  # whoever comes gets it with the first snapshot
-            state = {}
+        control, before = self._control, self._before_start if renew else None
+        known = not self._fresh
+        frame = compose(self._parts, control, self.epoch, self.seq + 1, replies, now, known=known, before=before)
+        if self._fresh:  # whoever comes gets all of it with the first snapshot
             self._users_as = control.policy.users
             control.renewing = False
             control.totals_of = control.broadcast
-        viewers, activity = self._drain_viewers(now)
-        events: tuple[Custom, ...] = ()
-        redact: Redact | None = None
-        if desk is not None:
-            events, desk.events = tuple(desk.events), []
-            redact = desk.drain_redact()
-        comments = decided.comments
-        if chat is not None and chat.late:
-            comments = (*chat.drain_late(now), *comments)
-        if told.paid:
-            paid = self._parts.the_chat(self.epoch, now).show_paid(told.paid, self.epoch, now)
-            comments = tuple(sorted((*comments, *paid), key=lambda comment: comment.at))
-        said = comments or decided.merges or liked or told.combos or state or viewers or activity or events or redact
-        tally = None if chat is None else chat.drain_tally(now, alone=not said)
-        if not said and tally is None:
+        if frame is None:
             return None
-        frame = Frame(
-            epoch=self.epoch,
-            seq=seq,
-            ts=now,
-            comments=comments,
-            merges=decided.merges,
-            likes=liked,
-            gifts=told.combos,
-            viewers=viewers,
-            activity=activity,
-            events=events,
-            state=state or UNSET,
-            redact=redact,
-            tally=tally,
-        )
-        self.seq = seq
+        self.seq = frame.seq
         self.recent = advance_recent(self.recent, frame, self._rules.recent_max)
-        if comments or self._parts.backstage is not None:
+        if frame.comments or self._parts.backstage is not None:
             self._parts.the_backstage().take(frame)
         return frame
-
-    def _drain_trade(self, *, renew: bool) -> Told:
-        """What came of gifts. Those that wait while a new broadcast begins are told in its epoch: whoever paid for a text shall
-        not see it wiped off at once.
-        """
-        trade = self._parts.trade
-        if trade is None:
-            return NO_GIFTS
-        return trade.drain(self._control, 0) if renew else trade.drain(self._control)
-
-    def _drain_likes(self, only: int | None) -> Likes | None:
-        hearts, control = self._parts.hearts, self._control
-        if hearts is None or not hearts.delta:
-            return None
-        delta = hearts.delta if only is None else only
-        if not delta:
-            return None
-        hearts.delta -= delta
-        likes = Likes(delta, control.told.get("likes", 0) + delta)
-        control.told_in_frame("likes", likes.total)
-        return likes
-
-    def _drain_viewers(self, now: int) -> tuple[Viewers | None, Json]:
-        if self._parts.audience is None:
-            return None, None
-        viewers, activity = self._parts.audience.drain(now, ids_hidden=self._control.policy.users == "aliases")
-        if viewers is not None:
-            self._control.told_in_frame("viewers", msgspec.to_builtins(viewers))
-        return viewers, activity
 
     # --- Private ------------------------------------------------------------------------------------------------------
     def _say(self, said: Said, now: int) -> Answer | None:

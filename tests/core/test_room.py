@@ -76,7 +76,7 @@ stories = st.lists(st.tuples(st.sampled_from([0, 0, 0, 1, 30, 200, 201, 1000, 50
 def play(story: list[tuple[int, Event]], **rules: Any) -> Driven:
     """The room after the story, and ten quiet seconds."""
     room = Driven(**rules)
-    room.room.load_words(WordFilter(block=["damn"], mask=["shit"], hold=["scam"]))
+    room.room.load_rules(WordFilter(block=["damn"], mask=["shit"], hold=["scam"]), None)
     now = 1000
     for gap, event in story:
         now += gap

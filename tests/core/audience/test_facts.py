@@ -186,7 +186,7 @@ def test_likes_count_while_a_drop_asks_for_them() -> None:
 def test_a_keyword_is_said_by_a_comment_that_may_be_seen(text: str, counts: bool) -> None:
     """Anywhere in it and however it is dressed; not by one that was blocked or waits for a moderator."""
     room = Driven()
-    room.room.load_words(WordFilter(block=["damn"], mask=["shit"], hold=["scam"]))
+    room.room.load_rules(WordFilter(block=["damn"], mask=["shit"], hold=["scam"]), None)
     room.feed(1000, said("ann", text + "a", "before"))
     room.feed(2000, offered(1, "d", eligibility={"commented": "想要"}), offered(2, "e", eligibility={"commented": "want"}))
     assert room.facts("ann", 2000)["commented"] == []

@@ -84,7 +84,7 @@ CHECKS: list[tuple[str, dict[str, Any], Said, str]] = [
 def test_the_order_of_the_checks(setting: dict[str, Any], message: Said, code: str) -> None:
     """Live, form, mute, mode, slow mode, pace, same text, words: the first that speaks against a comment answers."""
     room = Driven()
-    room.room.load_words(WordFilter(block=["damn"]))
+    room.room.load_rules(WordFilter(block=["damn"]), None)
     room.feed(0, told("policy", patch={"slow_mode_s": 1}))
     room.feed(500, told("mute", user="muted"))
     room.feed(1000, said("quick", "one", "q1"), said("twice", "same", "t1"))
@@ -102,7 +102,7 @@ def test_the_order_of_the_checks(setting: dict[str, Any], message: Said, code: s
 def test_staff_and_services_skip_what_is_meant_for_the_crowd() -> None:
     """Mode, slow mode, pace, same text and budget are not for them; the word filter and mutes are."""
     room = Driven(policy={"mode": "staff", "slow_mode_s": 60, "chat_budget_per_s": 0})
-    room.room.load_words(WordFilter(block=["damn"]))
+    room.room.load_rules(WordFilter(block=["damn"]), None)
     room.feed(1000, *(said(who, "again", f"{who.id}{n}") for n in range(20) for who in (HOST, SERVICE)))
     assert room.tally() == {"in": 40, "shown": 40}
     assert {c.lane for c in room.comments} == {0}
@@ -124,7 +124,7 @@ def test_slow_mode_counts_accepted_comments_only() -> None:
 def test_every_new_comment_counts_for_the_pace_also_a_refused_one() -> None:
     """Blocked and repeated ones use up the burst; what the pace refused uses up nothing, and may be tried again."""
     room = Driven()
-    room.room.load_words(WordFilter(block=["damn"]))
+    room.room.load_rules(WordFilter(block=["damn"]), None)
     refusals = room.feed(1000, said("u", "ok"), said("u", "damn"), said("u", "ok", "again"), said("u", "more"))
     assert refusals == [None, Refusal("blocked"), Refusal("repeated_text"), Refusal("rate_limited", retry_after_ms=1000)]
     assert room.feed(1999, said("u", "more")) == [Refusal("rate_limited", retry_after_ms=1)]
@@ -148,7 +148,7 @@ def test_the_same_text_again_within_thirty_seconds(gap: int, code: str) -> None:
 def test_a_repeated_cid_gets_the_first_final_answer_again() -> None:
     """Over another connection too; nothing is shown or counted twice; another body is a conflict, not counted either."""
     room = Driven()
-    room.room.load_words(WordFilter(block=["damn"]))
+    room.room.load_rules(WordFilter(block=["damn"]), None)
     first, second = Origin("n1", 1), Origin("n2", 2)
     ann = person("ann")
     shown, blocked = (Said(first, ann, cid, text, 7) for cid, text in (("a", "hi"), ("b", "damn")))
@@ -211,7 +211,7 @@ def test_a_reply_quotes_what_it_answers() -> None:
 def test_a_redacted_text_does_not_live_on_in_quotes(what: dict[str, Any]) -> None:
     """Neither what late joiners are shown, nor a reply that was on its way, nor a held one, repeats it; the replies stay."""
     room = Driven()
-    room.room.load_words(WordFilter(hold=["scam"]))
+    room.room.load_rules(WordFilter(hold=["scam"]), None)
     room.feed(1000, said("ann", "secret", "q"))
     room.feed(2000, said("bob", "yes", "r", reply_to="epoch001-1"), said("cyn", "a scam", "h", reply_to="epoch001-1"))
     room.feed(3000, said("dan", "really?", "s", reply_to="epoch001-1"), told("redact", **what))
@@ -235,7 +235,7 @@ def test_what_a_comment_carries_reaches_the_screen() -> None:
 def test_masked_and_held_comments() -> None:
     """A masked one is shown with stars; a held one waits, is answered so, counted so, and can be looked at."""
     room = Driven()
-    room.room.load_words(WordFilter(mask=["shit"], hold=["scam"]))
+    room.room.load_rules(WordFilter(mask=["shit"], hold=["scam"]), None)
     room.feed(1000, said("u", "oh shit", "m"), said("v", "a scam", "h"))
     assert [c.text for c in room.comments] == ["oh ****"]
     assert room.answer("h").verdict == "held"

@@ -67,7 +67,7 @@ def test_what_an_answer_does(answer: dict[str, Any], shown: list[str], fate: str
 def test_what_was_edited_passes_the_word_filter_again(edit: str, shown: list[str], fate: str) -> None:
     """Whoever judges outside may not say what nobody may."""
     room = reviewed()
-    room.room.load_words(WordFilter(block=["damn"], hold=["scam"], mask=["dolt"]))
+    room.room.load_rules(WordFilter(block=["damn"], hold=["scam"], mask=["dolt"]), None)
     room.feed(1000, said("ann", "hello", "c1"))
     [ask] = asked(room)
     room.feed(1100, Reviewed(ask.ticket, "edit", edit))
@@ -112,7 +112,7 @@ def test_others_do_not_wait_and_ones_own_words_keep_their_order() -> None:
 def test_what_is_settled_is_not_asked_about() -> None:
     """Blocked and held by the word filter, staff, and where the policy says `off`; but it keeps its place in the order."""
     room = reviewed()
-    room.room.load_words(WordFilter(block=["damn"], hold=["scam"]))
+    room.room.load_rules(WordFilter(block=["damn"], hold=["scam"]), None)
     room.feed(1000, said("ann", "damn"), said("bob", "scam"), said(MOD, "hi"))
     assert asked(room) == []
     assert (room.fate("damn"), room.fate("scam")) == ("blocked", "held")

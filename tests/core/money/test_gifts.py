@@ -221,7 +221,7 @@ def test_paid_and_free_comments_stand_in_order_of_arrival() -> None:
 def test_money_buys_no_way_around_the_rules() -> None:
     """Muted, blocked, redacted: the gift shows without its text; masked words are masked; held ones wait for a moderator."""
     room = Driven()
-    room.room.load_words(WordFilter(block=["damn"], mask=["shit"], hold=["scam"]))
+    room.room.load_rules(WordFilter(block=["damn"], mask=["shit"], hold=["scam"]), None)
     room.feed(1000, told("mute", user="m"))
     texts = [("m", "hi"), ("ann", "damn"), ("ann", "shit"), ("ann", "scam"), ("ann", "\u200b")]
     room.feed(2000, *(gave(i + 1, user, tier=2, text=text) for i, (user, text) in enumerate(texts)))

@@ -34,7 +34,7 @@ def reported(by: str, cid: str, /, **about: Any) -> Reported:
 def filtered() -> Driven:
     """A room that blocks `damn` and holds `scam`."""
     room = Driven()
-    room.room.load_words(WordFilter(block=["damn"], hold=["scam"]))
+    room.room.load_rules(WordFilter(block=["damn"], hold=["scam"]), None)
     return room
 
 
@@ -199,7 +199,7 @@ def test_staff_see_what_somebody_bought() -> None:
     assert ask(room, "held")["data"][0]["about"] == about
     again = room.restart(3000)
     assert ask(again, "held")["data"][0]["about"] == about
-    again.room.load_words(WordFilter(hold=["scam"]))
+    again.room.load_rules(WordFilter(hold=["scam"]), None)
     again.feed(4000, told("end"), told("start"))
     again.feed(6000, said("ann", "scam", "again"))
     assert "orders" not in ask(again, "held")["data"][0]["about"]

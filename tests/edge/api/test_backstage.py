@@ -24,7 +24,7 @@ async def filtered(house: House) -> None:
     await house.live_room("r1")
     room = house.shards._rooms["r1"]._room
     assert room is not None
-    room.load_words(WordFilter(hold=["scam"], block=["damn"]))
+    room.load_rules(WordFilter(hold=["scam"], block=["damn"]), None)
 
 
 async def test_held_comments_are_approved_and_rejected(house: House) -> None:
