@@ -6,6 +6,7 @@ log is `livecast.ops.observers`'s business.
 
 from __future__ import annotations
 
+import traceback
 from typing import Protocol, TypeAlias
 
 from msgspec import Struct
@@ -236,6 +237,12 @@ Fact: TypeAlias = (
     | CommentJudged
     | Trouble
 )
+
+
+def fault_of(what: str, about: str, error: BaseException) -> Trouble:
+    """The trouble that a fault of our own is: with where it happened, for whoever it is reported to."""
+    where = "".join(traceback.format_exception(error))
+    return Trouble(what, about, f"please report this:\n{where}", "error")
 
 
 class Observer(Protocol):

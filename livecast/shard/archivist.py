@@ -9,7 +9,6 @@ Rules for whoever edits this file:
 from __future__ import annotations
 
 import asyncio
-import traceback
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from typing import Final
@@ -20,7 +19,7 @@ from livecast.archive import Archive, Class, Cursor, Move, Overtaken, Source
 from livecast.core.books.bookkeeping import BookEntry
 from livecast.core.nodes.placement import SHARDS, shard_of
 from livecast.core.records.chronicle import Chronicle
-from livecast.facts import Archived, Fact, Flushed, Observer, Trouble
+from livecast.facts import Archived, Fact, Flushed, Observer, Trouble, fault_of
 from livecast.ledger import Ledger, understood
 from livecast.ports import Clock, Record, RoomRecords, StoreError
 from livecast.shard.ledger_tail import Read
@@ -180,8 +179,7 @@ class Archivist:
                     advice = f"it catches up once it answers; rooms and money go on meanwhile ({fault})"
                     self._observer.observe(Trouble("the archive is behind", "archive", advice))
             except Exception as fault:  # noqa: BLE001 - a row that cannot be made must be heard of, and not end all archiving
-                where = "".join(traceback.format_exception(fault))
-                self._observer.observe(Trouble("archiving failed", "archive", f"please report this:\n{where}", "error"))
+                self._observer.observe(fault_of("archiving failed", "archive", fault))
             await self._pause(pause_s)
             pause_s = min(pause_s * 2, RETRY_MAX_S)
 

@@ -21,6 +21,7 @@ from livecast.core.nodes.placement import SHARDS
 from livecast.facts import Observer, Trouble
 from livecast.ledger import LaterEntry, Ledger, Span, understood
 from livecast.ports import Clock, StoreError
+from livecast.shard.background import Background
 
 LOOK_S: Final = 60.0
 """How often the lengths of all shards are looked at: a round trip of some milliseconds."""
@@ -54,18 +55,17 @@ class Checkpointer:
         self._shards: set[int] = set()
         self._step = step
         self._keep = keep
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background(observer, "making checkpoints failed", "ledger")
 
     # --- Feed ---------------------------------------------------------------------------------------------------------
     def start(self, shards: Iterable[int] = range(SHARDS)) -> None:
         """Begin."""
         self._shards = set(shards)
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="checkpoints")
+        self._background.keep_up(self._run, "checkpoints")
 
     def stop(self) -> None:
         """No more. What was begun counts for nothing and is written over by the next."""
-        if self._task is not None:
-            self._task.cancel()
+        self._background.stop()
 
     def own(self, shards: Collection[int]) -> None:
         """These are ours, too."""

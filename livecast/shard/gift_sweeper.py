@@ -12,6 +12,7 @@ from livecast.core.nodes.placement import SHARDS
 from livecast.facts import LedgerFollowed, Observer
 from livecast.ledger import Ledger, LedgerClosed, finish
 from livecast.ports import Clock, StoreError, Unavailable
+from livecast.shard.background import Background
 
 AGE_MS: Final = 2_000
 """So old a gift is nobody's any more: whoever took it would have finished it, or been answered `unavailable`, long ago."""
@@ -45,12 +46,12 @@ class GiftSweeper:
         """Those that were looked at longest ago come first."""
         self._waiting: dict[int, None] = {}
         """Those that are looked at next."""
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background(observer, "finishing gifts failed", "ledger")
 
     def start(self, shards: Iterable[int] = range(SHARDS)) -> None:
         """Begin, with what a former owner left."""
         self.own(list(shards))
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="finish gifts")
+        self._background.keep_up(self._run, "finish gifts")
 
     def own(self, shards: Collection[int]) -> None:
         """These are ours, too: what is half done in them is found at once."""
@@ -66,8 +67,7 @@ class GiftSweeper:
 
     def stop(self) -> None:
         """No more."""
-        if self._task is not None:
-            self._task.cancel()
+        self._background.stop()
 
     def hear(self, shard: int, entries: Sequence[BookEntry]) -> None:
         """New entries of a ledger."""

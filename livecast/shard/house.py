@@ -13,7 +13,7 @@ import asyncio
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -29,6 +29,7 @@ from livecast.core.tools.tolerance import Reader
 from livecast.facts import Observer, Trouble
 from livecast.house import HouseRules, Kind, Rule
 from livecast.ports import Bus, Clock, StoreError
+from livecast.shard.background import Background
 
 POLL_S: Final = 5.0
 """How often the revision is looked at: what a lost ring costs at most."""
@@ -83,19 +84,18 @@ class House:
         """Told of users who are to leave the rooms of some scopes at once: who, where, why, until when they need not come back."""
         self.alias_key = secrets.token_bytes(ALIAS_KEY_BYTES)
         """What users' aliases are made with: from the start on the same in all processes."""
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background(observer, "keeping to the house's rules failed", "house")
 
     async def start(self) -> None:
         """Know what holds, and hear of changes. Raises `StoreError`."""
         await self._bus.attach(self._id, _no_replies, self._on_notice)
         self.alias_key = await self._rules.secret("aliases", self.alias_key)
         await self._read()
-        self._spawn(self._poll())
+        self._background.keep_up(self._poll)
 
     def stop(self) -> None:
         """Hear no more."""
-        for task in tuple(self._tasks):
-            task.cancel()
+        self._background.stop()
 
     # --- Ask ----------------------------------------------------------------------------------------------------------
     def standing(self, kind: Kind, user: str, *scopes: str) -> tuple[str, Sanction] | None:
@@ -315,7 +315,7 @@ class House:
         self._heard += 1
         if rule.kind == "filter":
             if rule.scope in self._filters:
-                self._spawn(self._fetch_again(rule))
+                self._background.spawn(self._fetch_again(rule))
             else:
                 self._told(rule)  # whoever is concerned asks for it
             return
@@ -380,11 +380,6 @@ class House:
         """Lists may have changed unheard."""
         for scope in tuple(self._filters):
             await self._fetch_again(Rule("filter", scope))
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work, name="house")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 def scopes_of(room: str, merchant: str) -> list[str]:

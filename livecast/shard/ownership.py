@@ -26,7 +26,7 @@ from livecast.core.events import Notice
 from livecast.core.nodes.formats import FORMAT, versions
 from livecast.core.nodes.membership import FREE, UNCLAIMED_BEATS, Beat, Membership, bits_of, holder_of, token_of
 from livecast.core.nodes.placement import SHARDS, deal
-from livecast.facts import Observer, ShardsHeld, ShardsMoved, Trouble, VersionsSeen
+from livecast.facts import Observer, ShardsHeld, ShardsMoved, Trouble, VersionsSeen, fault_of
 from livecast.ports import Bus, Clock, Roster, StoreError
 from livecast.shard.shards import Shards
 
@@ -162,6 +162,8 @@ class Ownership:
             except StoreError as fault:
                 advice = f"nobody takes or gives shards until the rooms' store answers; rooms wait for it as well ({fault})"
                 self._observer.observe(Trouble("no sign of life could be shown", self._me, advice))
+            except Exception as fault:  # noqa: BLE001 - without signs of life this node would lose all that it owns
+                self._observer.observe(fault_of("showing signs of life failed", self._me, fault))
 
     async def _look(self) -> None:
         """Show a sign and see the others'. Raises `StoreError`."""
@@ -235,8 +237,7 @@ class Ownership:
             except StoreError:
                 await asyncio.sleep(RETRY_S)  # whoever shows signs of life says that the store does not answer
             except Exception as fault:  # noqa: BLE001 - a fault of ours in one step must not leave the shards lying for good
-                advice = "please report this; it is tried again"
-                self._observer.observe(Trouble(f"dealing shards failed: {fault!r}", self._me, advice, "error"))
+                self._observer.observe(fault_of("dealing shards failed", self._me, fault))
                 await asyncio.sleep(RETRY_S)
 
     async def _verify(self) -> None:

@@ -16,6 +16,7 @@ from livecast.core.nodes.placement import SHARDS
 from livecast.facts import Observer, Trouble
 from livecast.ledger import Ledger, Positions, ShardStatus
 from livecast.ports import StoreError, Unavailable
+from livecast.shard.background import Background
 
 LOOK_S: Final = 2.0
 """How often shards are looked at where money moved through this process, or is closed: it bounds what a restart may not know.
@@ -39,7 +40,7 @@ class PositionKeeper:
         self._closed: dict[int, str] = {}
         self._slice = 0
         self._due: set[int] = set()
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background(observer, "looking after the ledger's positions failed", "ledger")
 
     # --- Feed ---------------------------------------------------------------------------------------------------------
     async def start(self) -> None:
@@ -51,12 +52,11 @@ class PositionKeeper:
         await asyncio.gather(*(self._expect(shard, position) for shard, position in self._known.items()))
         with suppress(StoreError):
             await self.look()
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._background.keep_up(self._run)
 
     def stop(self) -> None:
         """No more looks."""
-        if self._task is not None:
-            self._task.cancel()
+        self._background.stop()
 
     async def look(self, shards: Sequence[int] = range(SHARDS)) -> None:
         """Look at these shards once. Raises `StoreError` if the ledger, or what remembers its positions, does not answer."""

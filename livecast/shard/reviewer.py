@@ -20,6 +20,7 @@ from livecast.core.events import Reviewed
 from livecast.core.tools.globs import glob_matches
 from livecast.facts import CommentJudged, Observer, Trouble
 from livecast.ports import Clock
+from livecast.shard.background import Background
 
 FAILURES_MAX: Final = 10
 """After so many failures in a row nobody is asked for a while: two seconds' worth for one slow answerer."""
@@ -84,14 +85,16 @@ class Reviewer:
         self._in_flight = 0
         self._failures = 0
         self._closed_until = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background(observer, "asking about a comment failed", "[review] url")
 
     def covers(self, room: str) -> bool:
         """Whether comments of this room are judged."""
         return any(glob_matches(glob, room) for glob in self.rules.rooms)
 
     def ask(self, about: dict[str, Any], asked: Sequence[ReviewAsked], tell: Tell) -> None:
-        """Ask about these comments of a room (`about`: its id, broadcast, merchant); each answer is told once, in a later turn."""
+        """Ask about these comments of a room (`about`: its id as `room`, `epoch`, `broadcast`, `merchant`); each answer is told
+        once, in a later turn.
+        """
         loop = asyncio.get_running_loop()
         for one in asked:
             if self._in_flight >= self.rules.in_flight_max or not self._may_ask():
@@ -99,14 +102,11 @@ class Reviewer:
                 loop.call_soon(tell, Reviewed(one.ticket, "none"))
                 continue
             self._in_flight += 1
-            task = loop.create_task(self._ask(about, one, tell), name="review")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._background.spawn(self._ask(about, one, tell), "review")
 
     def stop(self) -> None:
         """Ask nobody any more."""
-        for task in tuple(self._tasks):
-            task.cancel()
+        self._background.stop()
 
     # --- Private ------------------------------------------------------------------------------------------------------
     def _may_ask(self) -> bool:

@@ -11,7 +11,6 @@ Rules for whoever edits this file:
 from __future__ import annotations
 
 import asyncio
-import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -22,7 +21,7 @@ from livecast.core.errors import Refusal
 from livecast.core.events import Answer, Command, Event, LedgerEvent, Notice, Origin, Reply, Reviewed
 from livecast.core.frames import Flush, Frame
 from livecast.core.room import Room
-from livecast.facts import CommitRefused, Flushed, Trouble
+from livecast.facts import CommitRefused, Flushed, Trouble, fault_of
 from livecast.ports import Commit, Fenced, OutOfOrder, Published, StoreError
 from livecast.shard.answers import Answers
 from livecast.shard.house import House, scopes_of
@@ -445,8 +444,7 @@ class RoomLoop:
 
     def _fault(self, what: str, error: Exception) -> Refusal:
         """Report a programming fault with where it happened; what its askers are told."""
-        where = "".join(traceback.format_exception(error))
-        self._around.observer.observe(Trouble(what, self.name, f"please report this:\n{where}", "error"))
+        self._around.observer.observe(fault_of(what, self.name, error))
         return Refusal("unavailable", retry_after_ms=1000)
 
     def make_way(self) -> None:

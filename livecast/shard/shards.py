@@ -20,6 +20,7 @@ from livecast.core.rules import RoomRules
 from livecast.facts import Observer
 from livecast.house import Rule
 from livecast.ports import Bus, Clock, RoomLog
+from livecast.shard.background import Background
 from livecast.shard.house import House
 from livecast.shard.reviewer import Reviewer
 from livecast.shard.room_loop import RoomLoop
@@ -50,7 +51,7 @@ class Shards:
         self._rooms: dict[str, RoomLoop] = {}
         # A method is an object each time it is named: ten thousand rooms share these two.
         self._on_end, self._on_refusal = self._ended, self._regain
-        self._sweeper: asyncio.Task[None] | None = None
+        self._background = Background(observer, "looking for idle rooms failed", "rooms")
         self._leaving: dict[int, asyncio.Task[None]] = {}
         """Shards that were lost, while the bus still lets go of them."""
         log.on_reborn(self._reborn)
@@ -96,7 +97,7 @@ class Shards:
         Raises `Unavailable` if the log does not answer.
         """
         await asyncio.gather(*(self._take(shard) for shard in shards))
-        self._sweeper = asyncio.get_running_loop().create_task(self._sweep(), name="sweep idle rooms")
+        self._background.keep_up(self._sweep, "sweep idle rooms")
 
     async def _take(self, shard: int) -> None:
         token = secrets.token_hex(16)
@@ -228,8 +229,7 @@ class Shards:
 
     async def drain(self) -> None:
         """Give everything up in order: no new events, what has come is flushed and committed."""
-        if self._sweeper is not None:
-            self._sweeper.cancel()
+        self._background.stop()
         # Rooms first: while the shard is served here, followers in this process hear replies and frames in their order.
         await asyncio.gather(*(loop.drain() for loop in list(self._rooms.values())))
         await asyncio.gather(*(self._around.bus.unserve(shard) for shard in self._tokens), *self._leaving.values())

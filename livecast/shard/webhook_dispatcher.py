@@ -11,20 +11,20 @@ from __future__ import annotations
 
 import asyncio
 import random
-import traceback
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from standardwebhooks import Webhook
 
 from livecast.core.webhooks.deliveries import Answer, Delivery, Endpoint, WebhookRules, after, envelope, signing
 from livecast.core.webhooks.forgotten import PseudonymOf, without_forgotten
-from livecast.facts import Observer, Trouble, WebhooksCounted, WebhookTried
+from livecast.facts import Observer, Trouble, WebhooksCounted, WebhookTried, fault_of
 from livecast.ports import Clock, StoreError
+from livecast.shard.background import Background
 from livecast.webhooks import Due, Sender, Tried, Webhooks
 
 POLL_S: Final = 5.0
@@ -43,6 +43,7 @@ DRAIN_LOOK_S: Final = 0.02
 CENSUS_S: Final = 15.0
 """How often it is counted what waits."""
 USER_AGENT: Final = "livecast-webhooks/1"
+FAILED: Final = "delivering webhooks failed"
 
 
 def _nobody_forgotten(_user: str, _at: int) -> str:
@@ -78,19 +79,18 @@ class WebhookDispatcher:
         self._draining = False
         self._kicked = asyncio.Event()
         self._settling = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background(observer, FAILED, "webhooks")
 
     # --- Feed ---------------------------------------------------------------------------------------------------------
     def start(self) -> None:
         """Begin, with what a former process left."""
         self._kicked.set()
         for work in (self._run, self._settle, self._count):
-            self._spawn(self._kept_up(work))
+            self._background.keep_up(work)
 
     def stop(self) -> None:
         """No more. What is under way is tried again by whoever comes next."""
-        for task in tuple(self._tasks):
-            task.cancel()
+        self._background.stop()
 
     async def drain(self, within_s: float) -> None:
         """Take no more, and give what is under way so long to be answered and noted."""
@@ -107,7 +107,6 @@ class WebhookDispatcher:
     # --- Take ---------------------------------------------------------------------------------------------------------
     async def _run(self) -> None:
         while True:
-            wait_s = POLL_S
             try:
                 self._kicked.clear()
                 wait_s = await self._take()
@@ -115,6 +114,7 @@ class WebhookDispatcher:
                 advice = f"webhooks wait until the ledger's store answers ({fault})"
                 self._observer.observe(Trouble("deliveries cannot be read", "webhooks", advice))
                 await asyncio.sleep(RETRY_S)
+                continue
             try:
                 async with asyncio.timeout(wait_s):
                     await self._kicked.wait()
@@ -135,7 +135,7 @@ class WebhookDispatcher:
             if (each.endpoint.id, each.seq) in unnoted:
                 continue  # its lease ran out while the store was away: it is sent, and that is noted next
             self._busy[each.endpoint.id] += 1
-            self._spawn(self._deliver(each))
+            self._background.spawn(self._deliver(each))
         if len(due) == free:
             return POLL_S
         at = await self._webhooks.next_at()
@@ -211,7 +211,7 @@ class WebhookDispatcher:
                 await asyncio.sleep(RETRY_S)  # `_run` says that it does not answer
                 continue
             except Exception as fault:  # noqa: BLE001 - what cannot be noted must not keep the rest from it: it is sent again
-                self._fault(fault)
+                self._observer.observe(fault_of(FAILED, "webhooks", fault))
             del self._tried[: len(tried)]
             if not self._tried:
                 self._settling.clear()
@@ -237,30 +237,6 @@ class WebhookDispatcher:
                 WebhooksCounted(census.endpoints, census.disabled, census.pending, oldest_ms, census.dead, self._busy.total())
             )
             await asyncio.sleep(CENSUS_S)
-
-    # --- Tasks --------------------------------------------------------------------------------------------------------
-    async def _kept_up(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Do work that has no end, whatever faults of ours it meets: each is reported, and it goes on."""
-        while True:
-            try:
-                await work()
-            except Exception as fault:  # noqa: BLE001 - see above
-                self._fault(fault)
-                await asyncio.sleep(RETRY_S)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (fault := task.exception()) is not None:
-            self._fault(fault)
-
-    def _fault(self, fault: BaseException) -> None:
-        where = "".join(traceback.format_exception(fault))
-        self._observer.observe(Trouble("delivering webhooks failed", "webhooks", f"please report this:\n{where}", "error"))
 
 
 def _outcome(delivery: Delivery) -> str:

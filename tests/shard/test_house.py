@@ -98,7 +98,7 @@ async def test_the_key_of_aliases_outlives_its_store(two: tuple[Process, Process
     one, other = two
     key = one.house.alias_key
     assert other.house.alias_key == key
-    one.house._spawn(one.house._poll())
+    one.house._background.keep_up(one.house._poll)
     await one.server.run("DEL", "{house}:secrets")
     for _ in range(500):
         if await one.server.run("EXISTS", "{house}:secrets"):
@@ -129,7 +129,7 @@ async def test_a_lost_ring_is_made_up_for(two: tuple[Process, Process], monkeypa
     reads: list[int] = []
     monkeypatch.setattr(one.house, "_read", _noted(one.house._read, reads))
     for each in two:
-        each.house._spawn(each.house._poll())
+        each.house._background.keep_up(each.house._poll)
     await one.house.impose("mute", "platform", "eve", 0, "", NOBODY)
     await one.house.put_lists("room:r", FilterLists(hold=("scam",)), NOBODY)
     await until(lambda: other.house.standing("mute", "eve", "platform"), "the mute")
