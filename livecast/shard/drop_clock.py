@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-import traceback
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import suppress
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -28,6 +27,7 @@ from livecast.core.show.showcase import SHOWN_MAX, STAYS_MS
 from livecast.facts import Observer, Trouble
 from livecast.ledger import Ledger
 from livecast.ports import Bus, Clock, StoreError
+from livecast.shard.background import Background
 from livecast.shard.drawing import draw
 
 FAR: Final = 2**53 - 1
@@ -103,40 +103,39 @@ class DropClock:
         """Shards whose reservations from before the start are known."""
         self._shards: dict[int, int] = {}
         """Shards that are ours -> from when on people there can be told what happened before."""
-        self._reserving: set[int] = set()
+        self._reserving: dict[int, None] = {}
+        """Shards of ours that have reservations; one that did not answer goes behind the others."""
         self._under_way: dict[tuple[str, str], bool] = {}
         """Drops that are being drawn and settled -> whether they are to be looked at once more."""
         self._finished_one = asyncio.Condition()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background(observer, "the clock of the drops failed", "shards")
 
     # --- Feed ---------------------------------------------------------------------------------------------------------
     def start(self, shards: Iterable[int] = range(SHARDS)) -> None:
         """Begin, with what is due by now."""
         self.own(list(shards))
-        self._spawn(self._tick())
-        self._spawn(self._look())
-        self._spawn(self._give_back())
+        for work in (self._tick, self._look, self._give_back):
+            self._background.keep_up(work)
 
     def own(self, shards: Collection[int]) -> None:
         """These are ours, too, with what is due in them by now."""
         self._shards |= dict.fromkeys(shards, self._clock() + RETURN_MS)
         if shards:
-            self._spawn(self._first_look(list(shards)))
+            self._background.spawn(self._first_look(list(shards)))
 
     def disown(self, shards: Collection[int]) -> None:
         """What is due in these is another one's. (What is under way comes to its end: steps are one-way, and done once.)"""
         for shard in shards:
             self._shards.pop(shard, None)
             self._recalled.discard(shard)
-            self._reserving.discard(shard)
+            self._reserving.pop(shard, None)
         self._at = {key: at for key, at in self._at.items() if shard_of(key[1]) in self._shards}
         self._reminders = [each for each in self._reminders if shard_of(each[1]) in self._shards]
         heapq.heapify(self._reminders)
 
     def stop(self) -> None:
         """No more."""
-        for task in tuple(self._tasks):
-            task.cancel()
+        self._background.stop()
 
     def hear(self, _shard: int, entries: Sequence[BookEntry]) -> None:
         """New entries of a ledger."""
@@ -151,12 +150,12 @@ class DropClock:
                 if step == "draw":
                     self._schedule(Due("tell", drop.room, drop.id, self._clock()))
             case UnitsGranted(expires_at=int(expires_at)) as granted:
-                self._reserving.add(shard_of(granted.room))
+                self._note_reserved(shard_of(granted.room))
                 serials = tuple(grant.serial for grant in granted.grants)
                 heapq.heappush(self._reminders, (_remind_at(entry.at, expires_at), granted.room, granted.drop, serials))
                 self._news.set()
             case UnitsChanged(state="closed") as changed:
-                self._spawn(self._finish(changed.room, changed.drop))
+                self._background.spawn(self._finish(changed.room, changed.drop))
 
     def look_at(self, drop: Drop) -> None:
         """A drop as it is now: what comes next for it?"""
@@ -166,19 +165,19 @@ class DropClock:
             if due.what != "selling":
                 self._schedule(due)
         if drop.reserved:
-            self._reserving.add(shard_of(drop.room))
+            self._note_reserved(shard_of(drop.room))
         if drop.pot == "drawn" and self._clock() - (drop.closed_at or FAR) < STAYS_MS:
-            self._spawn(self._show_winners(drop))
+            self._background.spawn(self._show_winners(drop))
 
     def ending(self, room: str) -> None:
         """The room's broadcast is to end: close and settle its drops, then tell the room."""
         if room not in self._ending:
             self._ending.add(room)
-            self._spawn(self._close_first(room))
+            self._background.spawn(self._close_first(room))
 
     def ended(self, room: str) -> None:
         """The room's broadcast is over: its drops are too."""
-        self._spawn(self._close_all(room))
+        self._background.spawn(self._close_all(room))
 
     # --- Times --------------------------------------------------------------------------------------------------------
     def _schedule(self, due: Due) -> None:
@@ -195,9 +194,9 @@ class DropClock:
                 at, key = heapq.heappop(self._heap)
                 if self._at.get(key) == at:  # else it was put off or taken back
                     del self._at[key]
-                    self._spawn(self._step(*key))
+                    self._background.spawn(self._step(*key))
             while self._reminders and self._reminders[0][0] <= now:
-                self._spawn(self._remind(*heapq.heappop(self._reminders)[1:]))
+                self._background.spawn(self._remind(*heapq.heappop(self._reminders)[1:]))
             await self._until_due()
 
     async def _until_due(self) -> None:
@@ -238,7 +237,7 @@ class DropClock:
             if shard not in self._recalled:
                 await self._recall(shard)
             elif await self._ledger.lapsed(shard, FAR, 1):
-                self._reserving.add(shard)
+                self._note_reserved(shard)
         except StoreError:
             return False
         return True
@@ -297,7 +296,7 @@ class DropClock:
         """As far as it can be done: what is reserved stays so. Raises `StoreError`."""
         for due in await self._ledger.due(shard_of(room), FAR, DUE_MAX):
             if due.room == room and due.what in {"settle", "window"}:
-                self._spawn(self._finish(room, due.drop))  # it goes on when we do not wait any more
+                self._background.spawn(self._finish(room, due.drop))  # it goes on when we do not wait any more
                 await asyncio.sleep(0)
                 await self._until_finished(room, due.drop)
 
@@ -388,7 +387,7 @@ class DropClock:
     async def _recall(self, shard: int) -> None:
         """Reservations from before the start: whom to remind, and when. Raises `StoreError`."""
         for lapsing in await self._ledger.lapsed(shard, FAR, DUE_MAX):
-            self._reserving.add(shard)
+            self._note_reserved(shard)
             by_time: dict[int, list[int]] = {}
             async for unit in self._units(lapsing.room, lapsing.drop, lapsing.serials):
                 if unit.expires_at is not None:
@@ -397,7 +396,12 @@ class DropClock:
                 reminder = (max(at, self._shards.get(shard, 0)), lapsing.room, lapsing.drop, tuple(serials))
                 heapq.heappush(self._reminders, reminder)
                 self._news.set()
-        self._recalled.add(shard)
+        if shard in self._shards:  # else whoever owns it next recalls it, be it us again
+            self._recalled.add(shard)
+
+    def _note_reserved(self, shard: int) -> None:
+        if shard in self._shards:
+            self._reserving.setdefault(shard)
 
     async def _remind(self, room: str, drop: str, serials: Sequence[int]) -> None:
         """Tell those who have not ordered yet; at most once, so a ledger that does not answer takes the reminder with it."""
@@ -427,20 +431,11 @@ class DropClock:
                         await self._ledger.expire_units(lapsed.room, lapsed.drop, lapsed.serials, self._clock())
                         self._ring(lapsed.room)
                     if not await self._ledger.lapsed(shard, FAR, 1):
-                        self._reserving.discard(shard)
+                        self._reserving.pop(shard, None)
                 except StoreError:
+                    if shard in self._reserving:  # behind the others: it may be the only one that is closed, or away
+                        self._reserving[shard] = self._reserving.pop(shard)
                     break  # in a second again
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (fault := task.exception()) is not None:
-            where = "".join(traceback.format_exception(fault))
-            self._observer.observe(Trouble("the clock of the drops failed", "shards", f"please report this:\n{where}", "error"))
 
 
 def _remind_at(granted_at: int, expires_at: int) -> int:

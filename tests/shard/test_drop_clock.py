@@ -11,12 +11,12 @@ import pytest
 from livecast.adapters.memory.ledger import MemoryLedger
 from livecast.core.commands import SetPolicy
 from livecast.core.money.draw import DrawResult, commitment_of, drawn, seed_of
-from livecast.core.money.units import Confirm, Drop, Due, Unit
+from livecast.core.money.units import Claim, Confirm, Drop, Due, NewDrop, Terms, Unit
 from livecast.core.nodes.placement import shard_of
 from livecast.ledger import DropAnswer
 from livecast.ports import Unavailable
 from livecast.shard.drop_clock import FAR
-from support.vault import ROOM, Vault
+from support.vault import ABOUT, ROOM, Vault
 from support.virtual import VirtualLoop, run_virtual
 
 
@@ -359,5 +359,31 @@ def test_the_end_of_a_broadcast_closes_a_drop_that_many_newer_ones_hide():
             await vault.drop(f"d{number}")
         await vault.end()
         await vault.until(lambda: (vault.shown("first") or ("",))[0] == "settled", "settled drop")
+
+    run_virtual(main)
+
+
+def test_a_closed_shard_keeps_no_other_ones_reservations():
+    """Its own units stay reserved until an operator has looked at it; those of all others go back in time."""
+
+    async def main(loop: VirtualLoop) -> None:
+        vault = await Vault(loop).begin()
+        rooms = [room for room in map("room-{}".format, range(20)) if shard_of(room) != shard_of(ROOM)]
+        for room in (ROOM, *rooms):
+            terms = Terms(stock=2, reserve_ms=30_000)
+            assert isinstance(await vault.ledger.put_drop(NewDrop(room, "d", terms, ABOUT, b"secret"), loop.unix_ms()), Drop)
+            assert isinstance(await vault.ledger.step_drop(room, "d", "open", loop.unix_ms()), Drop)
+            await vault.ledger.claim(room, "d", "b", [Claim("ann", "c")], loop.unix_ms())
+            vault.treasury.ring(room)
+            await asyncio.sleep(0.1)
+        closed = vault.ledger._books.shards[shard_of(ROOM)]
+        closed.closed = "entries are missing"
+        await asyncio.sleep(45)
+        units = [await vault.ledger.unit(room, "d", 1) for room in rooms]
+        assert {unit.state for unit in units} == {"expired"}
+        assert (await vault.ledger.unit(ROOM, "d", 1)).state == "reserved"
+        closed.closed = ""
+        await asyncio.sleep(5)
+        assert (await vault.ledger.unit(ROOM, "d", 1)).state == "expired"
 
     run_virtual(main)
