@@ -10,11 +10,10 @@ nothing newer is handed to it, so that it hears everything once and in order.
 from __future__ import annotations
 
 import asyncio
-import traceback
 from collections import defaultdict
-from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -37,9 +36,10 @@ from livecast.core.money import gifts
 from livecast.core.money.drops import ENDED, view_of
 from livecast.core.money.units import Drop
 from livecast.core.nodes.placement import SHARDS, shard_of
-from livecast.facts import Observer, Trouble
+from livecast.facts import Observer, Trouble, fault_of
 from livecast.ledger import Ledger
 from livecast.ports import Bus, Clock, StoreError
+from livecast.shard.background import Background
 from livecast.shard.ledger_tail import LedgerTail
 
 READ_MAX: Final = 500
@@ -125,7 +125,7 @@ class LedgerFeed:
         self._held: dict[str, list[LedgerEvent]] = {}
         """What came for rooms that are catching up."""
         self._catching = asyncio.Semaphore(CATCHING_MAX)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background(observer, "following the ledger failed", "shards")
 
     # --- Feed ---------------------------------------------------------------------------------------------------------
     async def start(self, shards: Iterable[int] = range(SHARDS), *, within_s: float) -> None:
@@ -134,7 +134,7 @@ class LedgerFeed:
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 await asyncio.gather(*(self._read(shard) for shard in self._next_poll))
-        self._spawn(self._run())
+        self._background.keep_up(self._run)
 
     def own(self, shards: Collection[int]) -> None:
         """Follow these as well, each from where it stands: what there was before, rooms catch up with when they wake."""
@@ -153,8 +153,7 @@ class LedgerFeed:
 
     def stop(self) -> None:
         """No more."""
-        for task in tuple(self._tasks):
-            task.cancel()
+        self._background.stop()
 
     def ring(self, place: str) -> None:
         """There is something new in the shard of a room or a user."""
@@ -174,8 +173,8 @@ class LedgerFeed:
     def awake(self, room: str) -> None:
         """A room was loaded: hand it what it missed, then everything new."""
         self._awake.add(room)
-        self._held[room] = []
-        self._spawn(self._catch_up(room))
+        held = self._held[room] = []
+        self._background.spawn(self._catch_up(room, held))
 
     def asleep(self, room: str) -> None:
         """A room is out of memory."""
@@ -198,7 +197,7 @@ class LedgerFeed:
             self._put_off(rung, now)
             for shard in (*rung, *self._due(now)):
                 self._reading.add(shard)  # now, and not when it has its turn: nobody else may read the same entries
-                self._spawn(self._read(shard))
+                self._background.spawn(self._read(shard))
 
     def _put_off(self, shards: Iterable[int], now: int) -> None:
         """These are read now: when they are to be looked at again."""
@@ -252,7 +251,7 @@ class LedgerFeed:
             advice = f"frames show no new gifts and drops until it answers; money itself is safe ({fault})"
             self._observer.observe(Trouble("the ledger cannot be read", "shards", advice))
         except Exception as fault:  # noqa: BLE001 - an entry that cannot be read must not silence all others
-            self._fault("a ledger entry was not understood", f"shard {shard}", fault)
+            self._observer.observe(fault_of("a ledger entry was not understood", f"shard {shard}", fault))
         finally:
             self._reading.discard(shard)
             self._polling.discard(shard)
@@ -286,8 +285,7 @@ class LedgerFeed:
         if (held := self._held.get(room)) is not None:
             held += events
             if len(held) > HELD_MAX:
-                held.clear()  # it is caught up with from where it stands
-                self._spawn(self._catch_up(room))
+                self.awake(room)  # it is caught up with from where it stands
         elif not self._rooms.feed(room, events):
             if self._rooms.heard(room) is None:
                 # It sleeps. Once awake it hears what it missed, this included; for a mere count nobody wakes it.
@@ -296,13 +294,16 @@ class LedgerFeed:
             else:
                 self.awake(room)
         if reversed_in := {event.broadcast for event in events if isinstance(event, GiftTakenBack)}:
-            self._spawn(self._show_board(room, reversed_in))
+            self._background.spawn(self._show_board(room, reversed_in))
 
     # --- Catch up -----------------------------------------------------------------------------------------------------
-    async def _catch_up(self, room: str) -> None:
-        """Read for a room what it missed, and go on with it from there."""
+    async def _catch_up(self, room: str, held: list[LedgerEvent]) -> None:
+        """Read for a room what it missed, and go on with it from there, and with what is `held` for it meanwhile.
+
+        Another list is held for it once it is caught up with anew: then this has nothing to do with it any more.
+        """
         shard = shard_of(room)
-        while (heard := self._rooms.heard(room)) is not None and room in self._held:
+        while self._held.get(room) is held and (heard := self._rooms.heard(room)) is not None:
             try:
                 async with self._catching:
                     missed, upto = await self._missed(room, shard, heard)
@@ -310,8 +311,7 @@ class LedgerFeed:
             except StoreError:
                 await asyncio.sleep(1)  # the poll has said that the ledger does not answer
                 continue
-            held = self._held.get(room)
-            if held is None:
+            if self._held.get(room) is not held:
                 return
             events = [*(_shown(drop) for drop in drops), *missed]
             events += [event for event in held if event.position > upto]
@@ -340,7 +340,7 @@ class LedgerFeed:
             at = entries[-1].position if entries else stands
         if stale and broadcast:
             events.append(await self._board(room, broadcast, shard))
-        return events, max(at, stands) if too_far else at
+        return events, at
 
     async def _show_board(self, room: str, broadcasts: set[str]) -> None:
         """After a reversal somebody may come up from below what the room keeps."""
@@ -355,20 +355,6 @@ class LedgerFeed:
         position = (await self._ledger.position(shard)).position
         ranks = await self._ledger.board(room, broadcast, BOARD_MAX)
         return BoardChanged(position, broadcast, tuple(Ranked(Person(r.user, ""), r.value) for r in ranks))
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (fault := task.exception()) is not None:
-            self._fault("following the ledger failed", "shards", fault)
-
-    def _fault(self, what: str, about: str, fault: BaseException) -> None:
-        where = "".join(traceback.format_exception(fault))
-        self._observer.observe(Trouble(what, about, f"please report this:\n{where}", "error"))
 
 
 def room_of(fact: BookFact) -> str:

@@ -7,10 +7,11 @@ import asyncio
 from livecast.adapters.memory.ledger import MemoryLedger
 from livecast.core.books.bookkeeping import BookEntry
 from livecast.core.money.coins import Movement
-from livecast.core.money.units import Order, Ordered
+from livecast.core.money.units import Drop, Order, Ordered
 from livecast.core.nodes.placement import SHARDS, shard_of
 from livecast.facts import Trouble
 from livecast.ports import Clock, Unavailable
+from livecast.shard import ledger_feed
 from livecast.shard.ledger_feed import IDLE_POLL_MS, POLLS_MAX
 from livecast.wire import records
 from support.vault import ROOM, Vault
@@ -47,6 +48,19 @@ class Hanging(MemoryLedger):
             self.reading -= 1
         self.asked.add(shard)
         return await super().read(shard, after, limit)
+
+
+class Pausing(MemoryLedger):
+    """The memory ledger, which takes its time to list drops."""
+
+    def __init__(self, clock: Clock, *, opening: int) -> None:
+        super().__init__(clock, opening=opening)
+        self.answers = asyncio.Event()
+        self.answers.set()
+
+    async def drops(self, room: str, before: str | None, limit: int) -> list[Drop]:
+        await self.answers.wait()
+        return await super().drops(room, before, limit)
 
 
 def test_a_gift_is_shown_within_a_tick_and_what_is_left_of_a_drop_within_a_second():
@@ -233,5 +247,28 @@ def test_a_credit_is_told_to_its_owner():
         assert notices[-1].kind == "wallet"
         assert notices[-1].data == {"balance": 10_050, "amount": 50, "memo": "thanks"}
         assert shard_of("ann") != shard_of(ROOM)
+
+    run_virtual(main)
+
+
+def test_what_comes_while_a_room_is_caught_up_with_is_not_lost(monkeypatch):
+    """More comes than is held for it meanwhile: it is caught up with anew, and whoever was at it before leaves it to that."""
+    monkeypatch.setattr(ledger_feed, "HELD_MAX", 3)
+
+    async def main(loop: VirtualLoop) -> None:
+        ledger = Pausing(loop.unix_ms, opening=100)
+        vault = await Vault(loop, ledger).begin()
+        await vault.give("ann")
+        await vault.until(lambda: ("ann", 1, True) in vault.combos(), "first combo")
+        ledger.answers.clear()
+        vault.treasury.awake(ROOM)  # as after a time in which it was not in memory
+        await asyncio.sleep(1)
+        for n in range(1, 5):
+            await vault.give("bob", tx=str(n))
+            await asyncio.sleep(1)
+        await vault.give("cyn")
+        await asyncio.sleep(1)
+        ledger.answers.set()
+        await vault.until(lambda: [line["u"]["id"] for line in vault.state()["board"]] == ["bob", "ann", "cyn"], "board")
 
     run_virtual(main)
