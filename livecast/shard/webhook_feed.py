@@ -8,10 +8,11 @@ one says of itself when it commits is told, and after a start what all of them s
 from __future__ import annotations
 
 import asyncio
-import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from typing import Any, Final
+
+import msgspec
 
 from livecast.core.books.bookkeeping import BookEntry
 from livecast.core.frames import Happened
@@ -32,9 +33,10 @@ from livecast.core.webhooks.events import (
     is_told,
     portion_of,
 )
-from livecast.facts import Observer, Trouble
+from livecast.facts import Observer, Trouble, fault_of
 from livecast.ledger import Ledger, understood
 from livecast.ports import Clock, RoomLog, StoreError
+from livecast.shard.background import Background
 from livecast.shard.ledger_feed import room_of
 from livecast.shard.ledger_tail import Read
 from livecast.webhooks import ROOMS, Webhooks
@@ -59,6 +61,7 @@ SAID_MAX: Final = 10_000
 """Words of rooms that wait for a store that does not answer. When there are more, all rooms are looked at once it does."""
 RECENT_MS: Final = 30 * 86_400_000
 """After a start rooms are looked at whose broadcast began within this; of older ones all was told or is told no more."""
+FAILED: Final = "telling events by webhook failed"
 
 
 class WebhookFeed:
@@ -92,15 +95,15 @@ class WebhookFeed:
         self._dirty: set[int] = set()
         self._said: list[tuple[dict[str, Any], dict[str, Any] | None, int]] = []
         """What rooms said of themselves and nobody was told yet: now, before, when."""
+        self._overheard = False
+        """There was more of that than is kept."""
         self._happened: list[tuple[str, Happened]] = []
         """What happened in rooms and nobody was told yet."""
-        self._overheard = False
-        """There were too many of them."""
         self._ring = asyncio.Event()
         self._known: OrderedDict[str, bytes] = OrderedDict()
-        """... as they said it: read, it weighs three times as much, and is asked for once in a while."""
+        """What rooms said last, as they said it: read, it weighs three times as much, and is asked for once in a while."""
         self._drops: OrderedDict[tuple[str, str], DropAbout] = OrderedDict()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background(observer, FAILED, "webhooks")
         self.wake: Callable[[str], None] = lambda _room: None
         """Told, of shards that are new to us, of rooms that wait for something: nobody else looks through all of them."""
 
@@ -108,8 +111,8 @@ class WebhookFeed:
     def start(self, shards: Iterable[int] = range(SHARDS)) -> None:
         """Begin, with what was not told before this process came."""
         self.own(list(shards))
-        self._spawn(self._run())
-        self._spawn(self._look())
+        self._background.keep_up(self._run)
+        self._background.keep_up(self._look)
 
     def own(self, shards: Collection[int]) -> None:
         """These are ours, too, with what was not told of them yet."""
@@ -128,8 +131,7 @@ class WebhookFeed:
 
     def stop(self) -> None:
         """No more. What is not kept yet is found again by whoever comes next."""
-        for task in tuple(self._tasks):
-            task.cancel()
+        self._background.stop()
 
     def hear(self, shard: int, entries: Sequence[BookEntry]) -> None:
         """New entries of a ledger: read on."""
@@ -145,15 +147,20 @@ class WebhookFeed:
             return  # a new epoch, say
         now_says, before = _read_summary(room, summary), None if known is None else _read_summary(room, known)
         if before is None or any(before.get(name) != now_says.get(name) for name in ("status", "broadcast")):
-            self._said.append((now_says, before, self._clock()))
-            self._overheard |= len(self._said) > SAID_MAX
+            if len(self._said) < SAID_MAX:
+                self._said.append((now_says, before, self._clock()))
+            else:
+                self._overheard = True
             self._ring.set()
 
     def happen(self, room: str, happened: Sequence[Happened]) -> None:
         """What happened in a room, committed. Unlike all else it is not found again after a crash."""
-        if len(self._happened) < SAID_MAX:
-            self._happened += [(room, one) for one in happened]
-            self._ring.set()
+        if len(self._happened) >= SAID_MAX:
+            advice = "no webhook tells of bans and held comments until the ledger's store answers; rooms and their logs have them"
+            self._observer.observe(Trouble("too many events of rooms wait for webhooks", "webhooks", advice, "error"))
+            return
+        self._happened += [(room, one) for one in happened]
+        self._ring.set()
 
     def _know(self, room: str, summary: bytes) -> None:
         self._known[room] = summary
@@ -190,7 +197,7 @@ class WebhookFeed:
             self._observer.observe(Trouble("events for webhooks cannot be kept", "webhooks", advice))
             return False
         except Exception as fault:  # noqa: BLE001 - see above
-            self._fault("telling events by webhook failed", about, fault)
+            self._observer.observe(fault_of(FAILED, about, fault))
         return True
 
     async def _meet_new_shards(self) -> None:
@@ -247,7 +254,8 @@ class WebhookFeed:
             try:
                 drafts += drafts_of(place, group, drop)
             except Exception as fault:  # noqa: BLE001 - an entry that cannot be told must not silence all behind it
-                self._fault("an entry could not be told by webhook", f"shard {shard} at {group[0].position}", fault)
+                about = f"shard {shard} at {group[0].position}"
+                self._observer.observe(fault_of("an entry could not be told by webhook", about, fault))
         return drafts
 
     async def _about_room(self, room: str) -> RoomAbout:
@@ -334,7 +342,11 @@ class WebhookFeed:
                 await asyncio.sleep(RETRY_S)
                 continue
             for room, summary in page:
-                says = _read_summary(room, summary)
+                try:
+                    says = _read_summary(room, summary)
+                except msgspec.DecodeError as fault:  # nobody else's line shall go unread for that
+                    self._observer.observe(fault_of("a room's line in the list of rooms cannot be read", room, fault))
+                    continue
                 if says.get("waits") and shard_of(room) in shards:
                     self.wake(room)
                 if shard_of(room) in shards and now - says.get("started_at", 0) < RECENT_MS:
@@ -344,21 +356,6 @@ class WebhookFeed:
                 self._ring.set()
                 return
             after = page[-1][0]
-
-    # --- Tasks --------------------------------------------------------------------------------------------------------
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (fault := task.exception()) is not None:
-            self._fault("telling events by webhook failed", "webhooks", fault)
-
-    def _fault(self, what: str, about: str, fault: BaseException) -> None:
-        where = "".join(traceback.format_exception(fault))
-        self._observer.observe(Trouble(what, about, f"please report this:\n{where}", "error"))
 
 
 def _read_summary(room: str, summary: bytes) -> dict[str, Any]:

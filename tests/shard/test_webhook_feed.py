@@ -1,104 +1,19 @@
-"""Events made of ledgers and rooms: all of them, once, in order, over deaths of processes; on virtual time."""
+"""Events made of ledgers and rooms: what each says, to whom it belongs, and that it is told once, in order; on virtual time."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
 
 import msgspec
 
-from livecast.adapters.memory.webhooks import MemoryWebhooks
 from livecast.core.commands import Ban, PatchRoom, Start
-from livecast.core.events import Person
 from livecast.core.money.codes import code_key, code_of
-from livecast.core.money.coins import Gift, SpendLimits
-from livecast.core.money.gifts import about_of
 from livecast.core.money.units import Confirm, DropChange, Release, Revoke
-from livecast.core.nodes.placement import shard_of
-from livecast.core.webhooks.deliveries import BATCH_MAX, Draft, WebhookEvent
-from livecast.facts import Trouble
-from livecast.ledger import Ledger
-from livecast.ports import Unavailable
+from livecast.core.webhooks.deliveries import BATCH_MAX
 from livecast.shard.webhook_feed import WebhookFeed
-from support.vault import ROOM, Vault
-from support.virtual import VirtualLoop, run_virtual
-
-
-class Frail(MemoryWebhooks):
-    """A store that does not answer while `away`, or says nothing although it did what it was asked while `mute`."""
-
-    away = mute = False
-
-    async def append(self, source: int, expected: int, upto: int, drafts: Sequence[Draft], now: int) -> int:
-        if self.away:
-            raise Unavailable("away")
-        stands = await super().append(source, expected, upto, drafts, now)
-        if self.mute:
-            raise Unavailable("mute")
-        return stands
-
-
-class Newsroom(Vault):
-    """A vault whose events are kept."""
-
-    def __init__(self, loop: VirtualLoop, ledger: Ledger | None = None) -> None:
-        self.webhooks = Frail()
-        self.kicks = 0
-        self.spoilt = False
-        super().__init__(loop, ledger)
-
-    async def _own(self) -> None:
-        await super()._own()
-        self.tell()
-
-    def tell(self) -> None:
-        """Begin to make events, as a process does when it starts."""
-        self.feed = WebhookFeed(
-            webhooks=self.webhooks, ledger=self.ledger, log=self.log, clock=self.loop.unix_ms, observer=self, kick=self.kick,
-            read=self.treasury.read,
-        )  # fmt: skip
-        self.treasury.tell(self.feed)
-        self.feed.start()
-
-    def kick(self) -> None:
-        self.kicks += 1
-
-    def die(self) -> None:
-        self.feed.stop()
-        super().die()
-
-    async def events(self) -> list[WebhookEvent]:
-        return [listed.event for listed in await self.webhooks.events(0, 10_000)]
-
-    async def types(self) -> list[str]:
-        return [event.type for event in await self.events()]
-
-    async def told(self, *types: str) -> list[WebhookEvent]:
-        """Wait until these types, in this order, are all there is to tell; the events."""
-        end = self.loop.time() + 20
-        while (got := await self.types()) != list(types):
-            assert self.loop.time() < end, got
-            await asyncio.sleep(0.05)
-        return await self.events()
-
-
-def newsroom(story: Callable[[Newsroom, VirtualLoop], Awaitable[None]]) -> None:
-    """A story told of a live room."""
-
-    async def main(loop: VirtualLoop) -> None:
-        room = await Newsroom(loop).begin()
-        assert isinstance(room, Newsroom)
-        await room.command("patch_room", PatchRoom(merchant="m1", title="Night"))
-        await room.told("room.started")
-        await asyncio.sleep(0.5)
-        await story(room, loop)
-        room.die()
-        troubles = [fact for fact in room.facts if isinstance(fact, Trouble) and fact.level == "error"]
-        assert not [fact for fact in troubles if "webhook" in fact.what], troubles
-
-    run_virtual(main)
+from support.newsroom import Newsroom, newsroom
+from support.vault import ROOM
+from support.virtual import VirtualLoop
 
 
 def test_a_drop_from_announcement_to_settlement() -> None:
@@ -317,53 +232,6 @@ def test_what_was_sold_before_a_rehearsal_is_no_rehearsal() -> None:
     newsroom(story)
 
 
-def test_one_fault_silences_nobody_else() -> None:
-    """An entry that cannot be read holds up its own shard, and is reported; others go on."""
-
-    async def story(room: Newsroom, loop: VirtualLoop) -> None:
-        read, other = room.ledger.read, "another-room"
-
-        async def broken(shard: int, after: int, limit: int) -> Any:
-            if shard == shard_of(ROOM) and room.spoilt:
-                raise ValueError("not an entry")
-            return await read(shard, after, limit)
-
-        room.ledger.read = broken
-        room.spoilt = True
-        await room.give("ann", ring=False)
-        room.feed._dirty.add(shard_of(ROOM))
-        gift = Gift("bob/1", "bob", other, "b1", "rose", 1, 1, about=about_of(Person("bob", "Bob"), 1))
-        await room.ledger.debit_gift(gift, SpendLimits(), loop.unix_ms())
-        await room.ledger.commit_gift(gift, loop.unix_ms())
-        room.treasury.ring(other)
-        await room.told("room.started", "gift.sent")
-        faults = [fact for fact in room.facts if isinstance(fact, Trouble) and "webhook" in fact.what]
-        assert [fact.level for fact in faults] == ["error"]
-        room.facts[:] = [fact for fact in room.facts if fact not in faults]
-        room.spoilt = False
-        await asyncio.sleep(400)
-        await room.told("room.started", "gift.sent", "gift.sent")
-
-    newsroom(story)
-
-
-def test_the_end_of_a_broadcast_is_told_behind_that_of_its_drops() -> None:
-    """Also where all of it waited for a store that was away."""
-
-    async def story(room: Newsroom, _: VirtualLoop) -> None:
-        await room.drop(stock=2)
-        await room.step("open")
-        await room.told(*(before := ("room.started", "drop.opened")))
-        room.webhooks.away = True
-        await room.end()
-        await room.until(lambda: room.state()["status"] == "ended", "end")
-        await asyncio.sleep(2)
-        room.webhooks.away = False
-        await room.told(*before, "drop.closed", "drop.settled", "room.ended")
-
-    newsroom(story)
-
-
 def test_broadcasts_are_told() -> None:
     """Start and end of each, once; their ids differ."""
 
@@ -400,76 +268,6 @@ def test_what_moderators_look_at_is_told() -> None:
     newsroom(story)
 
 
-def test_nothing_is_lost_or_told_twice_over_deaths() -> None:
-    """Owners die at every moment; also where the store did what it was asked and its answer was lost."""
-
-    async def story(room: Newsroom, _: VirtualLoop) -> None:
-        await room.drop(stock=40)
-        await room.step("open")
-        for n in range(40):
-            await room.claim(f"u{n}")
-            if n % 4 == 1:
-                await room.give(f"u{n}")
-            if n % 10 == 3:
-                room.webhooks.mute = True
-                await asyncio.sleep(0.3)
-                room.webhooks.mute = False
-            if n % 5 == 2:
-                await asyncio.sleep(0.013 * n)
-                room.die()
-                await room.take_over()
-                room.shards.wake(ROOM)
-        await room.end()
-        end = room.loop.time() + 200
-        while "drop.settled" not in await room.types():
-            assert room.loop.time() < end, await room.types()
-            await asyncio.sleep(0.5)
-        events = await room.events()
-        counts = Counter(event.type for event in events if event.type != "claim.granted")
-        assert counts == {
-            "room.started": 1, "drop.opened": 1, "gift.sent": 10, "drop.sold_out": 1, "room.ended": 1, "drop.closed": 1,
-            "drop.settled": 1,
-        }  # fmt: skip
-        serials = [claim["serial"] for event in events if event.type == "claim.granted" for claim in event.data["claims"]]
-        assert serials == list(range(1, 41))
-        assert len({event.id for event in events}) == len(events)
-
-    newsroom(story)
-
-
-def test_an_end_in_the_moment_of_death_is_told_by_the_next() -> None:
-    """The room had committed it and nobody was told: whoever starts next looks at all rooms."""
-
-    async def story(room: Newsroom, _: VirtualLoop) -> None:
-        room.webhooks.away = True
-        await room.end()
-        await asyncio.sleep(1)
-        room.die()
-        room.webhooks.away = False
-        await room.take_over()
-        events = await room.told("room.started", "room.ended")
-        assert events[1].merchant == "m1"
-
-    newsroom(story)
-
-
-def test_a_store_that_is_away_is_told_later() -> None:
-    """Events wait in the ledger; the operator is told, and then nothing is missing."""
-
-    async def story(room: Newsroom, _: VirtualLoop) -> None:
-        room.webhooks.away = True
-        await room.give("ann")
-        await room.give("bob")
-        await asyncio.sleep(5)
-        assert await room.types() == ["room.started"]
-        assert "events for webhooks cannot be kept" in {fact.what for fact in room.facts if isinstance(fact, Trouble)}
-        room.webhooks.away = False
-        events = await room.told("room.started", "gift.sent", "gift.sent")
-        assert [event.data["user"] for event in events[1:]] == ["ann", "bob"]
-
-    newsroom(story)
-
-
 def test_a_room_that_sleeps_is_still_its_merchants() -> None:
     """Nobody has it in memory, and the process has just started: merchant and broadcast are read from its log."""
 
@@ -486,37 +284,5 @@ def test_a_room_that_sleeps_is_still_its_merchants() -> None:
         assert (about.merchant, about.broadcast) == ("m1", broadcast)
         assert (await fresh._about_room("nowhere")).merchant == ""
         assert msgspec.to_builtins(about)["test"] is False
-
-    newsroom(story)
-
-
-def test_a_rush_is_told_in_bounded_calls() -> None:
-    """A thousand entries of a shard, with more claims than fit one call: all are told, in order."""
-
-    async def story(room: Newsroom, _: VirtualLoop) -> None:
-        room.feed.stop()
-        await room.drop(stock=9_000, codes="none")
-        await room.step("open")
-        for n in range(0, 9_000, 450):
-            await room.claim(*(f"u{n + k}" for k in range(450)))
-        for n in range(150):
-            await room.give("ann", tx=str(n))
-        sizes: list[int] = []
-        append = room.webhooks.append
-
-        async def counted(source: int, expected: int, upto: int, drafts: Sequence[Draft], now: int) -> int:
-            sizes.append(len(drafts))
-            return await append(source, expected, upto, drafts, now)
-
-        room.webhooks.append = counted  # type: ignore[method-assign]
-        room.tell()
-        end = room.loop.time() + 20
-        while "drop.sold_out" not in await room.types():
-            assert room.loop.time() < end
-            await asyncio.sleep(0.05)
-        serials: list[Any] = [c["serial"] for e in await room.events() if e.type == "claim.granted" for c in e.data["claims"]]
-        assert serials == list(range(1, 9_001))
-        assert max(sizes) <= 102
-        assert len(sizes) > 1
 
     newsroom(story)
