@@ -111,7 +111,7 @@ class Line(Generic[Heard]):
         self._decode = decoder.decode
 
     async def hear(self) -> Heard | None:
-        """The next message; None if the other side is gone."""
+        """The next message; None if the other side is gone. Raises `msgspec.DecodeError` if it is not understood."""
         try:
             length = int.from_bytes(await self._reader.readexactly(LENGTH_BYTES), "big")
             if length > MESSAGE_BYTES_MAX:
@@ -119,6 +119,16 @@ class Line(Generic[Heard]):
             return self._decode(await self._reader.readexactly(length))
         except (asyncio.IncompleteReadError, OSError):
             return None
+
+    async def hear_known(self) -> Heard | None:
+        """The next message that we understand; None if the other side is gone. Workers are replaced by those of the next version
+        while their supervisor stays: what only that one knows is left out.
+        """
+        while True:
+            try:
+                return await self.hear()
+            except msgspec.DecodeError:
+                continue
 
     def say(self, message: ToWorker | ToSupervisor) -> None:
         """Send a message. Nobody waits for it to arrive; to one who is gone nothing is sent."""

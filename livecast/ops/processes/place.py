@@ -151,7 +151,7 @@ class Seat:
         self._reader = asyncio.create_task(self._listen(), name="hear the supervisor")
 
     async def _listen(self) -> None:
-        while (message := await self._line.hear()) is not None:
+        while (message := await self._line.hear_known()) is not None:
             self._hear(message)
         # Without a supervisor there is no store of our own any more, nor anybody to start us again.
         self.stop.tell(BYE_SPREAD_MS, alone=False)

@@ -127,7 +127,7 @@ class Worker:
         self._reader = asyncio.create_task(self._read(self._process, self._line), name=f"hear worker {self.number}")
 
     async def _read(self, process: asyncio.subprocess.Process, line: Line[ToSupervisor]) -> None:
-        while (message := await line.hear()) is not None:
+        while (message := await line.hear_known()) is not None:
             self._heard_at = time.monotonic()
             await self._hear(message)
         try:
