@@ -134,6 +134,7 @@ class RoomScreen:
         self.frames += 1
         self.where = f"{frame.epoch}:{frame.seq}"
         self._frame_times.append(now_s)
+        self._forget_before(now_s - RATE_WINDOW_S)
         self.goods.take(frame)
         self.show.take(frame)
         for comment in frame.comments:
@@ -171,15 +172,19 @@ class RoomScreen:
 
     def frames_per_s(self, now_s: float) -> float:
         """Over the last five seconds."""
-        while self._frame_times and self._frame_times[0] < now_s - RATE_WINDOW_S:
-            self._frame_times.popleft()
+        self._forget_before(now_s - RATE_WINDOW_S)
         return len(self._frame_times) / RATE_WINDOW_S
 
     def likes_per_s(self, now_s: float) -> float:
         """Over the last five seconds."""
-        while self._like_times and self._like_times[0][0] < now_s - RATE_WINDOW_S:
-            self._like_times.popleft()
+        self._forget_before(now_s - RATE_WINDOW_S)
         return sum(n for _, n in self._like_times) / RATE_WINDOW_S
+
+    def _forget_before(self, at_s: float) -> None:
+        while self._frame_times and self._frame_times[0] < at_s:
+            self._frame_times.popleft()
+        while self._like_times and self._like_times[0][0] < at_s:
+            self._like_times.popleft()
 
     def line_of(self, comment_id: str) -> Line | None:
         """The line of a comment that is still remembered."""

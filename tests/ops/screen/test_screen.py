@@ -13,7 +13,7 @@ from rich.console import Console
 
 from livecast.client import Answer, Bye, Connection, Event, Frame, Welcome
 from livecast.client.messages import Reader
-from livecast.ops.screen.screen import LINES_MAX, RoomScreen, fit, json_lines, plain_lines, shown
+from livecast.ops.screen.screen import LINES_MAX, RATE_WINDOW_S, RoomScreen, fit, json_lines, plain_lines, shown
 from support.stage import comment, frame, welcome
 
 READER = Reader("json")
@@ -163,3 +163,13 @@ def test_json_lines_are_the_messages() -> None:
 def test_names_take_the_same_columns(text: str) -> None:
     """Cut or filled to the width of a terminal, where a Chinese character takes two columns."""
     assert cell_len(fit(text, 8)) == 8
+
+
+def test_what_rates_are_made_of_is_bounded() -> None:
+    """Also where nobody asks for them, as in a pipe: of a night of frames the last seconds are kept."""
+    screen = screen_of()
+    for n in range(1, 101):
+        screen.take(message(frame(n, likes={"delta": 1, "total": n})), float(n))
+    assert len(screen._frame_times) <= RATE_WINDOW_S + 1
+    assert len(screen._like_times) <= RATE_WINDOW_S + 1
+    assert screen.likes_per_s(100.0) > 0
