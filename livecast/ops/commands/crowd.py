@@ -25,8 +25,9 @@ from livecast.ops.configuration.groups import DEV_KEY
 from livecast.ops.people.market import Market
 from livecast.ops.people.people import Act, Crowd, Moment, Person
 from livecast.ops.people.visitors import Tokens, speaker_options
+from livecast.ops.processes.process import raise_file_limit
 from livecast.ops.screen.screen import RoomScreen, Style, connection_text
-from livecast.ops.screen.terminal import draw, is_live, more_files, percentile, say, stop_at_eof, until, until_stopped
+from livecast.ops.screen.terminal import draw, is_live, percentile, say, stop_at_eof, until, until_stopped
 
 STEP_S: Final = 0.05  # finer than a tick, so that comments spread over it
 OPENING_MAX: Final = 50  # handshakes under way at once: a crowd, not a storm
@@ -283,7 +284,7 @@ async def run_crowd(
     API key (`--dev` has one that everybody knows). `until_eof`: stop when standard input ends, which it does when the process at
     its other end dies, however it dies.
     """
-    more_files()
+    raise_file_limit()
     console = console or Console()
     # Ids follow from the seed: two crowds in one room must not be the same people.
     seed = secrets.randbelow(1_000_000) if seed is None else seed

@@ -20,8 +20,9 @@ from livecast.client import ClientError, Event, LivecastClient, Welcome
 from livecast.ops.danmaku_xml import Danmaku, Skipped, read_danmaku
 from livecast.ops.people.seats import Seats
 from livecast.ops.people.visitors import Tokens, speaker_options
+from livecast.ops.processes.process import raise_file_limit
 from livecast.ops.screen.screen import RoomScreen
-from livecast.ops.screen.terminal import more_files, percentile, until, until_stopped
+from livecast.ops.screen.terminal import percentile, until, until_stopped
 
 #: People come in so long before they speak, so that the handshake does not make them late. Longer would keep seats from others.
 AHEAD_S: Final = 0.3
@@ -127,7 +128,7 @@ async def replay(
     console: Console | None = None,
 ) -> int:
     """Play `file` into `room` and print what became of it. Returns 0 only if every comment was answered."""
-    more_files()
+    raise_file_limit()
     console = console or Console()
     skipped = Skipped()
     try:

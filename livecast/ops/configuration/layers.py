@@ -49,8 +49,9 @@ class Given(Struct, frozen=True):
     """A file's content: a list of strings may be written one a line."""
 
 
-Path2 = tuple[str, str]
-Layer = dict[Path2, Given]
+KeyPath = tuple[str, str]
+"""Where a setting belongs: its section and its key."""
+Layer = dict[KeyPath, Given]
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str:
@@ -129,7 +130,7 @@ def decoded(given: Given, *, plain: bool, listing: bool) -> Any:
         raise ValueError(f"is not JSON (write for example {example})") from None
 
 
-def _from_file(layer: Layer, path: Path2, name: str, file: Path) -> list[Problem]:
+def _from_file(layer: Layer, path: KeyPath, name: str, file: Path) -> list[Problem]:
     try:
         with file.open("rb") as content:
             data = content.read(FILE_BYTES_MAX + 1)

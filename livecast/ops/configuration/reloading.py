@@ -20,7 +20,7 @@ from livecast.edge.node import Node
 from livecast.edge.rules import EdgeRules
 from livecast.facts import Observer
 from livecast.ops import logs
-from livecast.ops.configuration.layers import Path2
+from livecast.ops.configuration.layers import KeyPath
 from livecast.ops.configuration.settings import SECTIONS, Settings, keys_of
 from livecast.ops.observers import LogObserver
 from livecast.ops.revoking import Revoking
@@ -46,7 +46,7 @@ BUILT_IN: Final = frozenset(
 CLAIMS: Final = ("claims_per_user_per_s", "claims_per_user_burst", "claims_per_address_per_s")
 
 #: What is taken over at once.
-LIVE: Final[frozenset[Path2]] = frozenset(
+LIVE: Final[frozenset[KeyPath]] = frozenset(
     [
         *(("server", each.name) for each in msgspec.structs.fields(EdgeRules) if each.name not in BUILT_IN),
         *((section, key) for section in ("auth", "gifts", "log") for key in keys_of(section)),
@@ -55,7 +55,7 @@ LIVE: Final[frozenset[Path2]] = frozenset(
 )
 
 
-def differences(old: Settings, new: Settings) -> tuple[list[Path2], list[Path2]]:
+def differences(old: Settings, new: Settings) -> tuple[list[KeyPath], list[KeyPath]]:
     """Keys whose values are others now: those that are taken over at once, and those that wait for a start."""
     changed = [
         (section, key) for section in SECTIONS for key in keys_of(section) if old.value(section, key) != new.value(section, key)

@@ -39,8 +39,8 @@ from livecast.ops.configuration.groups import (
 )
 from livecast.ops.configuration.layers import (
     Given,
+    KeyPath,
     Layer,
-    Path2,
     Problem,
     SettingsError,
     decoded,
@@ -70,7 +70,7 @@ class Settings(Struct, frozen=True):
     review: ReviewRules
     archive: Archive
     log: Log
-    origins: dict[Path2, str]
+    origins: dict[KeyPath, str]
     advice: tuple[str, ...] = ()
     """Legal, and probably not meant."""
 
@@ -118,7 +118,7 @@ def load(
     *,
     file: Path | None = None,
     environment: Mapping[str, str] | None = None,
-    options: Mapping[Path2, Given] | None = None,
+    options: Mapping[KeyPath, Given] | None = None,
     dev: bool = False,
 ) -> Settings:
     """Put the layers together. Raises `SettingsError` with everything that is wrong."""
@@ -150,8 +150,8 @@ def load(
 
 
 # --- Values -----------------------------------------------------------------------------------------------------------
-def _converted(layer: Layer, problems: list[Problem]) -> dict[Path2, Any]:
-    values: dict[Path2, Any] = {}
+def _converted(layer: Layer, problems: list[Problem]) -> dict[KeyPath, Any]:
+    values: dict[KeyPath, Any] = {}
     for path, given in layer.items():
         kind = keys_of(path[0])[path[1]].type
         try:
@@ -220,7 +220,7 @@ def _walk(node: msgspec.inspect.Type) -> list[msgspec.inspect.Type]:
     return [node, *(found for each in inside for found in _walk(each))]
 
 
-def _group(group: type[Group], values: Mapping[Path2, Any], section: str, **more: Any) -> Group:
+def _group(group: type[Group], values: Mapping[KeyPath, Any], section: str, **more: Any) -> Group:
     names = group.__struct_fields__
     return group(**{key: value for (where, key), value in values.items() if where == section and key in names}, **more)
 
@@ -234,9 +234,9 @@ def _cross_checks(settings: Settings) -> list[Problem]:
     ]
 
 
-def _wrong_auth(settings: Settings) -> list[tuple[Path2, str]]:
+def _wrong_auth(settings: Settings) -> list[tuple[KeyPath, str]]:
     auth = settings.auth
-    wrong: list[tuple[Path2, str]] = []
+    wrong: list[tuple[KeyPath, str]] = []
     secrets = ("auth", "jwt_secrets")
     if not settings.dev:
         if DEV_SECRET in auth.jwt_secrets:
@@ -261,9 +261,9 @@ def _wrong_auth(settings: Settings) -> list[tuple[Path2, str]]:
     return wrong
 
 
-def _wrong_review(settings: Settings) -> list[tuple[Path2, str]]:
+def _wrong_review(settings: Settings) -> list[tuple[KeyPath, str]]:
     review = settings.review
-    wrong: list[tuple[Path2, str]] = []
+    wrong: list[tuple[KeyPath, str]] = []
     if not review.url:
         return wrong
     if urlsplit(review.url).scheme not in {"http", "https"} or not urlsplit(review.url).hostname:
@@ -281,8 +281,8 @@ def _wrong_review(settings: Settings) -> list[tuple[Path2, str]]:
     return wrong
 
 
-def _wrong_stores(settings: Settings) -> list[tuple[Path2, str]]:
-    wrong: list[tuple[Path2, str]] = []
+def _wrong_stores(settings: Settings) -> list[tuple[KeyPath, str]]:
+    wrong: list[tuple[KeyPath, str]] = []
     addresses: dict[str, Address] = {}
     for section, url in (("redis", settings.redis.url), ("ledger", settings.ledger.url)):
         try:
@@ -304,9 +304,9 @@ def _wrong_stores(settings: Settings) -> list[tuple[Path2, str]]:
     return wrong
 
 
-def _wrong_edge(settings: Settings) -> list[tuple[Path2, str]]:
+def _wrong_edge(settings: Settings) -> list[tuple[KeyPath, str]]:
     edge = settings.edge
-    wrong: list[tuple[Path2, str]] = []
+    wrong: list[tuple[KeyPath, str]] = []
     if edge.outbox_max_bytes <= edge.outbox_soft_bytes:
         wrong.append((("server", "outbox_max_bytes"), f"must be above outbox_soft_bytes ({edge.outbox_soft_bytes})"))
     wrong += [
@@ -327,9 +327,9 @@ def _wrong_edge(settings: Settings) -> list[tuple[Path2, str]]:
     return wrong
 
 
-def _wrong_rules(settings: Settings) -> list[tuple[Path2, str]]:
+def _wrong_rules(settings: Settings) -> list[tuple[KeyPath, str]]:
     room = settings.room
-    wrong: list[tuple[Path2, str]] = []
+    wrong: list[tuple[KeyPath, str]] = []
     if room.tick_max_ms < room.policy.tick_ms:
         wrong.append((("room", "tick_max_ms"), f"is below tick_ms ({room.policy.tick_ms}): a stretched tick cannot be shorter"))
     if room.merge_life_ms < room.merge_idle_ms:

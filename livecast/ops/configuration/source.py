@@ -9,21 +9,21 @@ from typing import Final
 
 from msgspec import Struct
 
-from livecast.ops.configuration.layers import Given, Layer, Path2, SettingsError, from_environment, from_toml
+from livecast.ops.configuration.layers import Given, KeyPath, Layer, SettingsError, from_environment, from_toml
 from livecast.ops.configuration.settings import KNOWN, Settings, load
 from livecast.ops.processes.line import Entry
 
 #: What holds as long as the process that was started lives: where it listens, and where its own stores are.
-FOR_GOOD: Final[frozenset[Path2]] = frozenset({("server", "host"), ("server", "port"), ("server", "data_dir")})
+FOR_GOOD: Final[frozenset[KeyPath]] = frozenset({("server", "host"), ("server", "port"), ("server", "data_dir")})
 #: ... and whether it has stores of its own.
-STORES: Final[tuple[Path2, ...]] = (("redis", "url"), ("ledger", "url"))
+STORES: Final[tuple[KeyPath, ...]] = (("redis", "url"), ("ledger", "url"))
 
 
 class Source(Struct, frozen=True):
     """What `livecast serve` was called with."""
 
     file: Path | None
-    options: Mapping[Path2, Given]
+    options: Mapping[KeyPath, Given]
     dev: bool
 
     def read(self) -> tuple[Settings, Layer]:
@@ -40,7 +40,7 @@ class Source(Struct, frozen=True):
         return settings, layer
 
 
-def fixed(old: Settings, new: Settings) -> list[Path2]:
+def fixed(old: Settings, new: Settings) -> list[KeyPath]:
     """Keys whose new values only a new start can follow."""
     changed = [path for path in sorted(FOR_GOOD) if old.value(*path) != new.value(*path)]
     return changed + [path for path in STORES if bool(old.value(*path)) != bool(new.value(*path))]
