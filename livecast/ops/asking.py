@@ -47,11 +47,8 @@ class Node:
             return msgspec.json.decode(answer.read())
 
     def save(self, path: str, to: Path | None, **query: str | None) -> int:
-        """Write an answer to a file (None: to standard output), piece by piece; how many bytes it had.
-
-        A file that was there is replaced only once all has come.
-        """
-        with self.open("GET", path, None, **query) as answer, _sink(to) as out:
+        """Write an answer to a file (None: to standard output), piece by piece; how many bytes it had."""
+        with self.open("GET", path, None, **query) as answer, written(to) as out:
             n_bytes = 0
             while piece := answer.read(PIECE_BYTES):
                 out.write(piece)
@@ -94,7 +91,8 @@ def _words(refused: urllib.error.HTTPError) -> str:
 
 
 @contextmanager
-def _sink(to: Path | None) -> Iterator[IO[bytes]]:
+def written(to: Path | None) -> Iterator[IO[bytes]]:
+    """A file to write to (None: standard output). One that was there is replaced only at the end, if there was no fault."""
     if to is None:
         yield sys.stdout.buffer
         return

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import sys
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
-from livecast.ops.asking import Node, asker_options, segment
+from livecast.ops.asking import Node, asker_options, segment, written
 
 COLUMNS: Final = ("offset_ms", "at", "id", "user", "name", "role", "text", "n", "lane")
 #: A cell that begins like this is a formula to a spreadsheet: whoever comments shall not run anything on the merchant's desk.
@@ -43,10 +42,8 @@ def command(  # noqa: PLR0917 - click hands options over by name
     node, path = Node(url, api_key), f"/v1/rooms/{segment(room)}/replay"
     if form == "csv":
         table = _table(node.json("GET", f"{path}.json", broadcast=broadcast)["comments"]).encode("utf-8-sig")
-        if output is None:
-            sys.stdout.buffer.write(table)
-        else:
-            output.write_bytes(table)
+        with written(output) as file:
+            file.write(table)
     else:
         node.save(f"{path}.{form}", output, broadcast=broadcast)
     if output is not None:

@@ -132,9 +132,7 @@ def _run(work: Any) -> Any:
         return run(work)
     except NoStoreError as error:
         stop(str(error), EXIT_USAGE)
-    except (EmbeddedStoreError, NoValkeyError) as error:
-        stop(str(error))
-    except WrongFormat as error:
+    except (EmbeddedStoreError, NoValkeyError, WrongFormat) as error:
         stop(str(error))
     except StoreError as error:
         stop(f"the ledger does not answer: {error}")

@@ -104,15 +104,15 @@ async def _look(settings: Settings, role: Role, url: str) -> Look:
         await _look_at_format(look, server)
         if role == "redis":
             await _look_at_nodes(look, RedisRoster(server), settings.node.heartbeat_ms)
-    except StoreError as error:
-        look.problems.append(f"it cannot be used: {error}")
+    except (StoreError, TimeoutError) as error:
+        look.problems.append(f"it cannot be used: {error or f'no answer within {DEADLINE_S:g} s'}")
     finally:
         await server.close()
     return look
 
 
 async def _seen(node: Node) -> Seen:
-    """Ask one server for everything. Raises `StoreError`."""
+    """Ask one server for everything. Raises `StoreError`, `TimeoutError`."""
     async with asyncio.timeout(DEADLINE_S):
         asked = time.time()
         (clock, *infos) = await node.exchange(
@@ -198,7 +198,7 @@ async def _look_at_replica(look: Look, server: RedisServer, host: str, port: int
     try:
         seen = await _seen(node)
     except (StoreError, TimeoutError) as error:
-        look.hints.append(f"replica {host}:{port} could not be looked at: {error or 'no answer'}")
+        look.hints.append(f"replica {host}:{port} could not be looked at: {error or f'no answer within {DEADLINE_S:g} s'}")
         return
     finally:
         await node.close()
