@@ -64,8 +64,8 @@ def test_figures_follow_the_frames() -> None:
     assert "28 watching" in text
     assert "0.4 frames/s" in text
     assert "14 in = 6 shown + 4 merged + 2 sampled + 2 rejected (rate_limited 2)" in text
-    assert screen.frames_per_s(56.0) == 0
     assert screen.likes_per_s(50.0) == 1
+    assert screen.frames_per_s(56.0) == 0
 
 
 def test_redacted_comments_leave_the_screen() -> None:
