@@ -16,7 +16,8 @@ from livecast.adapters.memory import log as memory_log
 from livecast.core.nodes.placement import shard_of
 from livecast.ports import Commit, Committed
 from support import several
-from support.several import PublishingLog, SimulatedBus, simulate
+from support.several import simulate
+from support.several_wires import PublishingLog, SimulatedBus
 
 SHORT, LONG = 60, int(os.environ.get("CHAOS_SEEDS", "1000"))
 CAUGHT_WITHIN = 100

@@ -14,7 +14,8 @@ from livecast.core.nodes.membership import FREE, holder_of
 from livecast.core.nodes.placement import shard_of
 from livecast.facts import Fact, ShardsHeld, ShardsMoved, Trouble
 from support.machines import MachineLoop
-from support.several import ROOMS, Host, World, fewer_shards
+from support.several import World, fewer_shards
+from support.several_hosts import ROOMS, Host
 
 SHARDS = 16
 

@@ -10,300 +10,33 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final
 
-import msgspec
-
-from livecast.adapters.memory.log import MemoryRoomLog
 from livecast.adapters.memory.roster import MemoryRoster
-from livecast.adapters.redis import keys
-from livecast.adapters.redis.bus import RedisBus
-from livecast.adapters.redis.log import message_of
-from livecast.adapters.redis.messages import join
 from livecast.core.commands import Ensure
 from livecast.core.errors import Refusal
-from livecast.core.events import Command, Done, Notice, Person, Verdict
+from livecast.core.events import Command, Done, Person, Verdict
 from livecast.core.nodes import membership, placement
 from livecast.core.nodes.membership import holder_of
-from livecast.core.rules import RoomRules
-from livecast.edge.access.auth import Authenticator
 from livecast.edge.access.identity import Identity
-from livecast.edge.access.keys import KeyRing
 from livecast.edge.node import Node
-from livecast.edge.rules import EdgeRules
 from livecast.facts import Fact, Trouble
-from livecast.ports import Commit, Committed, Unavailable
 from livecast.shard import ownership
-from livecast.shard.ownership import Ownership
-from livecast.shard.shards import Shards
 from livecast.wire import records
-from livecast.wire.codec import JSON
-from livecast.wire.messages import Bye, CommentMessage
-from livecast.wire.sealing import Sealed
-from support.machines import HERE, Machine, MachineLoop
+from livecast.wire.messages import CommentMessage
+from support.machines import MachineLoop
+from support.several_hosts import ROOMS, Host
+from support.several_wires import Channels, PublishingLog
 
-ROOMS: Final = ("r1", "r2", "r3")
 HOST: Final = Person("host", "Host", role="host")
 STORM_S: Final = 10.0
 """Faults come within this; then there is peace, and everything has to come right."""
 PEACE_S: Final = 30.0
 SOON_S: Final = 3.0
 """What was missed is made good in this time, and not with the next look around."""
-HOP_S: Final = 0.001
-AUTHENTICATOR: Final = Authenticator(["s" * 32])
-
-
-class PublishingLog(MemoryRoomLog):
-    """The log in memory, publishing like the script does, and remembering every frame that it ever took."""
-
-    def __init__(self, channels: Channels) -> None:
-        super().__init__()
-        self._channels = channels
-        self.history: dict[tuple[str, str, int], bytes] = {}
-
-    async def commit(self, commit: Commit) -> Committed:
-        kept = self._rooms.get(commit.room)
-        last = kept.last if kept is not None else None
-        done = await super().commit(commit)
-        if last is None or (last.token, last.epoch, last.number) != (commit.token, commit.epoch, commit.number):
-            if commit.frame is not None:
-                assert (commit.room, commit.epoch, commit.seq) not in self.history, "two frames in one place"
-                self.history[commit.room, commit.epoch, commit.seq] = commit.frame
-            if message := message_of(commit):
-                self._channels.say(keys.of_room("out", commit.room), message)
-        return done
-
-
-class Channels:
-    """Pub/sub: who listens hears, in order; who is cut off does not."""
-
-    def __init__(self, loop: MachineLoop) -> None:
-        self.loop = loop
-        self.ears: dict[str, list[SimulatedEars]] = {}
-
-    def say(self, channel: str, body: bytes) -> int:
-        """Hand a message to all who listen; how many they are."""
-        there = [ears for ears in self.ears.get(channel, ()) if not ears.cut]
-        for ears in there:
-            self.loop.call_later(HOP_S, ears.hear, channel, body, context=ears.context)
-        return len(there)
-
-
-class SimulatedEars:
-    """As `redis_ears.Ears`."""
-
-    def __init__(self, channels: Channels, on_gap: Callable[[str], None]) -> None:
-        self._channels = channels
-        self._on_gap = on_gap
-        self._wanted: dict[str, Callable[[bytes], None]] = {}
-        self.cut = False
-        self.context = _context_of_here()
-
-    async def add(self, channels: Mapping[str, Callable[[bytes], None]]) -> None:
-        if self.cut:
-            await asyncio.sleep(1)
-        for channel, heard in channels.items():
-            if channel not in self._wanted:
-                self._channels.ears.setdefault(channel, []).append(self)
-            self._wanted[channel] = heard
-        await asyncio.sleep(HOP_S)
-        if self.cut:
-            raise Unavailable("not confirmed")
-
-    def drop(self, channels: Iterable[str]) -> None:
-        for channel in channels:
-            if self._wanted.pop(channel, None) is not None and self in self._channels.ears[channel]:  # else it is being left
-                self._channels.ears[channel].remove(self)
-
-    async def leave(self, channels: Iterable[str]) -> None:
-        leaving = [channel for channel in channels if channel in self._wanted]
-        for channel in leaving:
-            self._channels.ears[channel].remove(self)
-        await asyncio.sleep(3 * HOP_S)  # what is on its way is still heard
-        for channel in leaving:
-            self._wanted.pop(channel, None)
-
-    def hear(self, channel: str, body: bytes) -> None:
-        if not self.cut and (heard := self._wanted.get(channel)) is not None:
-            heard(body)
-
-    def mend(self) -> None:
-        """The connection is back."""
-        self.cut = False
-        for channel in list(self._wanted):
-            self._on_gap(channel)
-
-    def die(self) -> None:
-        """The process is gone, and its connection with it."""
-        self.drop(list(self._wanted))
-
-    async def close(self) -> None:
-        self.die()
-
-
-class SimulatedOutbox:
-    """As `redis_outbox.Outbox`: what is said in one turn of the loop goes out in one message per channel."""
-
-    def __init__(self, channels: Channels) -> None:
-        self._channels = channels
-        self._waiting: dict[str, list[tuple[bytes, Callable[[bool], None] | None]]] = {}
-        self.cut = False
-
-    def put(self, channel: str, item: bytes, on_lost: Callable[[bool], None] | None = None) -> bool:
-        if not self._waiting:
-            asyncio.get_running_loop().call_later(HOP_S, self._send)
-        self._waiting.setdefault(channel, []).append((item, on_lost))
-        return True
-
-    def _send(self) -> None:
-        waiting, self._waiting = self._waiting, {}
-        for channel, items in waiting.items():
-            receivers = 0 if self.cut else self._channels.say(channel, join([item for item, _ in items]))
-            if not receivers:
-                for _, on_lost in items:
-                    if on_lost is not None:
-                        on_lost(not self.cut)
-
-    async def close(self) -> None:
-        self._waiting.clear()
-
-
-class _NoServer:
-    moved: list[Any] = []  # noqa: RUF012 - nobody adds anything that counts
-
-
-class SimulatedBus(RedisBus):
-    """The bus between processes, on channels that are lists."""
-
-    def __init__(self, channels: Channels, observer: Any) -> None:
-        super().__init__(_NoServer(), observer)  # type: ignore[arg-type] # what it would talk to is replaced here
-        self._listener = self.ears = SimulatedEars(channels, self._on_gap)  # type: ignore[assignment] # speaks as it does
-        self._outbox = self.mouth = SimulatedOutbox(channels)  # type: ignore[assignment] # likewise
-
-
-class Line:
-    """The way from one node to the store and back: takes its time; in a storm answers are lost, before or after it was done."""
-
-    def __init__(self, world: World, store: Any) -> None:
-        self._world = world
-        self._store = store
-
-    def __getattr__(self, name: str) -> Any:
-        operation = getattr(self._store, name)
-        if not asyncio.iscoroutinefunction(operation):
-            return operation
-
-        async def called(*args: Any) -> Any:
-            await self._way()
-            answer = await operation(*args)
-            await self._way()
-            return answer
-
-        return called
-
-    async def _way(self) -> None:
-        world = self._world
-        await asyncio.sleep(world.chance.uniform(0.0002, 0.002))
-        if world.store_away_until > world.loop.time():
-            await asyncio.sleep(min(2.0, world.store_away_until - world.loop.time()))
-            if world.chance.random() < 0.7:
-                raise Unavailable("the store is away")
-        if world.chance.random() < world.storm:
-            raise Unavailable("lost on the way")
-
-
-class Eye:
-    """A viewer: keeps what it was shown, and complains of holes."""
-
-    def __init__(self, name: str, hub: Any) -> None:
-        self.identity = Identity(Person(name, name))
-        self.hub = hub
-        self.shown: list[tuple[str, int]] = []
-        self.at = (hub.view.epoch, hub.view.seq)
-        self.frames: dict[tuple[str, str, int], bytes] = {}
-        self.complaints: list[str] = []
-        hub.welcome(JSON, self.identity, name)
-        hub.watch(self)
-
-    def frame(self, sealed: Sealed) -> None:
-        frame = records.decode_frame(sealed.msgpack)
-        if (frame.epoch, frame.seq - 1) != self.at:
-            self.complaints.append(f"{self.hub.room}: {frame.epoch}:{frame.seq} came after {self.at}")
-        self.at = (frame.epoch, frame.seq)
-        self.frames[self.hub.room, frame.epoch, frame.seq] = sealed.msgpack
-
-    def renewed(self) -> None:
-        self.at = (self.hub.view.epoch, self.hub.view.seq)
-
-    def notice(self, notice: Notice) -> None:
-        """Nobody is told anything here."""
-
-    def bye(self, bye: Bye) -> None:
-        """Nobody goes."""
-
-
-class Host:
-    """One node: a machine, the owner's parts and the edge's."""
-
-    def __init__(self, world: World, number: int) -> None:
-        self.world = world
-        self.name = f"n{number}"
-        self.machine = Machine(self.name, world.loop)
-        self.eyes: list[Eye] = []
-        self.clock_off_ms = world.chance.choice([0, world.clock_jump_ms])
-        self.ready = self.left = False
-
-    def clock(self) -> int:
-        return self.world.loop.unix_ms() + self.clock_off_ms
-
-    async def live(self) -> None:
-        """From start to having viewers."""
-        world = self.world
-        self.log: Any = Line(world, world.log)
-        self.roster: Any = Line(world, world.roster)
-        self.bus = SimulatedBus(world.channels, world)
-        self.shards = Shards(bus=self.bus, log=self.log, clock=self.clock, rules=RoomRules(), observer=world)
-        self.shards._around = msgspec.structs.replace(self.shards._around, new_epoch=world.new_epoch)
-        self.ownership = Ownership(
-            me=self.name, shards=self.shards, roster=self.roster, bus=self.bus, clock=self.clock, observer=world,
-            monotonic_s=world.loop.time,
-        )  # fmt: skip
-        self.node = Node(
-            id=self.name, clock=self.clock, bus=self.bus, log=self.log, authenticator=AUTHENTICATOR, keys=KeyRing([]),
-            observer=world, rules=EdgeRules(messages_per_s=1000, messages_burst=1000), room_rules=RoomRules(),
-        )  # fmt: skip
-        while True:
-            try:
-                await self.node.start()
-                await self.ownership.start()
-                break
-            except Unavailable:
-                await asyncio.sleep(0.2)
-        self.ready = True
-        for room in ROOMS:
-            await self._watch(room)
-
-    async def _watch(self, room: str) -> None:
-        while True:
-            try:
-                if (hub := await self.node.views.get(room)) is not None:
-                    self.eyes.append(Eye(f"{self.name}-{room}", hub))
-                    return
-            except Unavailable:
-                pass
-            await asyncio.sleep(0.3)
-
-    async def leave(self) -> None:
-        """SIGTERM."""
-        await self.ownership.leave()
-        self.left = True
-
-    def kill(self) -> None:
-        self.machine.kill()
-        self.bus.ears.die()
 
 
 class World:
@@ -497,13 +230,6 @@ class World:
 
 async def _soon(work: Callable[[], None]) -> None:
     work()
-
-
-def _context_of_here() -> Any:
-    from contextvars import copy_context  # noqa: PLC0415 - once per node
-
-    assert HERE.get() is not None
-    return copy_context()
 
 
 @contextmanager
