@@ -33,6 +33,7 @@ from livecast.edge.viewers.inbox import Inbox
 from livecast.edge.viewers.mailbox import Mailbox
 from livecast.edge.viewers.notices import Notices
 from livecast.edge.viewers.pulse import Pulse
+from livecast.edge.viewers.unsent import Unsent
 from livecast.edge.viewers.websocket import ViewerSocket
 from livecast.edge.webhooks import WebhookDesk
 from livecast.facts import Observer, Refused, Trouble
@@ -102,6 +103,7 @@ class Node:
         self.rechecks = Rechecks(self)
         self.arrivals = Arrivals(self)
         self.inbox = Inbox()
+        self.unsent = Unsent(self)
         self.mailbox = Mailbox(self)
         self.archive: Archive | None = None
         """What is told of broadcasts afterwards; the composition root puts it here where anything is archived."""
@@ -126,7 +128,6 @@ class Node:
         self._next_tick = 0
         self._last_number = 0
         self._waiters: dict[int, asyncio.Future[Any]] = {}
-        self._unsent: list[ViewerSocket] = []
         self._refusals: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -267,28 +268,6 @@ class Node:
                     waiter.set_result(answer)
             elif came((asker, cid)) and (viewer := sockets.get(asker)):
                 viewer.answer(cid, answer)
-
-    def flush_soon(self, viewer: ViewerSocket) -> None:
-        """Have this socket's acks written at the end of this turn of the loop, or behind those of the others if these are many."""
-        if not self._unsent:
-            asyncio.get_running_loop().call_soon(self._flush_acks)
-        self._unsent.append(viewer)
-
-    @property
-    def unsent(self) -> Sequence[ViewerSocket]:
-        """Everybody who may have acks waiting, and some who had."""
-        return self._unsent
-
-    def _flush_acks(self) -> None:
-        some = self.rules.fanout_slice  # thousands may be told something at once, and frames are to go out in between
-        unsent, self._unsent = self._unsent[:some], self._unsent[some:]
-        if self._unsent:
-            asyncio.get_running_loop().call_soon(self._flush_acks)
-        for viewer in unsent:
-            try:
-                viewer.flush_acks()
-            except Exception as fault:  # noqa: BLE001 - one connection's fault must not keep the others' answers
-                viewer.write_failed(fault)
 
     # --- Connections --------------------------------------------------------------------------------------------------
 

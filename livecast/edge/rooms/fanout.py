@@ -18,7 +18,8 @@ from itertools import repeat
 from socket import SocketType
 from typing import TYPE_CHECKING, Final
 
-from livecast.edge.rooms.roster import Roster
+from livecast.edge.rooms.crowd import BUSY_SHARE, Crowd
+from livecast.edge.rooms.roster import Roster, Rosters
 from livecast.edge.viewers.outbox import LAGGING
 from livecast.facts import FannedOut
 from livecast.wire.codec import JSON, MSGPACK, Codec
@@ -45,7 +46,9 @@ _SEND: Final = SocketType.send
 class FanOut:
     """What of one room is still to be handed out."""
 
-    __slots__ = ("_behind", "_hot", "_hub", "_job", "_newest", "_rosters", "_scheduled", "_waiting", "sent_seq")
+    __slots__ = (
+        "_began", "_behind", "_crowd", "_hot", "_hub", "_job", "_newest", "_rosters", "_scheduled", "_waiting", "sent_seq",
+    )  # fmt: skip
 
     def __init__(self, hub: RoomHub) -> None:
         self._hub = hub
@@ -58,8 +61,12 @@ class FanOut:
         self._job: Iterator[None] | None = None
         """What is on its way; it yields after each slice."""
         self._scheduled = False
-        self._rosters: dict[int, Roster] | None = None
-        """By variant; another dict after each `shuffled`."""
+        self._rosters: Rosters | None = None
+        """None again after each `shuffled`."""
+        self._crowd: Crowd | None = None
+        """There while handing out takes most of the time."""
+        self._began = 0.0
+        """When the last frames began to leave (time of the loop)."""
         self._newest = hub.view.seq
         """No socket has an `after` above this, but those that are looked at anyway."""
         self.sent_seq = hub.view.seq
@@ -91,6 +98,12 @@ class FanOut:
         """Somebody came, went, began or ceased to lag, or was told the room anew: rosters of before hold no more."""
         self._rosters = None
         self._newest = self._hub.view.seq
+
+    def takes_along(self, viewer: ViewerSocket) -> bool:
+        """`viewer` has acks to be written from now on. True: they will leave with a frame, very soon; see `Crowd`."""
+        if self._rosters is not None:
+            self._rosters.note(viewer)
+        return self._crowd is not None and self._crowd.takes(viewer, under_way=self._job is not None)
 
     def form(self, sealed: Sealed, variant: int) -> bytes:
         """A frame as sockets of this variant get it, kept for the next who asks."""
@@ -162,14 +175,15 @@ class FanOut:
         node, time = self._hub.node, asyncio.get_running_loop().time
         began, turn_left = time(), node.rules.fanout_slice
         deliveries, wire_bytes, skipped = 0, 0, 0
-        rosters = self._rosters = self._rosters or {}
-        for variant, roster in [(n, self._roster(n, rosters)) for n, there in enumerate(self._hub.sockets()) if there]:
+        pace_s, self._began = began - self._began, began
+        rosters = self._roll()
+        for variant, roster in rosters.by_variant.items():
             forms = [self.form(sealed, variant) for sealed in frames]
             data = forms[0] if len(forms) == 1 else b"".join(forms)
             at, everybody = 0, len(roster.viewers)
             while at < everybody:
                 end = min(at + turn_left, roster.alike if at < roster.alike else everybody)
-                known = frames[0].seq > self._newest and self._rosters is rosters and roster.knows(node.unsent)
+                known = frames[0].seq > self._newest and self._rosters is rosters and rosters.hold()
                 if at >= roster.alike and known:
                     left_out = _hand_out_alike(roster, at, end, data)
                 else:
@@ -185,15 +199,28 @@ class FanOut:
                     turn_left = node.rules.fanout_slice
                     yield
         self.sent_seq = frames[-1].seq
-        node.observer.observe(FannedOut(self._hub.room, deliveries, wire_bytes, skipped, (time() - began) * 1000))
+        took_s = time() - began
+        self._look_at_pace(took_s, pace_s)
+        node.observer.observe(FannedOut(self._hub.room, deliveries, wire_bytes, skipped, took_s * 1000))
 
-    def _roster(self, variant: int, rosters: dict[int, Roster]) -> Roster:
-        """The one there is, if all who have acks now are looked at by it; else another one."""
-        unsent = self._hub.node.unsent
-        roster = rosters.get(variant)
-        if roster is None or not roster.knows(unsent):
-            roster = rosters[variant] = Roster(self._hub, variant, unsent, roster)
-        return roster
+    def _roll(self) -> Rosters:
+        """The rosters there are, if nobody has acks but those that they look at; else others."""
+        rosters = self._rosters
+        if rosters is None or not rosters.hold():
+            waiting = self._hub.node.unsent.viewers
+            with_acks = waiting if self._crowd is None else [*self._crowd.held, *waiting]
+            rosters = self._rosters = Rosters(self._hub.sockets(), with_acks, rosters)
+        return rosters
+
+    def _look_at_pace(self, took_s: float, pace_s: float) -> None:
+        """Frames were handed out in so long, so long after those before them: is this room busy with that?"""
+        if took_s > BUSY_SHARE * pace_s:
+            if self._crowd is None:
+                self._crowd = Crowd(self._hub.node.unsent)
+            self._crowd.frame_went(self._began, pace_s)
+        elif self._crowd is not None:
+            self._crowd.let_go()
+            self._crowd = None
 
     def _welcome_all(self, reason: str) -> Iterator[None]:
         """Tell everybody the room anew; yields after each slice. What comes meanwhile waits behind it."""

@@ -264,6 +264,10 @@ class RoomHub:
         """The frames that a socket is still to get are others than fan-out may think: see `Roster`."""
         self._fanout.shuffled()
 
+    def takes_along(self, viewer: ViewerSocket) -> bool:
+        """This socket has acks to be written. Whether a frame will take them along: see `Crowd`."""
+        return self._fanout.takes_along(viewer)
+
     def watch(self, watcher: Watcher) -> None:
         """From now on `watcher` gets every frame after the view's `seq`."""
         self._watchers[watcher] = None

@@ -76,5 +76,5 @@ class Pulse:
             return
         viewer.silent += 1
         if viewer.lag is None:  # one who lags has enough to answer to
-            viewer.send(SERVER_PING)
+            viewer.queue(SERVER_PING)  # in a large room it may leave with a frame
         self.add(viewer, now)

@@ -94,7 +94,7 @@ class ViewerSocket(asyncio.Protocol):
         self.after = 0
         """The last frame that this socket must not get (again); `LAGGING` and `GONE` are above all of them."""
         self.acks: list[bytes] | None = None
-        """What goes out with the next write, at the latest at the end of this turn of the loop."""
+        """What goes out with the next write: at the end of this turn of the loop, or with a frame, see `Crowd`."""
         self.lag: Lag | None = None
         self.silent = 0
         """Pings since anything was heard."""
@@ -396,10 +396,11 @@ class ViewerSocket(asyncio.Protocol):
         return 0 if self.transport.is_closing() else self.transport.get_write_buffer_size()
 
     def queue(self, data: bytes) -> None:
-        """Write at the end of this turn, or with the next frame if that comes first."""
+        """Write at the end of this turn, or with a frame: see `Crowd`."""
         if self.acks is None:
             self.acks = [data]
-            self.node.flush_soon(self)
+            if self.hub is None or not self.hub.takes_along(self):
+                self.node.unsent.put(self)
         else:
             self.acks.append(data)
 

@@ -93,7 +93,7 @@ async def test_a_reset_right_behind_the_handshake_keeps_nobodys_answer(room):
         assert not bob.gaps()
     await until(lambda: not room.node.pulse.sockets, "everybody gone")
     assert not room.node.admission._by_address
-    assert not room.node._unsent
+    assert not room.node.unsent.viewers
 
 
 async def test_answers_after_a_connection_broke(room):
