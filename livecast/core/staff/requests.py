@@ -67,7 +67,8 @@ def carry_out(parts: Parts, control: Control, command: Command, epoch: str, now:
     if name in TAGGED and command.if_tags is not None:
         shelf.check_tag(_moderator(control, args.user), command.if_tags)  # type: ignore[attr-defined] # all of one moderator
     if name in DEEDS:
-        return DEEDS[name](parts, control, args, epoch, now), False
+        is_new = name == "appoint" and _moderator(control, args.user) is None  # type: ignore[attr-defined] # as above
+        return DEEDS[name](parts, control, args, epoch, now), is_new
     if name in {"mute", "ban"}:
         _check_above(parts, control, command, now)
     told = parts.the_desk().carry_out(command, epoch, now)

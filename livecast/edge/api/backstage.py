@@ -269,12 +269,12 @@ async def get_moderator(call: Call) -> Outcome:
 
 
 async def put_moderator(call: Call) -> Outcome:
-    """The moderator."""
+    """201 if the room had not appointed them before."""
     _check_host(call)
     body: Appointment = call.body
     args = Appoint(await user_named(call, call.path("user")), body.name, body.reason)
-    appointed = (await change(call, "appoint", args, tagged=True)).value
-    return Outcome(appointed, revision=tag_of(appointed))
+    appointed = await change(call, "appoint", args, tagged=True)
+    return Outcome(appointed.value, 201 if appointed.created else 200, revision=tag_of(appointed.value))
 
 
 async def delete_moderator(call: Call) -> Outcome:
@@ -313,7 +313,7 @@ ROUTES: Final = (
           query=Page, answer=Moderators),
     Route("GET", f"{_ROOM}/moderators/{{user}}", get_moderator, _SCOPES, "Read a moderator that the room appointed.", answer=Host),
     Route("PUT", f"{_ROOM}/moderators/{{user}}", put_moderator, _SCOPES, "Make a user a moderator of this room, at once.",
-          body=Appointment, answer=Host),
+          body=Appointment, answer=Host, statuses=(200, 201)),
     Route("DELETE", f"{_ROOM}/moderators/{{user}}", delete_moderator, _SCOPES, "Take that back, at once.", answer=Host),
     Route("POST", f"{_ROOM}/panic", panic, _SCOPES, "Let nobody but staff speak, and clean every screen.",
           body=Panic, answer=Cleaned),

@@ -130,7 +130,7 @@ async def test_staff_act_on_whom_they_see(house: House) -> None:
     assert (await say(house, ANN, "again"))["code"] == "muted"
     assert (await house.call("DELETE", f"{R1}/mutes/{ann}", auth=moderator)).status == 200
     appointed = await house.call("PUT", f"{R1}/moderators/{bob}", json={"name": "Bob"})
-    assert (appointed.status, appointed.json["id"]) == (200, BOB)
+    assert (appointed.status, appointed.json["id"]) == (201, BOB)
     assert (await house.call("DELETE", f"{R1}/moderators/{bob}")).status == 200
     async with Viewer(house.port, "r1", house.token(EVE)) as eve, Viewer(house.port, "r1", house.token(ANN)) as there:
         await there.welcome()
