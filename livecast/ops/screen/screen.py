@@ -22,10 +22,11 @@ from livecast.core.frames import Comment, Tally
 from livecast.ops.screen.goods import Goods
 from livecast.ops.screen.show import Show
 
-LINES_MAX: Final = 500  # comments remembered; taller terminals are rare, and merges reach back 15 s at most
+LINES_MAX: Final = 1_000  # comments remembered; taller terminals are rare, and merges reach back 15 s at 40 comments/s
 RATE_WINDOW_S: Final = 5.0
 GROWN_S: Final = 1.5  # so long a count that grew is highlighted
 NAME_CELLS: Final = 16
+UNSEEN: Final = "(an earlier comment)"  # said by more people now, and not remembered: shown before we came, or removed
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
 
 Style = Literal["live", "plain", "json"]
@@ -309,7 +310,7 @@ def plain_lines(event: Event, screen: RoomScreen) -> list[str]:
             out = [_plain_comment(comment) for comment in event.comments]
             for merge in event.merges:
                 line = screen.line_of(merge.id)
-                out.append(f"{clock(event.ts)} ×{merge.n} {shown(line.comment.text) if line else merge.id}")
+                out.append(f"{clock(event.ts)} ×{merge.n} {shown(line.comment.text) if line else UNSEEN}")
             if isinstance(event.state, dict):
                 out += [
                     f"{clock(event.ts)} -- {name}: {shown(_brief(event.state[name]))}"

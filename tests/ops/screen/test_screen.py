@@ -134,7 +134,8 @@ def test_plain_lines_tell_what_happened() -> None:
         "U1: before",
     ]
     assert lines(message(frame(1, comments=[{**comment(2, "666"), "n": 3}]))) == ["U2: 666 ×3"]
-    assert lines(message(frame(2, merges=[{"id": "epochAAA-2", "n": 5}], state={"title": "T"}))) == ["×5 666", "-- title: T"]
+    merges = [{"id": "epochAAA-2", "n": 5}, {"id": "epochAAA-0", "n": 3}]
+    assert lines(message(frame(2, merges=merges, state={"title": "T"}))) == ["×5 666", "×3 (an earlier comment)", "-- title: T"]
     assert lines(message(frame(3, redact={"comments": ["epochAAA-2"]}))) == ["-- removed: 1 comments, 0 users"]
     assert lines(message(frame(4, likes={"delta": 1, "total": 1201}))) == []
     assert lines(Connection("waiting", "the server is going away", 4000, 1, 1.25)) == [
