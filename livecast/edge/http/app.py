@@ -5,7 +5,6 @@ From the outside in: a request id, no exception ever shown, security headers, CO
 
 from __future__ import annotations
 
-import re
 import secrets
 import traceback
 from collections.abc import Awaitable, Callable
@@ -47,7 +46,7 @@ from livecast.edge.api.draws import DrawFiles
 from livecast.edge.api.openapi import STREAMS_AND_FILES, document
 from livecast.edge.door.plain import add_plain
 from livecast.edge.http.bodies import BODY_BYTES_MAX
-from livecast.edge.http.connection import CODE_OF_STATUS, SECURITY_HEADERS, SERVER
+from livecast.edge.http.connection import CODE_OF_STATUS, SECURITY_HEADERS, SERVER, request_id_of
 from livecast.edge.http.cors import cors_headers, preflight
 from livecast.edge.http.dispatch import REQUEST_ID, add_routes
 from livecast.edge.http.health import MetricsPage, Readiness, add_health
@@ -85,8 +84,6 @@ ROUTES: Final = (
     *exports.ROUTES,
 )
 
-#: A request id that we take over from a caller or proxy; any other is replaced by our own.
-_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 #: The description page has one style sheet of its own and nothing else.
 DOCS_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
@@ -119,8 +116,7 @@ def _envelope(node: Node) -> Middleware:
     @web.middleware
     async def envelope(request: web.Request, handler: Handler) -> web.StreamResponse:
         began = node.clock()
-        given = request.headers.get("X-Request-Id", "")
-        request_id = request[REQUEST_ID] = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        request_id = request[REQUEST_ID] = request_id_of(request)
         status = 500
         try:
             response = await _answered(node, request, handler, request_id)

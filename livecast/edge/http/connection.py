@@ -6,6 +6,7 @@ Left to itself it would name its own version to strangers, and log a traceback f
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from collections.abc import Callable
 from typing import Final
@@ -13,6 +14,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
+from livecast.edge.http.dispatch import REQUEST_ID
 from livecast.edge.http.problems import HTTP_CODES, ProblemError, problem_response
 from livecast.edge.node import Node
 from livecast.facts import Refused
@@ -28,6 +30,14 @@ SERVER: Final = "livecast"
 CODE_OF_STATUS: Final = {status: code for code, (status, _) in HTTP_CODES.items()} | {
     400: "bad_message", 403: "forbidden", 404: "not_found", 413: "too_large",
 }  # fmt: skip
+#: A request id that we take over from a caller or proxy; any other is replaced by our own.
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+
+
+def request_id_of(request: web.BaseRequest) -> str:
+    """The id that a request gave itself; else one of our own."""
+    given = request.headers.get("X-Request-Id", "")
+    return given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
 
 
 class HttpConnection(web.RequestHandler):
@@ -45,6 +55,18 @@ class HttpConnection(web.RequestHandler):
             auto_decompress=False,  # we take none that is encoded, and what claims to be so may be anything
         )
         self._node = node
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Say the answer. What aiohttp refuses by itself before it asks the application (an `Expect` that it does not know) is a
+        problem like all others.
+        """
+        if isinstance(resp, web.HTTPException):
+            self._node.observer.observe(Refused("http", "bad_message"))
+            request_id = request[REQUEST_ID] = request_id_of(request)
+            resp = problem_response(ProblemError(CODE_OF_STATUS.get(resp.status, "internal")), request_id)
+        return await super().finish_response(request, resp, start_time)
 
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None

@@ -95,6 +95,23 @@ async def test_lines_that_are_too_long(house: House, head: bytes) -> None:
     assert b'"code":"headers_too_large"' in said
 
 
+@pytest.mark.parametrize("path", [b"/healthz", b"/v1/rooms/r", b"/nowhere"])
+async def test_an_expectation_that_nobody_knows(house: House, path: bytes) -> None:
+    """417, told as any refusal is, on a connection that goes on; the one expectation that there is, is met."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+    writer.write(b"GET " + path + b" HTTP/1.1\r\nHost: h\r\nExpect: 200-maybe\r\nX-Request-Id: mine\r\n\r\n")
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+    assert head.startswith(b"HTTP/1.1 417 ")
+    assert all(said in head for said in (b"application/problem+json", b"X-Request-Id: mine", b"nosniff", b"Server: livecast\r\n"))
+    body = await asyncio.wait_for(reader.readuntil(b"}"), 5)
+    assert b'"code":"expectation_failed"' in body
+    assert b'"request_id":"mine"' in body
+    writer.write(PLAIN.replace(b"\r\n\r\n", b"\r\nExpect: 100-Continue\r\n\r\n"))
+    assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)).startswith(b"HTTP/1.1 100 ")
+    assert (await asyncio.wait_for(reader.readuntil(b"}"), 5)).startswith(b"HTTP/1.1 200 ")
+    writer.close()
+
+
 async def test_connections_per_address(house: House) -> None:
     """One address has so many connections of plain HTTP and no more; one that ends, or becomes a socket, makes room."""
     await house.live_room("r")
