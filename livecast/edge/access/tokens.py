@@ -10,6 +10,7 @@ import re
 from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -22,6 +23,14 @@ from livecast.edge.access.identity import CAN_ALL, EVERY_ROOM, AuthError, Identi
 
 FACTS_BYTES_MAX: Final = 1024
 """Facts as JSON; they are handed to the store with every claim."""
+AVATAR_MAX: Final = 512
+"""Characters of an avatar's address; it goes out with each comment of its owner. One that is cut would be of another picture, or of
+none: a longer one is left out."""
+BADGES_MAX: Final = 10
+BADGE_MAX: Final = 32
+"""Characters of a badge. Longer ones are left out, and so is what comes behind the tenth."""
+LEVEL_MAX: Final = 1_000_000
+"""What a room can ask for at most. Who is above it stands there."""
 
 # Years up to 9999: bigger numbers are mistakes (milliseconds for seconds) or attacks on arithmetic.
 NumericDate = Annotated[float, Meta(ge=0, le=253_402_300_799)]
@@ -29,17 +38,20 @@ Glob = Annotated[str, Meta(min_length=1, max_length=64)]
 
 
 class Claims(Struct, frozen=True, gc=False):
-    """What a token says. Claims that we do not know are ignored; a wrong one that we know makes the token worthless."""
+    """What a token says. Claims that we do not know are ignored; a wrong one that we know makes the token worthless.
+
+    What only adorns its holder has no bounds here but that of a token: nobody is kept out by an avatar that is too long.
+    """
 
     sub: UserId
     exp: NumericDate
     nbf: NumericDate | None = None
     name: str | None = None
-    avatar: Annotated[str, Meta(max_length=512)] | None = None
+    avatar: str | None = None
     role: Literal["viewer", "host", "moderator", "merchant"] | None = None
     rooms: Annotated[tuple[Glob, ...], Meta(max_length=256)] | None = None
-    level: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None
-    badges: Annotated[tuple[Annotated[str, Meta(max_length=32)], ...], Meta(max_length=10)] | None = None
+    level: Annotated[int, Meta(ge=0)] | None = None
+    badges: tuple[str, ...] | None = None
     can: Annotated[tuple[str, ...], Meta(max_length=32)] | None = None
     facts: dict[str, Any] | None = None
     merchant: Annotated[str, Meta(max_length=64)] | None = None
@@ -80,12 +92,17 @@ def identity_of(claims: Claims, expires_at_ms: int) -> Identity:
         claims.sub,
         (clean_name(claims.name) if claims.name else "") or claims.sub,
         role,
-        claims.level or 0,
-        tuple(filter(None, map(clean, claims.badges))) if claims.badges else (),
-        clean(claims.avatar) if claims.avatar else "",
+        min(claims.level, LEVEL_MAX) if claims.level else 0,
+        _badges(claims.badges) if claims.badges else (),
+        clean(claims.avatar) if claims.avatar and len(claims.avatar) <= AVATAR_MAX else "",
     )
     can = CAN_ALL if claims.can is None else tuple(one for one in CAN_ALL if one in claims.can)
     return Identity(person, _share(claims.rooms), can, expires_at_ms, claims.facts, claims.merchant or "")
+
+
+def _badges(said: Sequence[str]) -> tuple[str, ...]:
+    """Those that can be shown, in their order."""
+    return tuple(islice((shown for badge in said if len(badge) <= BADGE_MAX and (shown := clean(badge))), BADGES_MAX))
 
 
 def _share(rooms: Sequence[str] | None) -> tuple[str, ...]:

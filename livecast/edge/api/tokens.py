@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 from livecast.core.rules import UserId
 from livecast.edge.access.callers import SCOPES_OF_ROLE, Caller, check_scope
 from livecast.edge.access.identity import CAN_ALL, AuthError
-from livecast.edge.access.tokens import FACTS_BYTES_MAX, mint
+from livecast.edge.access.tokens import AVATAR_MAX, BADGE_MAX, BADGES_MAX, FACTS_BYTES_MAX, LEVEL_MAX, mint
 from livecast.edge.http.calls import Call, Outcome, Route
 from livecast.edge.http.problems import Fault, ProblemError
 
@@ -27,11 +27,11 @@ class NewToken(Struct, frozen=True, forbid_unknown_fields=True):
 
     sub: UserId
     name: Annotated[str, Meta(max_length=64)] = ""
-    avatar: Annotated[str, Meta(max_length=512)] = ""
+    avatar: Annotated[str, Meta(max_length=AVATAR_MAX)] = ""
     role: Literal["viewer", "host", "moderator", "merchant"] = "viewer"
     rooms: Annotated[tuple[RoomGlob, ...], Meta(min_length=1, max_length=50)] | None = None
-    level: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
-    badges: Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=32)], ...], Meta(max_length=10)] = ()
+    level: Annotated[int, Meta(ge=0, le=LEVEL_MAX)] = 0
+    badges: Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=BADGE_MAX)], ...], Meta(max_length=BADGES_MAX)] = ()
     can: Annotated[tuple[Literal["comment", "like", "gift", "claim", "vote"], ...], Meta(max_length=5)] = CAN_ALL  # type: ignore[assignment]  # the same five
     facts: dict[str, Any] | None = None
     ttl_s: Annotated[int, Meta(ge=1, le=TTL_MAX_S)] = TTL_DEFAULT_S

@@ -125,7 +125,10 @@ def test_rooms(authenticator):
         {"sub": "a", "exp": EXP, "level": 1.5},
         {"sub": "a", "exp": EXP, "facts": {"x": "y" * 1100}},
         {"sub": "a", "exp": EXP, "facts": []},
-        {"sub": "a", "exp": EXP, "badges": ["x"] * 11},
+        {"sub": "a", "exp": EXP, "level": -1},
+        {"sub": "a", "exp": EXP, "badges": ["x", 1]},
+        {"sub": "a", "exp": EXP, "badges": "x"},
+        {"sub": "a", "exp": EXP, "avatar": 1},
         {"sub": "a", "exp": EXP, "nbf": "soon"},
     ],
 )
@@ -162,6 +165,17 @@ def test_all_that_is_shown_of_a_person_is_fit_for_display(authenticator):
     person = authenticator.check(hs256(claims), "r", NOW).person
     assert person.badges == ("fan", "好")
     assert person.avatar == "https://x/gnp.y"
+
+
+def test_what_adorns_too_much_keeps_nobody_out(authenticator):
+    """An avatar that is too long, more or longer badges than are shown, a level above the highest: the rest of the token holds."""
+    badges = ["", "b" * 33, *(f"{n:032}" for n in range(20))]
+    claims = {"sub": "a", "exp": EXP, "avatar": "https://x/" + "y" * 503, "badges": badges, "level": 2**53, "name": "Ada"}
+    person = authenticator.check(hs256(claims), "r", NOW).person
+    assert (person.name, person.avatar, person.level) == ("Ada", "", 1_000_000)
+    assert person.badges == tuple(f"{n:032}" for n in range(10))
+    longest = "https://x/" + "y" * 502
+    assert authenticator.check(hs256({**claims, "avatar": longest}), "r", NOW).person.avatar == longest
 
 
 def test_secrets_rotate(authenticator):
