@@ -122,10 +122,14 @@ def load(
     dev: bool = False,
 ) -> Settings:
     """Put the layers together. Raises `SettingsError` with everything that is wrong."""
-    layer, problems = from_toml(file, KNOWN) if file else ({}, [])
-    for more, wrong in (from_environment(environment or {}, KNOWN), (dict(options or {}), [])):
-        layer |= more
+    layers: list[Layer] = []
+    problems: list[Problem] = []
+    in_file: tuple[Layer, list[Problem]] = from_toml(file, KNOWN) if file else ({}, [])
+    for found, wrong in (in_file, from_environment(environment or {}, KNOWN), (dict(options or {}), [])):
+        layers.append(found)
         problems += wrong
+    layer, hidden = put_together(*layers)
+    problems += hidden
     values = _converted(layer, problems)
     settings = Settings(
         dev=dev,
@@ -147,6 +151,18 @@ def load(
     if problems:
         raise SettingsError(problems)
     return _development(settings) if dev else msgspec.structs.replace(settings, advice=_advice(settings))
+
+
+def put_together(*layers: Layer) -> tuple[Layer, list[Problem]]:
+    """Layers as one, the later ones in front; and what is wrong with values that are not in force for that reason alone: who
+    leaves an option out one day shall not find out then.
+    """
+    whole: Layer = {}
+    problems: list[Problem] = []
+    for layer in layers:
+        _converted({path: whole[path] for path in layer if path in whole}, problems)
+        whole |= layer
+    return whole, problems
 
 
 # --- Values -----------------------------------------------------------------------------------------------------------

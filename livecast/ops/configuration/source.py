@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import Struct
 
 from livecast.ops.configuration.layers import Given, KeyPath, Layer, SettingsError, from_environment, from_toml
-from livecast.ops.configuration.settings import KNOWN, Settings, load
+from livecast.ops.configuration.settings import KNOWN, Settings, load, put_together
 from livecast.ops.processes.line import Entry
 
 #: What holds as long as the process that was started lives: where it listens, and where its own stores are.
@@ -28,15 +28,16 @@ class Source(Struct, frozen=True):
 
     def read(self) -> tuple[Settings, Layer]:
         """The settings, and what they were made of. Raises `SettingsError` with everything that is wrong."""
-        layer, problems = from_toml(self.file, KNOWN) if self.file else ({}, [])
-        more, wrong = from_environment(os.environ, KNOWN)
-        layer |= more | dict(self.options)
+        in_file, problems = from_toml(self.file, KNOWN) if self.file else ({}, [])
+        in_environment, wrong = from_environment(os.environ, KNOWN)
+        layer, hidden = put_together(in_file, in_environment, dict(self.options))
+        problems += [*wrong, *hidden]
         try:
             settings = load(options=layer, dev=self.dev)
         except SettingsError as error:
-            raise SettingsError([*problems, *wrong, *error.problems]) from None
-        if problems or wrong:
-            raise SettingsError([*problems, *wrong])
+            raise SettingsError([*problems, *error.problems]) from None
+        if problems:
+            raise SettingsError(problems)
         return settings, layer
 
 

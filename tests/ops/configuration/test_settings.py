@@ -13,6 +13,7 @@ from livecast.edge.rules import EdgeRules
 from livecast.ops.configuration.groups import DEV_KEY, DEV_SECRET
 from livecast.ops.configuration.layers import Given, SettingsError
 from livecast.ops.configuration.settings import KNOWN, SECTIONS, Settings, load
+from livecast.ops.configuration.source import Source
 
 GOOD_SECRET = "a-secret-of-forty-bytes-for-these-tests!!"
 
@@ -44,6 +45,22 @@ def test_environment_wins_over_file_and_options_over_both(tmp_path: Path) -> Non
     environment = {"LIVECAST_SERVER__PORT": "2", "LIVECAST_SERVER__HOST": "10.0.0.2"}
     server = load(file=file, environment=environment, options={("server", "host"): Given("10.0.0.3", "--host")}).server
     assert (server.host, server.port, server.data_dir) == ("10.0.0.3", 2, "/file")
+
+
+def test_a_wrong_value_is_told_also_where_another_one_is_in_force(tmp_path: Path) -> None:
+    """In each layer below, each once; a right one that is overridden is nobody's business. So does a start tell it."""
+    file = toml(tmp_path, '[server]\nport = "x"\nhost = "10.0.0.1"\nworkers = 0\n')
+    environment = {"LIVECAST_SERVER__PORT": "70000", "LIVECAST_SERVER__HOST": "10.0.0.2"}
+    options = {("server", "port"): Given(8080, "--port"), ("server", "workers"): Given(2, "--workers")}
+    said = problems(file=file, environment=environment, options=options)
+    assert [line.partition(": ")[0] for line in said] == [
+        f"{file} [server] port",
+        "LIVECAST_SERVER__PORT",
+        f"{file} [server] workers",
+    ]
+    with pytest.raises(SettingsError) as caught:
+        Source(file, options, dev=False).read()
+    assert [problem.origin for problem in caught.value.problems] == [f"{file} [server] port", f"{file} [server] workers"]
 
 
 @pytest.mark.parametrize(
