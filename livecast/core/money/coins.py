@@ -7,6 +7,7 @@ a `conflict`, is not remembered: time can change it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
@@ -20,6 +21,9 @@ TX_KEEP_MS: Final = 7 * 24 * 3600 * 1000
 """How long the answers to movements and gifts are given again. A client that was offline for a week asks no more."""
 GIFT_KEEP_MS: Final = 90 * 24 * 3600 * 1000
 """How long a gift can be found and reversed: card payments are charged back for some 90 days. In the ledger's stream it stays."""
+
+
+_OF_HOST: Final = "host:"
 
 
 def viewer_tx(user: str, cid: str) -> str:
@@ -152,7 +156,13 @@ def refund_of(gift: Gift, spent_at: int = 0) -> Movement:
 
 def account_of(gift: Gift) -> str:
     """Counter-account of a gift's debit: the host's or the room's earnings."""
-    return f"host:{gift.room}/{gift.to}"
+    return f"{_OF_HOST}{gift.room}/{gift.to}"
+
+
+def account_as_told(counter: str, name_of: Callable[[str], str]) -> str:
+    """A counter-account under the name by which its host goes; any other one as it is."""
+    room, slash, host = counter.partition("/")
+    return f"{room}/{name_of(host)}" if slash and counter.startswith(_OF_HOST) else counter
 
 
 def objection_to_gift(gift: Gift, limits: SpendLimits, spent_day: int, spent_month: int) -> Refusal | None:

@@ -19,6 +19,7 @@ from livecast.edge.http import cursors
 from livecast.edge.http.calls import Call, Outcome, Route
 from livecast.edge.http.problems import ProblemError
 from livecast.edge.money.money import CodeOf
+from livecast.edge.rooms.named import NameOf, naming
 from livecast.ledger import Ledger
 
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -30,7 +31,6 @@ UNITS_AT_ONCE: Final = 1_000
 SCANNED_MAX: Final = 10_000
 """Units looked at for one page of a list that asks for one state: some 50 ms of the ledger's time in ten pieces."""
 LineOf: TypeAlias = Callable[[Unit], Struct]
-NameOf: TypeAlias = Callable[[str], str]
 OrderId = Annotated[str, Meta(min_length=1, max_length=128)]
 Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")]
 Money = Annotated[int, Meta(ge=0, le=AMOUNT_MAX)]  # in the currency's smallest unit
@@ -109,7 +109,7 @@ async def list_claims(call: Call) -> Outcome:
     """The cursor is the last serial that was looked at: a page that was full once is the same for good, but for what became of
     its units. A page of one state may be short or empty although there are more: `next_cursor` says whether.
     """
-    (drop, code_of), name_of = await _drop(call), _naming(call)
+    (drop, code_of), name_of = await _drop(call), naming(call)
     units, after = await _page(call, drop)
     return Outcome(ClaimPage([_as_told(unit, drop, code_of, name_of) for unit in units], after))
 
@@ -117,13 +117,13 @@ async def list_claims(call: Call) -> Outcome:
 async def list_winners(call: Call) -> Outcome:
     """As `claims`, for those who may not see codes."""
     units, after = await _page(call, await found(call))
-    name_of = _naming(call)
+    name_of = naming(call)
     return Outcome(WinnerPage([_winner(unit, name_of) for unit in units], after))
 
 
 async def winners_csv(call: Call) -> Outcome:
     """All of them as of now, as `claims.csv`, without codes and orders."""
-    name_of = _naming(call)
+    name_of = naming(call)
     return await _as_file(call, "winners", WinnerLine.__struct_fields__, await found(call), lambda unit: _winner(unit, name_of))
 
 
@@ -148,7 +148,7 @@ async def _page(call: Call, drop: Drop) -> tuple[list[Unit], str | None]:
 
 async def claims_csv(call: Call) -> Outcome:
     """All of them as of now, in the order of their serials; read and sent piece by piece."""
-    (drop, code_of), name_of = await _drop(call), _naming(call)
+    (drop, code_of), name_of = await _drop(call), naming(call)
     return await _as_file(call, "claims", ClaimLine.__struct_fields__, drop, lambda unit: _as_told(unit, drop, code_of, name_of))
 
 
@@ -185,17 +185,11 @@ async def _step(call: Call, step: UnitStep) -> Outcome:
     if isinstance(answer, Refusal):
         raise ProblemError.of(answer)
     money.ring(call.room)
-    return Outcome(_as_told(answer, drop, code_of, _naming(call)))
+    return Outcome(_as_told(answer, drop, code_of, naming(call)))
 
 
 async def _drop(call: Call) -> tuple[Drop, CodeOf]:
     return await found(call), await call.money.coder(call.room, call.path("drop"))
-
-
-def _naming(call: Call) -> NameOf:
-    """How users are named to a shop: who asked to be forgotten by their pseudonym. Their unit is still to be honoured."""
-    house = call.node.house
-    return (lambda user: user) if house is None else (lambda user: house.pseudonym(user) or user)
 
 
 def _as_told(unit: Unit, drop: Drop, code_of: CodeOf, name_of: NameOf) -> ClaimLine:

@@ -21,6 +21,7 @@ from livecast.edge.http.calls import Call, Outcome, Route
 from livecast.edge.http.conditions import etag, none_match
 from livecast.edge.http.problems import ProblemError
 from livecast.edge.node import Node
+from livecast.edge.rooms.named import naming
 
 CATALOGUE_PATH: Final = "/v1/gifts"
 GiftName = Annotated[str, Meta(min_length=1, max_length=64)]
@@ -138,7 +139,12 @@ async def reverse_gift(call: Call) -> Outcome:
     check_room(call.caller, room)
     if call.caller.merchant:
         await room_now(call.node, call.caller, room)
-    return Outcome(_as_told(call, await call.money.reverse(room, tx, body.reason)))
+    told = _as_told(call, await call.money.reverse(room, tx, body.reason))
+    name_of = naming(call)
+    told.to = name_of(told.to)
+    if not told.tx.startswith(f"{told.user}/"):  # whose gift is named by its giver's id is told no pseudonym for it
+        told.user = name_of(told.user)
+    return Outcome(told)
 
 
 async def get_leaderboard(call: Call) -> Outcome:
@@ -146,7 +152,7 @@ async def get_leaderboard(call: Call) -> Outcome:
     wanted: AskLeaderboard = call.query
     broadcast = wanted.broadcast if wanted.broadcast is not None else await _broadcast(call)
     ranks = await call.money.ledger.board(call.room, broadcast, wanted.limit)
-    named = [_named(call, rank.user) for rank in ranks]
+    named = [*map(naming(call), (rank.user for rank in ranks))]
     lines = [RankLine(place, user, rank.value) for place, (user, rank) in enumerate(zip(named, ranks, strict=True), 1)]
     return Outcome(Leaderboard(broadcast, lines))
 
@@ -158,17 +164,12 @@ async def get_earnings(call: Call) -> Outcome:
     takings = await money.ledger.takings(call.room, wanted.broadcast)
     if not takings.gifts and await room_now(call.node, call.caller, call.room) is None:
         raise ProblemError("unknown_room")
-    hosts = {_named(call, host): value for host, value in takings.hosts.items()}
+    name_of = naming(call)
+    hosts = {name_of(host): value for host, value in takings.hosts.items()}
     if wanted.host is None:
         return Outcome(Earnings(wanted.broadcast, takings.gifts, takings.value, hosts))
     value = hosts.get(wanted.host, 0)
     return Outcome(Earnings(wanted.broadcast, None, value, {wanted.host: value}))
-
-
-def _named(call: Call, user: str) -> str:
-    """Somebody as the books tell of them: under a pseudonym if they asked to be forgotten."""
-    house = call.node.house
-    return user if house is None else house.pseudonym(user) or user
 
 
 async def _broadcast(call: Call) -> str:

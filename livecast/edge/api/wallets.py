@@ -8,10 +8,11 @@ import msgspec
 from msgspec import Meta, Struct
 
 from livecast.core.errors import Refusal
-from livecast.core.money.coins import AMOUNT_MAX, Booking, Movement, Wallet, service_tx
+from livecast.core.money.coins import AMOUNT_MAX, Booking, Movement, Wallet, account_as_told, service_tx
 from livecast.edge.http import cursors
 from livecast.edge.http.calls import Call, Outcome, Route
 from livecast.edge.http.problems import ProblemError
+from livecast.edge.rooms.named import NameOf, naming
 
 #: An id that a service chose. Without a slash, which only ids of our own have: a refund can be taken for no payment.
 Tx = Annotated[str, Meta(pattern=r"^[\x21-\x2e\x30-\x7e]{1,128}\Z")]
@@ -99,9 +100,10 @@ def _account(key: str) -> str:
     return f"key:{key}"
 
 
-def _as_told(line: Booking) -> WalletEntry:
-    """A service's `tx` as it chose it: whose it is, `counter` says."""
+def _as_told(line: Booking, name_of: NameOf) -> WalletEntry:
+    """A service's `tx` as it chose it: whose it is, `counter` says. A host there goes by the name that earnings tell."""
     told = WalletEntry(**msgspec.structs.asdict(line))
+    told.counter = account_as_told(line.counter, name_of)
     if line.counter.startswith(_account("")):
         told.tx = line.tx.removeprefix(service_tx(line.counter.removeprefix(_account("")), ""))
     return told
@@ -128,9 +130,10 @@ async def get_entries(call: Call) -> Outcome:
     if not lines and not wanted.cursor:
         lines = _unopened(await call.money.ledger.wallet(call.path("user")), call.node.clock())
     more = len(lines) == wanted.limit and lines[-1].number > 1
+    name_of = naming(call)
     return Outcome(
         EntryPage(
-            [_as_told(line) for line in lines],
+            [_as_told(line, name_of) for line in lines],
             cursors.make(str(lines[-1].number)) if more else None,
         )
     )

@@ -1,14 +1,23 @@
-"""Whom staff mean: they may name people by id, or by the alias that viewers see of them."""
+"""Whom staff mean: they may name people by id, or by the alias that viewers see of them. And how books name people to staff."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
 
 from livecast.core.audience.aliases import Aliases, is_alias
 from livecast.edge.http.calls import Call
 from livecast.edge.http.problems import ProblemError
 from livecast.ports import StoreError
+
+NameOf: TypeAlias = Callable[[str], str]
+
+
+def naming(call: Call) -> NameOf:
+    """How people are named from the books: who asked to be forgotten by their pseudonym. What is theirs and what they got stays."""
+    house = call.node.house
+    return (lambda user: user) if house is None else (lambda user: house.pseudonym(user) or user)
 
 
 async def user_named(call: Call, said: str) -> str:

@@ -10,6 +10,7 @@ import pytest
 from livecast.core.money.coins import SpendLimits
 from livecast.edge.money.money import Money, MoneyRules
 from livecast.edge.money.receipts import Receipts, new_key
+from livecast.ledger import audit
 from support.house import Answer, House, until
 from support.shop import Shop
 from support.viewer import Viewer
@@ -30,9 +31,9 @@ async def until_status(shop: Shop, room: str, status: str) -> None:
     await until(lambda: hub.view.state["status"] == status, status)
 
 
-async def give(shop: Shop, user: str, cid: str, gift: str = "rose", n: int = 1) -> Answer:
+async def give(shop: Shop, user: str, cid: str, gift: str = "rose", n: int = 1, *, to: str | None = None) -> Answer:
     """A viewer's own gift."""
-    message = {"t": "gift", "cid": cid, "gift": gift, "n": n}
+    message = {"t": "gift", "cid": cid, "gift": gift, "n": n, "to": to}
     return await shop.call("POST", "/v1/rooms/r1/messages", auth=shop.token(user), json=message)
 
 
@@ -288,3 +289,26 @@ async def test_a_closed_ledger_books_no_gift(shop: Shop) -> None:
     await shop.open_money("r1")
     assert (await shop.call("POST", GIFTS, json=body)).status == 201
     assert await board(shop) == [(1, "ada", 1)]
+
+
+async def test_statements_do_not_name_a_host_who_asked_to_be_forgotten(shop: Shop) -> None:
+    """The account on the other side is the one that earnings tell, in all lines of it; amounts and the books stay as they are."""
+    await live(shop)
+    await rich(shop, "ada", 50)
+    for cid, to in (("c1", "mei"), ("c2", "mei"), ("c3", None)):
+        assert (await give(shop, "ada", cid, n=3, to=to)).status == 200
+    await until(lambda: len(shop.ledger._gifts.items()) == 3, "bookings")
+
+    async def statement() -> list[tuple[str, int]]:
+        lines = (await shop.call("GET", "/v1/wallets/ada/entries")).json["data"]
+        return [(line["counter"], line["amount"]) for line in lines]
+
+    assert await statement() == [("host:r1/", -3), ("host:r1/mei", -3), ("host:r1/mei", -3), ("key:all", 50)]
+    assert (await shop.call("DELETE", "/v1/users/mei")).status == 200
+    [pseudonym] = set((await shop.call("GET", "/v1/rooms/r1/earnings")).json["hosts"]) - {""}
+    reversal = (await shop.call("POST", "/v1/gifts/ada/c1/reverse")).json
+    assert (reversal["user"], reversal["to"]) == ("ada", pseudonym)
+    mei = f"host:r1/{pseudonym}"
+    assert await statement() == [(mei, 3), ("host:r1/", -3), (mei, -3), (mei, -3), ("key:all", 50)]
+    assert (await shop.call("GET", "/v1/wallets/ada")).json["balance"] == sum(n for _, n in await statement()) == 44
+    assert (await audit(shop.ledger)).reversed == 1
