@@ -226,7 +226,7 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
     observer.add(Neighbours(settings, siblings, observer, key_apart=key_apart))
     ownership = Ownership(
         me=name, shards=shards, roster=roster, bus=bus, clock=clock, observer=observer, rules=settings.node,
-        tenants=tenants,
+        tenants=tenants, on_gone=treasury.look_for_half_done,
     )  # fmt: skip
     keys = KeyRing(settings.auth.api_keys)
     node = Node(

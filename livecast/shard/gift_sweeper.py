@@ -58,6 +58,12 @@ class GiftSweeper:
         self._shards += [shard for shard in shards if shard not in self._shards]
         self._waiting.update(dict.fromkeys(shards))
 
+    def look(self) -> None:
+        """Somebody who took gifts is gone: look at all shards now. What they left half done lies in anybody's, and in one where
+        nothing else happens the next entry would be heard of half a minute later.
+        """
+        self._waiting.update(dict.fromkeys(self._shards))
+
     def disown(self, shards: Collection[int]) -> None:
         """What is half done in these is another one's."""
         self._shards = [shard for shard in self._shards if shard not in shards]

@@ -65,7 +65,10 @@ class Tenant(Protocol):
 
 
 class Ownership:
-    """One node's part in dealing the shards. `start` begins, `leave` gives everything up in order."""
+    """One node's part in dealing the shards. `start` begins, `leave` gives everything up in order.
+
+    `on_gone`: told of each other node that died or left; it neither blocks nor raises.
+    """
 
     def __init__(
         self,
@@ -78,6 +81,7 @@ class Ownership:
         observer: Observer,
         rules: NodeRules | None = None,
         tenants: Iterable[Tenant] = (),
+        on_gone: Callable[[], None] = lambda: None,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._me = me
@@ -88,6 +92,7 @@ class Ownership:
         self._observer = observer
         self._rules = rules or NodeRules()
         self._tenants = tuple(tenants)
+        self._on_gone = on_gone
         self._monotonic_s = monotonic_s
         self._dead_after_s = self._rules.dead_after_ms / 1000
         self._members = Membership(me, self._dead_after_s)
@@ -193,6 +198,7 @@ class Ownership:
         self._shards.forget_node(name)
         died = self._members.count(name) is not None
         if died:
+            self._on_gone()
             advice = "its shards go to those that are left; its viewers come back to them"
             self._observer.observe(Trouble("a node is gone", name, advice, "info"))
 

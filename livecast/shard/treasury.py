@@ -84,6 +84,10 @@ class Treasury:
         for part in (self._feed, self._clock, self._sweeper):
             part.disown(shards)
 
+    def look_for_half_done(self) -> None:
+        """Another node is gone, perhaps in the midst of gifts of people whose shards are ours."""
+        self._sweeper.look()
+
     def stop(self) -> None:
         """No more."""
         self._sweeper.stop()

@@ -40,6 +40,20 @@ def test_a_new_owner_finishes_what_it_finds():
     run_virtual(main)
 
 
+def test_what_a_dead_node_left_is_found_by_who_is_left():
+    """Its shards were theirs all the time, and nobody rang: with the next reading it would be found half a minute later."""
+
+    async def main(loop: VirtualLoop) -> None:
+        vault = await Vault(loop).begin()
+        await vault.give("ann", 4, commit=False, ring=False)
+        await asyncio.sleep(3)
+        assert not vault.combos()
+        vault.treasury.look_for_half_done()
+        await vault.until(lambda: ("ann", 4, False) in vault.combos(), "combo", within_s=1.5)
+
+    run_virtual(main)
+
+
 def test_a_new_owner_whose_store_is_silent_finishes_it_soon_after():
     """What it could not look at is looked at again within seconds, and not with the next round of all shards."""
 

@@ -148,6 +148,21 @@ def test_what_a_dead_process_left_is_taken_once_it_is_known_dead() -> None:
     run(main)
 
 
+def test_who_is_left_hears_of_a_death_once() -> None:
+    """So that they look for what it left half done; each death is one."""
+
+    async def main(world: Calm) -> None:
+        first, second = await world.begin(2)
+        assert not world.gone
+        world.remove(first)
+        first.kill()
+        await world.within(8, lambda: world.owners() == {second.name: SHARDS}, "everything")
+        await asyncio.sleep(5)
+        assert world.gone == [second.name]
+
+    run(main)
+
+
 def test_a_holder_that_nobody_ever_saw_is_waited_for_like_any_other() -> None:
     """It may be there, and only not have come through to the store yet."""
 

@@ -57,6 +57,8 @@ class World:
         self.told: Counter[str] = Counter()
         self.acknowledged: list[tuple[str, str]] = []
         self.wrong: list[str] = []
+        self.gone: list[str] = []
+        """Nodes that were told that another one is gone."""
 
     def observe(self, fact: Fact) -> None:
         self.told[type(fact).__name__] += 1

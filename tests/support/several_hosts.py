@@ -116,7 +116,7 @@ class Host:
         self.shards._around = msgspec.structs.replace(self.shards._around, new_epoch=world.new_epoch)
         self.ownership = Ownership(
             me=self.name, shards=self.shards, roster=self.roster, bus=self.bus, clock=self.clock, observer=world,
-            monotonic_s=world.loop.time,
+            on_gone=lambda: world.gone.append(self.name), monotonic_s=world.loop.time,
         )  # fmt: skip
         self.node = Node(
             id=self.name, clock=self.clock, bus=self.bus, log=self.log, authenticator=AUTHENTICATOR, keys=KeyRing([]),
