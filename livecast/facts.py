@@ -55,6 +55,10 @@ class Refused(Struct, frozen=True):
     times: int = 1
 
 
+class NoDescriptor(Struct, frozen=True):
+    """No file descriptor was left as one was asked for, as with each sweep: whoever connected meanwhile was cut off."""
+
+
 class Served(Struct, frozen=True):
     """An HTTP request was answered. `route` is the path's pattern (few of them), `path` the path without its query."""
 
@@ -218,6 +222,7 @@ Fact: TypeAlias = (
     | Connected
     | Disconnected
     | Refused
+    | NoDescriptor
     | Served
     | RoomsHeld
     | ShardsHeld

@@ -39,6 +39,7 @@ from livecast.facts import (
     LedgerFollowed,
     LoopLag,
     MoneyLookedAt,
+    NoDescriptor,
     Observer,
     Refused,
     RoomsHeld,
@@ -136,6 +137,7 @@ class PrometheusObserver:
         self._inbox = histogram("inbox_events", "Events that waited for a room when it flushed.", EVENTS)
         self._verdicts = of(counter("verdicts_total", "What rooms decided, by verdict or error code.", "verdict"))
         self._refused = of(counter("refusals_total", "What the edge refused before any room heard of it.", "where", "code"))
+        self._no_descriptor = counter("descriptors_exhausted_total", "Looks, four a second, that found no file descriptor left.")
         self._requests = of(counter("http_requests_total", "HTTP requests answered, by route.", "method", "route", "status"))
         self._answered = histogram("http_answer_seconds", "Time to answer a request; an event stream counts until it ends.")
         self._late = histogram("flush_lateness_seconds", "How long after it was due a flush began.")
@@ -183,6 +185,7 @@ class PrometheusObserver:
             Connected: self._connected,
             Disconnected: self._disconnected,
             Refused: lambda fact: self._refused(fact.where, _bounded(fact.code, REFUSALS)).inc(fact.times),
+            NoDescriptor: lambda _: self._no_descriptor.inc(),
             Served: self._served,
             RoomsHeld: self._held,
             ShardsHeld: self._shards_held,

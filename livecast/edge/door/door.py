@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from livecast.edge.deadlines import Deadlines
 from livecast.edge.door.arrival import Comer
+from livecast.edge.door.descriptors import Descriptors
 from livecast.edge.door.listening import Listening
 from livecast.facts import Refused
 from livecast.wire.upgrade import UpgradeError, head_end, is_socket_request, parse_upgrade, refusal_response
@@ -49,6 +50,7 @@ class FrontDoor:
         """Doors whose head is not whole yet."""
         self._knocking: list[tuple[Door, bytes]] = []
         self._listening = Listening(node, self)
+        self._descriptors = Descriptors(node.observer)
         node.on_sweep(self.sweep)
 
     def __call__(self) -> Door:
@@ -58,6 +60,8 @@ class FrontDoor:
 
     def sweep(self, now: int) -> None:
         """Cut off those whose head is overdue."""
+        for descriptor in self._listening.descriptors()[:1]:
+            self._descriptors.look(now, descriptor)
         self._listening.sweep(now)
         for door in self.waiting.expired(now):
             door.too_late()

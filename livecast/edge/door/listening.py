@@ -67,6 +67,10 @@ class Listening:
                 self._node.spawn(self._hire(self._hands))
             self._came, self._counted_at = 0, now
 
+    def descriptors(self) -> list[int]:
+        """Where connections are accepted."""
+        return [number for listener in self._sockets if (number := listener.fileno()) >= 0]
+
     def sweep(self, now: int) -> None:
         """Is it calm again?"""
         if self._hands is not None and now - self._counted_at >= CALM_MS:
