@@ -200,8 +200,8 @@ DeliveryState: TypeAlias = Literal["pending", "delivered", "dead"]
 class Delivery(Struct, frozen=True, array_like=True):
     """One event on its way to one endpoint. `number` is the event's in the list.
 
-    `since`: when it was first due, or replayed. `next_at`: the next try of a pending one. `status`: the last answer's, 0 if
-    there was none; `reason`: what was wrong with it. `took_ms` of the last try.
+    `since`: when it was dealt to the endpoint, or replayed; behind another of its room it grows old, too. `next_at`: the next try
+    of a pending one. `status`: the last answer's, 0 if there was none; `reason`: what was wrong with it. `took_ms` of the last try.
     """
 
     number: int
