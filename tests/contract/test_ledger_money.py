@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from livecast.core.books.bookkeeping import GiftCommitted, GiftDebited, GiftReversed, PendingCleared, WalletMoved
@@ -14,6 +15,7 @@ from livecast.core.money.coins import (
     Booking,
     Gift,
     GiftRecord,
+    HostGifts,
     Moved,
     Movement,
     Pending,
@@ -25,7 +27,7 @@ from livecast.core.money.coins import (
     viewer_tx,
 )
 from livecast.core.nodes.placement import shard_of
-from livecast.ledger import Ledger, finish
+from livecast.ledger import Ledger, audit, finish
 
 NOW = 1_700_000_000_000
 """2023-11-14, 22:13:20 UTC."""
@@ -154,7 +156,8 @@ async def test_a_gift_goes_from_wallet_to_room(ledger: Ledger) -> None:
     assert await ledger.pending(shard_of("ann"), NOW + 9, 10) == []
     assert await ledger.board("demo", "b1", 10) == [Rank("ann", 30)]
     assert await ledger.given("demo", "b1", "ann") == 30
-    assert await ledger.takings("demo", "b1") == await ledger.takings("demo", None) == Takings(1, 30, {"host": 30})
+    taken = Takings(1, 30, {"host": 30}, {"host": HostGifts(1)})
+    assert await ledger.takings("demo", "b1") == await ledger.takings("demo", None) == taken
     assert await ledger.find_gift(rose.tx) == GiftRecord(rose, NOW + 2, 30)
     assert (await facts(ledger, "ann"))[1:] == [GiftDebited(rose, 70, 2), PendingCleared("commit", rose.tx)]
     assert await facts(ledger, "demo") == [GiftCommitted(rose, 30)]
@@ -187,7 +190,7 @@ async def test_a_repeated_gift_is_harmless_at_every_stage(ledger: Ledger, ledger
     assert await ledger.debit_gift(rose, NO_LIMITS, NOW + 99, objection="price_changed") == debited
     assert await give(ledger, rose, NOW + 77) == booked
     assert (await ledger.wallet("ann")).balance == 90
-    assert await ledger.takings("demo", "b1") == Takings(1, 10, {"host": 10})
+    assert await ledger.takings("demo", "b1") == Takings(1, 10, {"host": 10}, {"host": HostGifts(1)})
     assert len(await facts(ledger, "demo")) == 1
 
 
@@ -303,7 +306,8 @@ async def test_a_reversed_gift_counts_no_more_and_is_paid_back_once(ledger: Ledg
     assert await ledger.reverse_gift("demo", gift("c2").tx, "again", NOW + 6) == reversal
     assert await ledger.find_gift(gift("c2").tx) == reversal
     assert await ledger.board("demo", "b1", 10) == [Rank("ann", 10)]
-    assert await ledger.takings("demo", None) == Takings(1, 10, {"host": 10})
+    for broadcast in ("b1", None):
+        assert await ledger.takings("demo", broadcast) == Takings(1, 10, {"host": 10}, {"host": HostGifts(1, 1, 30)})
     (refund,) = await ledger.pending(shard_of("demo"), NOW + 6, 10)
     assert refund == Pending("refund", shard_of("demo"), gift("c2", value=30), NOW + 5)
     for _ in range(2):
@@ -321,7 +325,7 @@ async def test_gifts_that_come_together_are_booked_one_by_one(ledger: Ledger) ->
     booked = await asyncio.gather(*(ledger.commit_gift(one, NOW + n) for n, one in enumerate(gifts)))
     assert [(record.at - NOW, record.total) for record in booked] == [(0, 10), (1, 30), (2, 30), (0, 10), (4, 5)]
     assert await ledger.board("demo", "b1", 10) == [Rank("bob", 30), Rank("ann", 30), Rank("cat", 5)]
-    assert await ledger.takings("demo", "b1") == Takings(4, 65, {"host": 60, "": 5})
+    assert await ledger.takings("demo", "b1") == Takings(4, 65, {"host": 60, "": 5}, {"host": HostGifts(3), "": HostGifts(1)})
     entered = [fact for fact in await facts(ledger, "demo") if isinstance(fact, GiftCommitted)]
     assert [(fact.gift.tx, fact.total) for fact in entered] == [("ann/c1", 10), ("bob/c1", 30), ("ann/c2", 30), ("cat/c1", 5)]
     again = await asyncio.gather(*(ledger.commit_gift(one, NOW + 9) for one in [*gifts, gift("c3", "cat", 5)]))
@@ -358,8 +362,9 @@ async def test_a_gift_paid_elsewhere_touches_no_wallet(ledger: Ledger) -> None:
     assert tx != viewer_tx("partner", "c1")
     elsewhere = Gift(tx, "ann", "demo", "b1", "rocket", 1, 1000, paid="elsewhere")
     await ledger.commit_gift(elsewhere, NOW)
-    assert await ledger.takings("demo", "b1") == Takings(1, 1000, {"": 1000})
+    assert await ledger.takings("demo", "b1") == Takings(1, 1000, {"": 1000}, {"": HostGifts(1)})
     assert isinstance(await ledger.reverse_gift("demo", tx, "", NOW), GiftRecord)
+    assert await ledger.takings("demo", "b1") == Takings(0, 0, {}, {"": HostGifts(0, 1, 1000)})
     assert await ledger.pending(shard_of("demo"), NOW + 1, 10) == []
     assert await ledger.wallet("ann") == Wallet("ann", 0, 0)
 
@@ -376,15 +381,23 @@ async def test_pending_gifts_are_found_oldest_first_and_finished(ledger: Ledger,
     sweepers = [ledgers(), ledgers()]
     await asyncio.gather(*(finish(sweeper, each, NOW + 9) for sweeper in sweepers for each in half_done))
     assert await ledger.pending(shard, NOW + 99, 10) == []
-    assert await ledger.takings("demo", "b1") == Takings(5, 50, {"host": 50})
+    assert await ledger.takings("demo", "b1") == Takings(5, 50, {"host": 50}, {"host": HostGifts(5)})
 
 
 @pytest.mark.parametrize("host", ["", "h", "some-host", "gifts"])
 async def test_earnings_are_counted_by_host(ledger: Ledger, host: str) -> None:
-    """Also where a host has a name that the books use themselves."""
-    await ledger.commit_gift(gift("c1", to=host), NOW)
-    await ledger.commit_gift(gift("c2", to="another"), NOW)
-    assert await ledger.takings("demo", "b1") == Takings(2, 20, {host: 10, "another": 10})
+    """Also where a host has a name that the books use themselves; what is taken back is counted beside it, and the books agree."""
+    for cid, to in (("c1", host), ("c2", "another"), ("c3", host)):
+        await ledger.commit_gift(msgspec.structs.replace(gift(cid, to=to), paid="elsewhere"), NOW)
+    assert await ledger.takings("demo", "b1") == Takings(
+        3, 30, {host: 20, "another": 10}, {host: HostGifts(2), "another": HostGifts(1)}
+    )
+    for cid in ("c2", "c3"):
+        await ledger.reverse_gift("demo", gift(cid).tx, "", NOW)
+    assert await ledger.takings("demo", None) == Takings(
+        1, 10, {host: 10}, {host: HostGifts(1, 1, 10), "another": HostGifts(0, 1, 10)}
+    )
+    assert (await audit(ledger)).reversed == 2
 
 
 async def test_an_id_of_a_service_is_bound_to_one_content(ledger: Ledger, ledgers: Any) -> None:

@@ -18,6 +18,7 @@ from livecast.core.money.coins import (
     Booking,
     Gift,
     GiftRecord,
+    HostGifts,
     Moved,
     Movement,
     Pending,
@@ -78,20 +79,25 @@ class Purse(Struct):
 class KeptTakings:
     """What a room earned, in a broadcast or ever."""
 
-    __slots__ = ("gifts", "hosts")
+    __slots__ = ("by_host", "gifts", "hosts")
 
     def __init__(self) -> None:
         self.gifts = 0
         self.hosts: defaultdict[str, int] = defaultdict(int)
+        self.by_host: dict[str, HostGifts] = {}
 
     def add(self, host: str, gifts: int, value: int) -> None:
         """Count a gift in (or, negative, out)."""
         self.gifts += gifts
         self.hosts[host] += value
+        known = self.by_host.get(host, HostGifts())
+        back = (1, -value) if gifts < 0 else (0, 0)
+        self.by_host[host] = HostGifts(known.gifts + gifts, known.reversed + back[0], known.reversed_value + back[1])
 
     def picture(self) -> Takings:
         """As it is now."""
-        return Takings(self.gifts, sum(self.hosts.values()), {host: value for host, value in self.hosts.items() if value})
+        hosts = {host: value for host, value in self.hosts.items() if value}
+        return Takings(self.gifts, sum(hosts.values()), hosts, dict(self.by_host))
 
 
 class MemoryMoney:

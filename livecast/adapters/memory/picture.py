@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 from livecast.adapters.memory.claims import MemoryClaims
 from livecast.core.books.inventory import Found, Kind, Purse, Standing
 from livecast.core.books.replay import ShardReplay
-from livecast.core.money.coins import Takings
 from livecast.core.nodes.placement import shard_of
 
 V = TypeVar("V")
@@ -44,7 +43,7 @@ class MemoryPictures(MemoryClaims):
         for (room, when), kept in self._takings.items():
             if shard_of(room) == shard:
                 takings[room if when is None else f"{room}/{when}"] = kept.picture()
-        yield from _whole("takings", {place: each for place, each in takings.items() if each != Takings()}, replay)
+        yield from _whole("takings", {place: each for place, each in takings.items() if not each.is_nothing}, replay)
 
     def _goods(self, shard: int, replay: ShardReplay) -> Iterable[Found]:
         taken: defaultdict[str, dict[str, int]] = defaultdict(dict)

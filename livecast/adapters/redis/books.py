@@ -16,11 +16,11 @@ from typing import Any, Final, TypeAlias
 from livecast.adapters.redis.claims import RedisClaims, decode_order, entrants_of, unit_of
 from livecast.adapters.redis.drops import drop_of, named
 from livecast.adapters.redis.ledger_calls import LedgerServer
-from livecast.adapters.redis.money import decode_booking, decode_gift, takings_of
+from livecast.adapters.redis.money import decode_booking, decode_gift, takings_at, takings_of
 from livecast.adapters.redis.server import Command
 from livecast.core.books.inventory import BookedGift, Difference, Found, Kind, Purse, Standing
 from livecast.core.books.replay import ShardReplay
-from livecast.core.money.coins import GIFT_KEEP_MS, Takings
+from livecast.core.money.coins import GIFT_KEEP_MS
 from livecast.ledger import UNREADABLE
 from livecast.ports import StoreError, Unavailable
 
@@ -227,14 +227,15 @@ def _gifts(tag: str, txs: Sequence[str], replay: ShardReplay) -> Look:
 
 
 def _takings(tag: str, places: Sequence[str]) -> Look:
-    keys = [f"{tag}takings:{place}" if "/" in place else f"{tag}earnings:{place}" for place in places]
+    commands = [command for place in places for command in takings_at(tag, place)]
 
     def read(answers: Sequence[Any]) -> Iterable[Found]:
-        for place, key, flat in zip(places, keys, answers, strict=True):
-            takings = takings_of(flat)
-            yield Found("takings", place, takings if takings != Takings() else None, where=key)
+        for place, held, counted in zip(places, answers[::2], answers[1::2], strict=True):
+            takings = takings_of(held, counted)
+            where = f"{tag}{'takings' if '/' in place else 'earnings'}:{place} and {tag}hosts:{place}"
+            yield Found("takings", place, None if takings.is_nothing else takings, where=where)
 
-    return [("HGETALL", key) for key in keys], read
+    return commands, read
 
 
 def _board(tag: str, place: str, first: int, replay: ShardReplay) -> Look:

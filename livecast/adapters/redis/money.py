@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from livecast.adapters.redis.ledger_calls import LedgerCalls, LedgerScript, place, refusal
-from livecast.adapters.redis.server import Argument
+from livecast.adapters.redis.server import Argument, Command
 from livecast.core.errors import Refusal
 from livecast.core.money.coins import (
     AMOUNT_MAX,
@@ -26,6 +26,7 @@ from livecast.core.money.coins import (
     Takings,
     Wallet,
     account_of,
+    counted_by_host,
     day_of,
     month_of,
 )
@@ -203,9 +204,7 @@ class RedisMoney:
     async def takings(self, room: str, broadcast: str | None) -> Takings:
         """What the room earned."""
         shard, tag = place(room)
-        key = f"{tag}earnings:{room}" if broadcast is None else f"{tag}takings:{room}/{broadcast}"
-        (held,) = await self._calls.read(shard, ("HGETALL", key))
-        return takings_of(held)
+        return takings_of(*await self._calls.read(shard, *takings_at(tag, room if broadcast is None else f"{room}/{broadcast}")))
 
 
 def _moved(tx: str, answer: Sequence[Any]) -> MovementAnswer:
@@ -232,9 +231,16 @@ def ranks(found: Sequence[bytes]) -> list[Rank]:
     return [Rank(member[16:].decode(), int(value)) for member, value in zip(found[::2], found[1::2], strict=True)]
 
 
-def takings_of(held: Sequence[bytes]) -> Takings:
-    """Takings from their hash."""
+def takings_at(tag: str, place: str) -> tuple[Command, Command]:
+    """What to ask for the takings of a room, or of a broadcast (`ROOM/BROADCAST`)."""
+    return ("HGETALL", f"{tag}takings:{place}" if "/" in place else f"{tag}earnings:{place}"), ("HGETALL", f"{tag}hosts:{place}")
+
+
+def takings_of(held: Sequence[bytes], counted: Sequence[bytes]) -> Takings:
+    """Takings from their hashes, as `takings_at` asks for them."""
     fields = dict(zip(held[::2], map(int, held[1::2]), strict=True))
     gifts = fields.pop(b"gifts", 0)
     hosts = {name.removeprefix(b"host:").decode(): value for name, value in fields.items() if value}
-    return Takings(gifts, sum(hosts.values()), hosts)
+    counts = {name.decode(): int(n) for name, n in zip(counted[::2], counted[1::2], strict=True)}
+    by_host = None if held and not counts else counted_by_host(gifts, counts)
+    return Takings(gifts, sum(hosts.values()), hosts, by_host)

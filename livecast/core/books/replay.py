@@ -9,7 +9,7 @@ a gift is debited, booked and reversed once.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -32,7 +32,7 @@ from livecast.core.books.bookkeeping import (
     WalletMoved,
 )
 from livecast.core.books.inventory import BookedGift, Difference, Found, Kind, Purse, Standing
-from livecast.core.money.coins import Gift, PendingKind, Takings
+from livecast.core.money.coins import UNCOUNTED, Gift, HostGifts, PendingKind, Takings, counted_by_host
 from livecast.core.money.units import Drop, Entrant, Order, Unit, left_of
 
 MONEY: Final[frozenset[Kind]] = frozenset({"wallets", "statements", "gifts", "pending", "givers", "board sizes", "takings"})
@@ -56,6 +56,7 @@ class ShardReplay:
         """Boards in order, made when asked for."""
         self._takings: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
         self._gift_counts: defaultdict[str, int] = defaultdict(int)
+        """By place; and by host, under the place, a line feed, and the names that `counted_by_host` takes."""
         self._drops: dict[str, Drop] = {}
         self._units: defaultdict[str, list[Unit]] = defaultdict(list)
         self._codes: defaultdict[str, set[str]] = defaultdict(set)
@@ -136,11 +137,16 @@ class ShardReplay:
         }
 
     def put_back(self) -> None:
-        """What follows from what was put into `known`: codes that were given out, places in pots."""
+        """What follows from what was put into `known`: codes that were given out, places in pots, and where an older version did
+        not count gifts by host.
+        """
         for name, units in self._units.items():
             self._codes[name] = {unit.code for unit in units if unit.code}
         for name, entrants in self._entrants.items():
             self._entered[name] = {entrant.user: entrant.number for entrant in entrants}
+        for place, hosts in self._takings.items():
+            if any(f"{place}\ng:{host}" not in self._gift_counts for host in hosts):
+                self._gift_counts[f"{place}\n{UNCOUNTED}"] = 1
 
     def expected(self, found: Found) -> Any:
         """What must be where `found` was found, in the same form."""
@@ -163,12 +169,22 @@ class ShardReplay:
             case "board sizes":
                 return self.size("boards", name)
             case _:
-                return self._takings_of(name)
+                return self._takings_of(name, found.value)
 
-    def _takings_of(self, place: str) -> Takings | None:
-        hosts = {host: value for host, value in self._takings.get(place, {}).items() if value}
-        takings = Takings(self._gift_counts.get(place, 0), sum(hosts.values()), hosts)
-        return takings if takings != Takings() else None
+    def _takings_of(self, place: str, held: Takings | None) -> Takings | None:
+        """What is counted by host is compared where both sides know it: books, or a checkpoint, may be older than that."""
+        ever: Mapping[str, int] = self._takings.get(place, {})
+        hosts = {host: value for host, value in ever.items() if value}
+        gifts = self._gift_counts.get(place, 0)
+        by_host = self._by_host(place, gifts, ever) if held is not None and held.by_host is not None else None
+        if by_host is None and held is not None:
+            by_host = held.by_host
+        takings = Takings(gifts, sum(hosts.values()), hosts, by_host)
+        return None if takings.is_nothing else takings
+
+    def _by_host(self, place: str, gifts: int, ever: Iterable[str]) -> dict[str, HostGifts] | None:
+        names = [UNCOUNTED, *(f"{what}:{host}" for host in ever for what in "grv")]
+        return counted_by_host(gifts, {name: self._gift_counts.get(f"{place}\n{name}", 0) for name in names})
 
     def _goods(self, found: Found) -> Any:  # noqa: PLR0911 - a table of kinds
         name = found.name
@@ -269,6 +285,10 @@ class ShardReplay:
         self.gift_value += value
         for where in (place, gift.room):
             self._gift_counts[where] += gifts
+            self._gift_counts[f"{where}\ng:{gift.to}"] += gifts
+            if gifts < 0:
+                self._gift_counts[f"{where}\nr:{gift.to}"] -= gifts
+                self._gift_counts[f"{where}\nv:{gift.to}"] -= value
             self._takings[where][gift.to] += value
 
     # --- Goods --------------------------------------------------------------------------------------------------------

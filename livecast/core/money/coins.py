@@ -7,7 +7,7 @@ a `conflict`, is not remembered: time can change it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
@@ -118,6 +118,9 @@ class GiftRecord(Struct, frozen=True, gc=False):
     reason: str = ""
 
 
+UNCOUNTED: Final = "uncounted"
+"""Beside counts by host: there were gifts before anybody counted so."""
+
 PendingKind: TypeAlias = Literal["commit", "refund"]
 
 
@@ -141,12 +144,39 @@ class Rank(Struct, frozen=True):
     value: int
 
 
+class HostGifts(Struct, frozen=True):
+    """Gifts to one host: how many stand, and how many were reversed, with their coins."""
+
+    gifts: int = 0
+    reversed: int = 0
+    reversed_value: int = 0
+
+
 class Takings(Struct, frozen=True):
-    """What a room earned: gifts and coins in all, coins by host (`""`: to the room itself). Reversed gifts are taken off."""
+    """What a room earned: gifts and coins in all, coins by host (`""`: to the room itself). Reversed gifts are taken off.
+
+    `by_host` has everybody to whom there ever was one. None: some were booked by a version that did not count so.
+    """
 
     gifts: int = 0
     value: int = 0
     hosts: dict[str, int] = {}
+    by_host: dict[str, HostGifts] | None = None
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether there was never a gift, as far as is known."""
+        return not (self.gifts or self.hosts or self.by_host)
+
+
+def counted_by_host(gifts: int, counts: Mapping[str, int]) -> dict[str, HostGifts] | None:
+    """Gifts by host, of counts by name: `g:HOST` that stand, `r:HOST` that were reversed, `v:HOST` their coins. None if there were
+    others (`UNCOUNTED`), or these do not make up all `gifts`.
+    """
+    if counts.get(UNCOUNTED) or sum(n for name, n in counts.items() if name.startswith("g:")) != gifts:
+        return None
+    hosts = {name[2:] for name, n in counts.items() if n and name.startswith(("g:", "r:", "v:"))}
+    return {host: HostGifts(*(counts.get(f"{what}:{host}", 0) for what in "grv")) for host in hosts}
 
 
 def refund_of(gift: Gift, spent_at: int = 0) -> Movement:

@@ -98,16 +98,29 @@ class AskLeaderboard(Struct, frozen=True):
     broadcast: BroadcastId | None = None
 
 
-class Earnings(Struct):
-    """What was earned, reversed gifts taken off: coins in all, and by host (`""`: gifts to the room itself).
+class HostEarnings(Struct):
+    """What one host earned: gifts that stand and their coins; gifts that were taken back and theirs."""
 
-    Asked about one host, `value` and `hosts` are that one's, and `gifts` is null: the books count gifts by room alone.
+    gifts: int
+    value: int
+    reversed: int
+    reversed_value: int
+
+
+class Earnings(Struct):
+    """What was earned, gifts taken back left out and told of beside it: in all, coins by host (`""`: gifts to the room itself), and
+    everything by host, also of those all of whose gifts were taken back.
+
+    Asked about one host, all of it is that one's. Null: some gifts were booked by a version that did not count them by host.
     """
 
     broadcast: str | None
     gifts: int | None
     value: int
+    reversed: int | None
+    reversed_value: int | None
     hosts: dict[str, int]
+    by_host: dict[str, HostEarnings] | None
 
 
 class AskEarnings(Struct, frozen=True):
@@ -166,10 +179,22 @@ async def get_earnings(call: Call) -> Outcome:
         raise ProblemError("unknown_room")
     name_of = naming(call)
     hosts = {name_of(host): value for host, value in takings.hosts.items()}
-    if wanted.host is None:
-        return Outcome(Earnings(wanted.broadcast, takings.gifts, takings.value, hosts))
-    value = hosts.get(wanted.host, 0)
-    return Outcome(Earnings(wanted.broadcast, None, value, {wanted.host: value}))
+    told = Earnings(wanted.broadcast, takings.gifts, takings.value, None, None, hosts, None)
+    if takings.by_host is not None:
+        told.by_host = {
+            name_of(host): HostEarnings(each.gifts, takings.hosts.get(host, 0), each.reversed, each.reversed_value)
+            for host, each in takings.by_host.items()
+        }
+    if (host := wanted.host) is not None:
+        told.hosts = {host: hosts.get(host, 0)}
+        told.gifts, told.value = None, told.hosts[host]
+        if told.by_host is not None:
+            told.by_host = {host: told.by_host.get(host, HostEarnings(0, 0, 0, 0))}
+            told.gifts = told.by_host[host].gifts
+    if told.by_host is not None:
+        told.reversed = sum(each.reversed for each in told.by_host.values())
+        told.reversed_value = sum(each.reversed_value for each in told.by_host.values())
+    return Outcome(told)
 
 
 async def _broadcast(call: Call) -> str:

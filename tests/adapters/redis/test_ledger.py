@@ -13,7 +13,7 @@ import pytest
 from livecast.adapters.redis.ledger import RedisLedger
 from livecast.adapters.redis.ledger_calls import LedgerServer
 from livecast.core.books.audit import Difference
-from livecast.core.money.coins import Movement, Pending, SpendLimits
+from livecast.core.money.coins import Gift, HostGifts, Movement, Pending, SpendLimits, Takings
 from livecast.core.money.units import REFUSALS_KEEP_MS, Claim, ClaimAnswer, DropChange, Entered, NotWon, Order, Won
 from livecast.core.nodes.placement import shard_of
 from livecast.ledger import LaterEntry, LedgerClosed, audit, finish
@@ -357,6 +357,7 @@ TAMPERING: dict[str, tuple[list[str], str]] = {
     ),
     "what is pending": (["HSET", f"{TAG}pending_gifts:all", "refund/x", "%GIFT%"], "pending .*refund/x"),
     "earnings": (["HINCRBY", f"{TAG}earnings:{ROOM}", "host:", "5"], "takings of demo .*"),
+    "gifts of a host that were taken back": (["HINCRBY", f"{TAG}hosts:{ROOM}", "r:", "1"], "takings of demo .*reversed"),
     "the type of a key": (["SET", f"{TAG}earnings:{ROOM}", "x"], "cannot be read .*WRONGTYPE"),
     "a unit's record": (["HSET", f"{TAG}units:{ROOM}/d1", "1", "x"], "units:demo/d1.* cannot be read"),
     "an order's record": (["HSET", f"{TAG}orders:{ROOM}", "o1", "x"], "orders:demo.* cannot be read"),
@@ -404,6 +405,29 @@ async def test_the_auditor_finds_what_was_tampered_with(ledger: RedisLedger, wha
     await server.run(*words)
     with pytest.raises((Difference, LaterEntry), match=named):
         await audit(ledger)
+
+
+async def test_gifts_from_before_hosts_were_counted(ledger: RedisLedger) -> None:
+    """Where there were any, in a broadcast or ever, nobody says how many were whose; sums go on, the auditor too. So it is where a
+    version that does not count comes in between.
+    """
+
+    async def give(tx: str, broadcast: str = "new") -> Gift:
+        gift = msgspec.structs.replace(rose("ann"), tx=f"ann/{tx}", broadcast=broadcast, to="mei", paid="elsewhere")
+        await ledger.commit_gift(gift, NOW)
+        return gift
+
+    old = await give("1", "old")
+    await ledger.server.run("DEL", f"{TAG}hosts:{ROOM}", f"{TAG}hosts:{ROOM}/old")
+    await ledger.reverse_gift(ROOM, old.tx, "", NOW)
+    await give("2")
+    assert await ledger.takings(ROOM, "new") == Takings(1, 1, {"mei": 1}, {"mei": HostGifts(1)})
+    assert await ledger.takings(ROOM, None) == Takings(1, 1, {"mei": 1})
+    assert await ledger.takings(ROOM, "old") == Takings()
+    await give("3")
+    await ledger.server.run("HINCRBY", f"{TAG}hosts:{ROOM}/new", "g:mei", "-1")
+    assert await ledger.takings(ROOM, "new") == Takings(2, 2, {"mei": 2})
+    assert (await audit(ledger)).gifts == 2
 
 
 async def test_the_auditor_works_beside_claims(ledger: RedisLedger) -> None:

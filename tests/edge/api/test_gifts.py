@@ -231,6 +231,15 @@ async def test_a_gift_is_taken_back_by_who_reaches_its_room(shop: Shop) -> None:
     assert (await shop.call("POST", "/v1/gifts/nobody/nothing/reverse")).code == "not_found"
 
 
+def expected(**counts: tuple[int, int, int, int]) -> dict[str, Any]:
+    """Earnings of hosts (`room`: of the room itself) with so many gifts and coins, and so many taken back."""
+    names = ("gifts", "value", "reversed", "reversed_value")
+    by_host = {"" if host == "room" else host: dict(zip(names, each, strict=True)) for host, each in counts.items()}
+    sums = {name: sum(each[name] for each in by_host.values()) for name in names}
+    hosts = {host: each["value"] for host, each in by_host.items() if each["value"]}
+    return {"broadcast": None, **sums, "hosts": hosts, "by_host": by_host}
+
+
 async def test_boards_and_earnings_follow_the_ledger(shop: Shop) -> None:
     """Who gave most stands first, of equals who got there first; hosts earn what was given to them."""
     await live(shop)
@@ -240,10 +249,14 @@ async def test_boards_and_earnings_follow_the_ledger(shop: Shop) -> None:
     assert len((await shop.call("GET", "/v1/rooms/r1/leaderboard?limit=1")).json["data"]) == 1
     assert (await shop.call("GET", "/v1/rooms/r1/leaderboard?broadcast=none")).json["data"] == []
     earned = (await shop.call("GET", "/v1/rooms/r1/earnings")).json
-    assert earned == {"broadcast": None, "gifts": 4, "value": 9, "hosts": {"mei": 7, "": 2}}
-    for host, value in (("mei", 7), ("", 2), ("nobody", 0)):
+    assert earned == expected(mei=(2, 7, 0, 0), room=(2, 2, 0, 0))
+    for tx in ("2", "3", "4"):
+        assert (await shop.call("POST", f"/v1/gifts/{tx}/reverse")).status == 200
+    for host, counts in (("mei", (1, 2, 1, 5)), ("", (0, 0, 2, 2)), ("nobody", (0, 0, 0, 0))):
         of_one = (await shop.call("GET", f"/v1/rooms/r1/earnings?host={host}")).json
-        assert of_one == {"broadcast": None, "gifts": None, "value": value, "hosts": {host: value}}
+        assert of_one == {**expected(**{host or "room": counts}), "hosts": {host: counts[1]}}
+    assert (await shop.call("GET", "/v1/rooms/r1/earnings")).json == expected(mei=(1, 2, 1, 5), room=(0, 0, 2, 2))
+    assert (await shop.call("GET", "/v1/rooms/r1/earnings?broadcast=none")).json == {**expected(), "broadcast": "none"}
     assert (await shop.call("GET", "/v1/rooms/none/earnings")).code == "unknown_room"
     assert (await shop.call("GET", "/v1/rooms/none/leaderboard")).code == "unknown_room"
 
@@ -263,6 +276,8 @@ async def test_earnings_do_not_name_a_host_who_asked_to_be_forgotten(shop: Shop)
     assert (told["value"], told["hosts"]) == (6, {pseudonym: 3, "": 3})
     assert pseudonym.startswith("erased:")
     assert (await earned(f"?host={pseudonym}"))["hosts"] == {pseudonym: 3}
+    assert set(told["by_host"]) == {pseudonym, ""}
+    assert [(await earned(f"?host={host}"))["gifts"] for host in (pseudonym, "mei")] == [1, 0]
     assert (await earned("?host=mei"))["hosts"] == {"mei": 0}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from livecast.adapters.memory.ledger import MemoryLedger
-from livecast.core.money.coins import Gift, GiftRecord, Pending, SpendLimits, Takings
+from livecast.core.money.coins import Gift, GiftRecord, HostGifts, Pending, SpendLimits, Takings
 from livecast.core.nodes.placement import shard_of
 from livecast.edge.money.finishing import Finishing
 from livecast.edge.node import Node
@@ -78,7 +78,7 @@ def test_many_gifts_are_few_calls() -> None:
         await hall.give("cyn", 3, room="other")
         await asyncio.sleep(0.1)
         assert sorted(hall.ledger.booked) == [3, 180 - GIFTS_MAX, GIFTS_MAX]
-        assert await hall.ledger.takings(ROOM, None) == Takings(180, 180, {"": 180})
+        assert await hall.ledger.takings(ROOM, None) == Takings(180, 180, {"": 180}, {"": HostGifts(180)})
         assert {*hall.rung} == {ROOM, "other"}
         await asyncio.sleep(1)
         assert sorted(hall.ledger.cleared) == [3, 90, 90]

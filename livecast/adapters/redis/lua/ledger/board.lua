@@ -6,6 +6,8 @@
 --   givers:<room>/<broadcast> (hash)     user -> member of the board
 --   takings:<room>/<broadcast> (hash)    gifts, host:<to> -> coins
 --   earnings:<room> (hash)               the same over all broadcasts
+--   hosts:<room>/<broadcast> (hash)      g:<to> -> gifts that stand, r:<to> -> gifts that were reversed, v:<to> -> their coins;
+--   hosts:<room> (hash)                  uncounted: there are takings from before these were counted
 
 -- What gifts of one call come to: counted one by one, written together.
 local function new_counting()
@@ -31,6 +33,19 @@ local function rank_of(counting, place, user)
   return rank
 end
 
+-- Count a gift to its host, in or (negative) out.
+local function count_host(counting, place, takings, to, gifts, value)
+  local where = key('hosts', place)
+  if not counting.sums[where] and redis.call('EXISTS', where) == 0 and redis.call('EXISTS', takings) == 1 then
+    add(counting, where, 'uncounted', 1)
+  end
+  add(counting, where, 'g:' .. to, gifts)
+  if gifts < 0 then
+    add(counting, where, 'r:' .. to, -gifts)
+    add(counting, where, 'v:' .. to, -value)
+  end
+end
+
 -- Count `value` coins and `gifts` gifts in or (negative) out. `enter` appends the entry, given the giver's new total and the
 -- position. Returns the new total.
 local function count(counting, gift, gifts, value, enter)
@@ -39,7 +54,8 @@ local function count(counting, gift, gifts, value, enter)
   rank.total = rank.total + value
   rank.reached = next_position()
   enter(rank.total, rank.reached)
-  for _, where in ipairs({key('takings', place), key('earnings', gift.room)}) do
+  for name, where in pairs({[place] = key('takings', place), [gift.room] = key('earnings', gift.room)}) do
+    count_host(counting, name, where, gift.to, gifts, value)
     add(counting, where, 'gifts', gifts)
     add(counting, where, 'host:' .. gift.to, value)
   end
