@@ -45,6 +45,7 @@ class Viewer:
             compression="deflate" if self._deflate else None,
             ping_interval=None,
             max_size=None,
+            max_queue=None,  # else whoever leaves with 16 messages unread does not read the other's goodbye, and waits 10 s for it
             proxy=None,
         )
         self._reader = asyncio.create_task(self._read())
