@@ -46,7 +46,7 @@ def compose(  # noqa: PLR0917 - what is said, where it will stand, and when
     if chat is not None and chat.late:
         comments = (*chat.drain_late(now), *comments)
     if told.paid:
-        paid = parts.the_chat(epoch, now).show_paid(told.paid, epoch, now)
+        paid = parts.the_chat(epoch, now).show_paid(told.paid, epoch, now, only_staff=control.policy.mode == "staff")
         comments = tuple(sorted((*comments, *paid), key=lambda comment: comment.at))
     said = comments or decided.merges or liked or told.combos or state or viewers or activity or events or redact
     tally = None if chat is None else chat.drain_tally(now, alone=not said)

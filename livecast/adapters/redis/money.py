@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, Final, cast
 
@@ -164,13 +165,11 @@ class RedisMoney:
         return GiftRecord(decode_gift(kept), at, total, reversed_at, why.decode())
 
     async def find_gift(self, tx: str, room: str | None = None) -> GiftRecord | None:
-        """A gift by its id: one question to each shard that it may be in."""
-        for shard in range(SHARDS) if room is None else [place(room)[0]]:
-            fields = ("HMGET", f"{{s{shard}}}:gift:{tx}", "gift", "at", "total", "reversed_at", "reason")
-            (held,) = await self._calls.read(shard, fields)
-            if held[0] is not None:
-                return gift_record(held)
-        return None
+        """A gift by its id: one question to each shard that it may be in, all of them together."""
+        fields = ("gift", "at", "total", "reversed_at", "reason")
+        shards = range(SHARDS) if room is None else [place(room)[0]]
+        asked = (self._calls.read(shard, ("HMGET", f"{{s{shard}}}:gift:{tx}", *fields)) for shard in shards)
+        return next((gift_record(held) for (held,) in await asyncio.gather(*asked) if held[0] is not None), None)
 
     async def pending(self, shard: int, before: int, limit: int) -> list[Pending]:
         """What is half done, oldest first."""

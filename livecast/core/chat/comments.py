@@ -303,10 +303,14 @@ class Chat:
             self.screening.shown(comment, now)
         return late
 
-    def show_paid(self, gifts: Iterable[tuple[GiftShown, int]], epoch: str, now: int) -> list[Comment]:
-        """The texts of these gifts, which came at these times: they cost no budget, never merge and stand outside the tally."""
+    def show_paid(self, gifts: Iterable[tuple[GiftShown, int]], epoch: str, now: int, *, only_staff: bool) -> list[Comment]:
+        """The texts of these gifts, which came at these times: they cost no budget, never merge and stand outside the tally.
+        `only_staff`: nobody else may speak now.
+        """
         comments = []
         for gift, at in gifts:
+            if only_staff and not gift.person.staff:
+                continue
             verdict = self.screening.judge_paid(gift.person, gift.text, now)
             if verdict is None:
                 continue

@@ -145,9 +145,9 @@ async def reverse_gift(call: Call) -> Outcome:
     body: TakeBack = call.body
     said = call.path("tx")
     tx = said if "/" in said else service_tx(call.caller.id, said)
-    record = await call.money.ledger.find_gift(tx)
+    record = await call.money.find(tx)
     if record is None:
-        raise ProblemError("not_found", "No gift has this id, or it is not booked yet.")
+        raise ProblemError("not_found", "No gift has this id.")
     room = record.gift.room
     check_room(call.caller, room)
     if call.caller.merchant:
@@ -164,6 +164,7 @@ async def get_leaderboard(call: Call) -> Outcome:
     """From the ledger, also where viewers see no values or no board at all."""
     wanted: AskLeaderboard = call.query
     broadcast = wanted.broadcast if wanted.broadcast is not None else await _broadcast(call)
+    await call.money.booked(call.room)
     ranks = await call.money.ledger.board(call.room, broadcast, wanted.limit)
     named = [*map(naming(call), (rank.user for rank in ranks))]
     lines = [RankLine(place, user, rank.value) for place, (user, rank) in enumerate(zip(named, ranks, strict=True), 1)]
@@ -174,6 +175,7 @@ async def get_earnings(call: Call) -> Outcome:
     """From the ledger."""
     wanted: AskEarnings = call.query
     money = call.money
+    await money.booked(call.room)
     takings = await money.ledger.takings(call.room, wanted.broadcast)
     if not takings.gifts and await room_now(call.node, call.caller, call.room) is None:
         raise ProblemError("unknown_room")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
@@ -76,7 +76,9 @@ class Waiting(Struct, gc=False):
 
 
 class Claims:
-    """All claims of this node. `ring` tells the shard's owner that there is something to read."""
+    """All claims of this node. `ring` tells the shard's owner that there is something to read; `booked` waits until a room's books
+    have the gifts that were given here.
+    """
 
     def __init__(
         self,
@@ -87,12 +89,14 @@ class Claims:
         facts: FactBook,
         receipts: Receipts,
         ring: Callable[[str], None],
+        booked: Callable[[str], Awaitable[None]],
     ) -> None:
         self.node = node
         self.ledger = ledger
         self.cards = cards
         self.facts = facts
         self.ring = ring
+        self.booked = booked
         self._receipts = receipts
         self._queues: dict[tuple[str, str], Queue] = {}
         self._merchants: dict[str, str] = {}
@@ -237,6 +241,8 @@ class Queue:
         if card.asks_anything:
             people = {one.user: one.who for one in batch}
             lacking = await claims.facts.lacking(hub.room, card.eligibility, people.values(), ask=card.asks_the_room)
+        if card.eligibility.gifted:
+            await claims.booked(hub.room)
         broadcast, began = str(hub.view.state["broadcast"]), claims.node.clock()
         if lacking or card.has_pot:
             asked = [_claim(one, lacking.get(one.user, []), has_pot=card.has_pot) for one in batch]

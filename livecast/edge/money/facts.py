@@ -1,6 +1,7 @@
 """What the owners of rooms and the platform know of claimants, kept here for a moment: asked for many people at once.
 
-Kept facts may let somebody in; before they keep somebody out they are asked for again, unless they are from just now.
+Kept facts may let somebody in; before they keep somebody out they are asked for again: who was told what is missing does it and
+clicks once more, within the same second. Only who clicks on and on is told what was known a moment ago.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import msgspec
 from livecast.core.events import Ask, Done, Person
 from livecast.core.money.drops import ANYBODY, Eligibility, Facts, Missing, missing
 from livecast.edge.access.identity import Identity
+from livecast.edge.rates import Rates
 from livecast.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -21,8 +23,9 @@ if TYPE_CHECKING:
 
 KEEP_MS: Final = 15_000
 """Facts older than this count for nothing."""
-FRESH_MS: Final = 1_000
-"""Facts this young are not asked for again, whatever they say: a clicker costs their source one question a second."""
+ASKED_PER_S: Final = 1.0
+ASKED_BURST: Final = 5
+"""How often the facts that keep somebody out are asked for again: a clicker costs their source one question a second."""
 KEPT_MAX: Final = 50_000
 """Facts kept of each source, some 20 MB; when there are more, all are forgotten and asked for again."""
 ASK_MAX: Final = 500
@@ -72,6 +75,7 @@ class FactBook:
     def __init__(self, node: Node, ledger: Ledger) -> None:
         self._node = node
         self._ledger = ledger
+        self._asked_again = Rates(ASKED_PER_S, ASKED_BURST)
         self._room = Source(node, self._room_says)
         self.platform = Source(node, self._platform_says)
 
@@ -92,7 +96,7 @@ class FactBook:
             user = who.person.id
             age_ms, lacking = self._lacking(room, eligibility, who, sources)
             found[user] = lacking
-            if age_ms >= KEEP_MS or (lacking and age_ms >= FRESH_MS):
+            if age_ms >= KEEP_MS or (lacking and sources and not self._asked_again.take(f"{room}/{user}", self._node.clock())):
                 doubtful[user] = who
         if doubtful:
             for source in sources:

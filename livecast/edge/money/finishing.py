@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from livecast.core.money.coins import Pending
@@ -39,6 +39,8 @@ class Finishing:
         self._ring = ring
         self._debited: dict[str, list[Pending]] = {}
         """By the server that has their room, with a loop for each: one that does not answer delays no other's gifts."""
+        self._waiting: defaultdict[str, list[asyncio.Future[None]]] = defaultdict(list)
+        """By server: those who want to hear once what was taken before is booked."""
         self._booked: defaultdict[int, list[Pending]] = defaultdict(list)
         self._is_clearing = False
 
@@ -52,17 +54,34 @@ class Finishing:
         self._debited[server] = [debited]
         self._node.spawn(self._book_all(server))
 
+    async def booked(self, room: str) -> None:
+        """Wait until all that was taken for this room is booked, or left to others: some hundredths of a second, for whoever asks
+        right behind an answer.
+        """
+        server = self._ledger.server_of(room)
+        if server in self._debited:
+            self._waiting[server].append(waiter := asyncio.get_running_loop().create_future())
+            await waiter
+
     async def _book_all(self, server: str) -> None:
         try:
             while self._debited[server]:
                 await asyncio.sleep(GATHER_S)
-                batch, self._debited[server] = self._debited[server], []
-                by_shard: defaultdict[int, list[Pending]] = defaultdict(list)
-                for each in batch:
-                    by_shard[shard_of(each.gift.room)].append(each)
-                await asyncio.gather(*(self._book(shard, some) for shard, some in by_shard.items()))
+                await self._book_batch(server)
         finally:
             del self._debited[server]
+            _let_go(self._waiting.pop(server, ()))
+
+    async def _book_batch(self, server: str) -> None:
+        batch, self._debited[server] = self._debited[server], []
+        waiting = self._waiting.pop(server, ())
+        by_shard: defaultdict[int, list[Pending]] = defaultdict(list)
+        for each in batch:
+            by_shard[shard_of(each.gift.room)].append(each)
+        try:
+            await asyncio.gather(*(self._book(shard, some) for shard, some in by_shard.items()))
+        finally:
+            _let_go(waiting)
 
     async def _book(self, shard: int, debited: Sequence[Pending]) -> None:
         """Those for rooms of one shard."""
@@ -108,3 +127,9 @@ class Finishing:
         self._node.observer.observe(Trouble("a gift is half done", left[0].gift.room, advice))
         for pending in left:
             self._ring(pending.gift.user)
+
+
+def _let_go(waiting: Iterable[asyncio.Future[None]]) -> None:
+    for waiter in waiting:
+        if not waiter.done():
+            waiter.set_result(None)

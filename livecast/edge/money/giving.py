@@ -47,10 +47,14 @@ second the last of them is answered within the ledger's 800 ms."""
 GATHER_S: Final = 0.005
 """How long gifts wait to be debited together, as calls of the ledger would: so a batch costs what each of them would cost alone.
 One that finds none under way leaves in the next turn of the loop."""
+PENDING_MAX: Final = 500
+"""Gifts on their way that are looked through for one of them."""
+WHENEVER: Final = 2**53 - 1
 OVERLOADED: Final = Refusal("overloaded", retry_after_ms=1000)
 UNKNOWN_GIFT: Final = Refusal("unknown_gift")
 NOT_LIVE: Final = Refusal("room_not_live")
 NO_HOST: Final = Refusal("invalid", "No host of this room has such an id.", field="to")
+STAFF_SPEAKS: Final = Refusal("forbidden", "Only staff may speak just now: give it without a text.", field="text")
 PRICE_CHANGED: Final = Refusal("price_changed")
 
 
@@ -183,6 +187,23 @@ class Giving:
         self._ring(hub.room)
         return record
 
+    async def booked(self, room: str) -> None:
+        """Wait until the gifts whose givers were answered are in the books of their room."""
+        await self._finishing.booked(room)
+
+    async def find(self, tx: str) -> GiftRecord | None:
+        """A gift by its id, wherever it is. One that was paid for and is still on its way is brought to its room first: its giver
+        has its id, so it may be asked for. Raises `StoreError`.
+        """
+        giver, now = tx.partition("/")[0], self._node.clock()
+        on_their_way = await self._ledger.pending(shard_of(giver), WHENEVER, PENDING_MAX) if giver else []
+        for pending in on_their_way:
+            if (pending.kind, pending.gift.tx) == ("commit", tx):
+                await finish(self._ledger, pending, now)
+                self._ring(pending.gift.room)
+                return await self._ledger.find_gift(tx, pending.gift.room)
+        return await self._ledger.find_gift(tx)
+
     async def reverse(self, room: str, tx: str, reason: str) -> GiftRecord | Refusal:
         """Take a gift back. Raises `StoreError`."""
         record = await self._ledger.reverse_gift(room, tx, reason, self._node.clock())
@@ -214,6 +235,8 @@ class Giving:
             objection = self._objection(state, kind, message.to or "", message.unit_price)
             if isinstance(said, Refusal):
                 objection = objection or said
+            elif said and hub.view.policy["mode"] == "staff" and not who.person.staff:
+                objection = objection or STAFF_SPEAKS
             else:
                 text = said
         gift = Gift(

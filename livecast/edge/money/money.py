@@ -59,6 +59,10 @@ BALANCES_PER_S: Final = 25
 """Balances read for those who join and are not known, so that a crowd that comes at once costs the ledger nothing."""
 
 
+BOOKED_S: Final = 0.2
+"""How long a question waits for gifts that were just given to be in their room's books. It takes some hundredths of a second."""
+
+
 class MoneyRules(Struct, frozen=True):
     """What a deployment fixes about money: what can be given, how much of it, and how fast one may click."""
 
@@ -87,7 +91,7 @@ class Money:
         self._node = node
         self._cards = Cards(ledger)
         self._facts = FactBook(node, ledger)
-        self._claims = Claims(node, ledger, cards=self._cards, facts=self._facts, receipts=receipts, ring=ring)
+        self._claims = Claims(node, ledger, cards=self._cards, facts=self._facts, receipts=receipts, ring=ring, booked=self.booked)
         node.on_sweep(self._claims.sweep)
         self._giving = Giving(node, ledger, tell=self._tell, ring=ring, told=self.note_balance)
         self.keep_to(self.rules)
@@ -127,6 +131,18 @@ class Money:
         if hub is None:
             return Refusal("unknown_room")
         return await self._giving.give_elsewhere(hub, service_tx(key, tx), person, gift=gift, n=n, to=to)
+
+    async def booked(self, room: str) -> None:
+        """Wait until the room's books have the gifts that this node told `sent`, if that does not take too long: who was told so
+        and asks for the board, or claims what is for givers, finds theirs there.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(BOOKED_S):
+                await self._giving.booked(room)
+
+    async def find(self, tx: str) -> GiftRecord | None:
+        """A gift by its id (`viewer_tx`, `service_tx`), in whichever room, from the moment at which its giver was answered."""
+        return await self._giving.find(tx)
 
     async def reverse(self, room: str, tx: str, reason: str) -> GiftRecord | Refusal:
         """Take a gift back: off board and earnings, coins back to the wallet it was paid from. `tx` as in `core.money`
@@ -216,6 +232,7 @@ class Money:
             lacking = (await self._facts.lacking(room, card.eligibility, [who], ask=card.asks_the_room))[who.person.id]
             given = 1
             if card.eligibility.gifted:
+                await self.booked(room)
                 given = await self.ledger.given(room, str(hub.view.state["broadcast"]), who.person.id)
             known = lacking or []
             gift = [] if given else [{"rule": "gifted", "have": False, "need": True}]

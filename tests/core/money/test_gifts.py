@@ -232,6 +232,11 @@ def test_money_buys_no_way_around_the_rules() -> None:
     room.feed(3010, gave(9, "ann", tier=2, text="too late"), told("redact", users=["ann"]))
     room.run(9000)
     assert [c.text for c in room.comments] == ["****"]
+    room.feed(10_000, told("policy", patch={"mode": "staff"}))
+    host = Person("host", "H", role="host")
+    room.feed(11_000, gave(10, "bob", tier=2, text="hear me"), gave(11, host, tier=2, text="wait"))
+    room.run(12_000)
+    assert [c.text for c in room.comments] == ["****", "wait"]
 
 
 @pytest.mark.parametrize(

@@ -126,13 +126,15 @@ async def test_gifts_are_for_live_rooms(shop: Shop) -> None:
 
 
 async def test_a_viewers_gift_is_taken_back(shop: Shop) -> None:
-    """By the `tx` that its ack told: coins return to the wallet, the board forgets it; again: the same answer."""
+    """By the `tx` that its ack told, and at once: coins return to the wallet, the board forgets it; again: the same answer."""
     await live(shop)
     await rich(shop, "ada", 50)
     sent = await give(shop, "ada", "c1", "heart", 2)
     assert (sent.status, sent.json["verdict"], sent.json["balance"]) == (200, "sent", 30)
-    await until(shop.ledger._gifts.items, "booking")
     assert await board(shop) == [(1, "ada", 20)]
+    assert (await shop.call("GET", "/v1/rooms/r1/earnings")).json["value"] == 20
+    another = await give(shop, "ada", "c2")
+    assert (await shop.call("POST", f"/v1/gifts/{another.json['tx']}/reverse", json={})).json["total"] == 20
     back = await shop.call("POST", f"/v1/gifts/{sent.json['tx']}/reverse", json={"reason": "charged back"})
     assert back.status == 200, back
     assert back.json.items() >= {"tx": sent.json["tx"], "reason": "charged back", "value": 20, "total": 0}.items()
@@ -141,6 +143,20 @@ async def test_a_viewers_gift_is_taken_back(shop: Shop) -> None:
     assert (await shop.call("POST", f"/v1/gifts/{encoded}/reverse", json={"reason": "twice"})).json == back.json
     assert await board(shop) == []
     assert (await shop.call("GET", "/v1/wallets/ada")).json["balance"] == 50
+
+
+async def test_nobody_pays_for_words_that_are_not_shown(shop: Shop) -> None:
+    """Where only staff may speak a gift with a text is refused before it is paid; without one it is taken."""
+    await live(shop)
+    await rich(shop, "ada", 50)
+    await shop.call("PATCH", "/v1/rooms/r1/policy", json={"mode": "staff"})
+    hub = await shop.node.views.get("r1")
+    assert hub is not None
+    await until(lambda: hub.view.policy["mode"] == "staff", "policy")
+    message = {"t": "gift", "cid": "c1", "gift": "heart", "n": 1}
+    said = await shop.call("POST", "/v1/rooms/r1/messages", auth=shop.token("ada"), json={**message, "text": "hear me"})
+    assert (said.status, said.code, said.json["errors"][0]["pointer"]) == (403, "forbidden", "/text")
+    assert (await shop.call("POST", "/v1/rooms/r1/messages", auth=shop.token("ada"), json=message)).json["balance"] == 40
 
 
 async def test_who_asks_a_server_that_does_not_answer_delays_nobody_else(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,6 +90,41 @@ def test_many_gifts_are_few_calls() -> None:
     run_virtual(main)
 
 
+def test_who_asks_behind_an_answer_finds_the_gift_booked() -> None:
+    """Also of those that came while others were under way; where the ledger does not take them nobody waits for good."""
+
+    async def main(loop: VirtualLoop) -> None:
+        hall = Hall(loop)
+        await hall.finishing.booked(ROOM)  # nothing is under way
+        await hall.give("ann", 1)
+        ledger, answers = hall.ledger, asyncio.Event()
+        book = ledger.commit_gifts
+
+        async def commit_gifts(shard: int, gifts: Sequence[tuple[Gift, int]]) -> list[GiftRecord]:
+            await answers.wait()
+            return await book(shard, gifts)
+
+        ledger.commit_gifts = commit_gifts  # type: ignore[method-assign]
+        first = loop.create_task(hall.finishing.booked(ROOM))
+        await asyncio.sleep(0.1)
+        await hall.give("bob", 1)
+        both = loop.create_task(hall.finishing.booked(ROOM))
+        await asyncio.sleep(0.1)
+        assert not first.done()
+        answers.set()
+        await first
+        assert (await ledger.takings(ROOM, None)).gifts == 1
+        await both
+        assert (await ledger.takings(ROOM, None)).gifts == 2
+        ledger.away = True
+        await hall.give("cyn", 1)
+        async with asyncio.timeout(1):
+            await hall.finishing.booked(ROOM)
+        assert (await ledger.takings(ROOM, None)).gifts == 2
+
+    run_virtual(main)
+
+
 def test_what_the_ledger_does_not_take_stays_pending_and_is_said() -> None:
     """Also what was booked and could not be noted; and the next gifts go their way."""
 
