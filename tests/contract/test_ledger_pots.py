@@ -101,7 +101,9 @@ async def test_a_cancelled_draw_is_not_drawn(ledger: Ledger) -> None:
     await step(ledger, "close", "d2")
     await ledger.freeze_pot(ROOM, "d2", NOW)
     await step(ledger, "cancel", "d2")
+    assert is_conflict(await ledger.award(ROOM, "d2", 0, ["ann"], NOW))
     assert is_conflict(await ledger.draw_pot(ROOM, "d2", b"", NOW))
+    assert await ledger.units(ROOM, "d2", 0, 9) == []
 
 
 async def test_pots_of_drops_that_are_not_there(ledger: Ledger) -> None:

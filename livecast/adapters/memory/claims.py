@@ -249,7 +249,8 @@ class MemoryClaims(MemoryDrops, MemoryMoney):
         done = len(kept.awards)
         if offset + len(users) <= done:
             return kept.awards[offset : offset + len(users)]
-        if kept.picture.pot != "frozen" or offset != done or any(user not in kept.entry_of for user in users):
+        is_frozen = kept.picture.pot == "frozen" and kept.picture.state != "cancelled"
+        if not is_frozen or offset != done or any(user not in kept.entry_of for user in users):
             return Refusal("conflict")
         before = len(kept.units)
         for user in users:

@@ -311,8 +311,9 @@ def change_of(drop: Drop, patch: DropPatch, tx: str, now: int) -> DropChange:
     if drop.state in BEFORE_OPENING:
         config = _patched(config_of(drop), asked, delta, now)
         kept = read_about(drop)
-        about = about_of(config, kept.commitment, kept.merchant)
-        return DropChange(tx, terms_of(config), about)
+        terms = terms_of(config)
+        about = about_of(config, kept.commitment if needs_seed(terms) else "", kept.merchant)
+        return DropChange(tx, terms, about)
     late = sorted(asked.keys() - {"closes_at"})
     if late or drop.state in ENDED:
         raise InvalidChange(Refusal("conflict", f"The drop is {drop.state}.", field=late[0] if late else None))
@@ -334,7 +335,8 @@ def _patched(config: DropConfig, asked: dict[str, Any], delta: int, now: int) ->
         return checked(msgspec.convert(wanted, DropConfig), now)
     except msgspec.ValidationError as wrong:
         said, _, path = str(wrong).partition(" - at `$.")
-        raise _invalid(said, path.rstrip("`") or "eligibility") from None
+        path = path.rstrip("`").partition("[")[0]  # a map's keys it does not tell
+        raise _invalid(said.replace("`", ""), path or "eligibility") from None
 
 
 # --- What viewers see -------------------------------------------------------------------------------------------------

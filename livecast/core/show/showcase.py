@@ -50,7 +50,9 @@ class Showcase:
         if view is not None and before is not None and before.view is not None and "winners" in before.view:
             view["winners"] = before.view["winners"]
         leaves_at = None if event.ended_at is None else event.ended_at + STAYS_MS
-        if view is None or (leaves_at is not None and leaves_at <= now):
+        is_shown = before is not None and before.view is not None
+        is_nobodys = view is None or (view["state"] == "cancelled" and not is_shown)  # a draft that came to nothing
+        if is_nobodys or (leaves_at is not None and leaves_at <= now):
             if before is None:
                 return False
             view, leaves_at = None, now + STAYS_MS  # till then older news of it may still come in

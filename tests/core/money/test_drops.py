@@ -172,8 +172,10 @@ def test_before_it_opens_everything_may_change(state: State) -> None:
     assert after(drop, changed(drop, stock_delta=-2)).stock == 3
     assert after(drop, changed(drop, order="first")).fair_window_ms is None
     assert after(drop, changed(drop, fair_window_ms=700)).fair_window_ms == 700
-    assert changed(drop, stock_delta=-5) == Refusal("invalid", "Expected `int` >= 1", field="stock")
-    assert changed(drop, eligibility={"age": 3}) == Refusal("invalid", "Object contains unknown field `age`", field="eligibility")
+    assert changed(drop, stock_delta=-5) == Refusal("invalid", "Expected int >= 1", field="stock")
+    wrong = changed(drop, eligibility={"facts": {"a": {"gte": "x"}}})
+    assert wrong == Refusal("invalid", "Expected int | float, got str", field="eligibility.facts")
+    assert changed(drop, eligibility={"age": 3}) == Refusal("invalid", "Object contains unknown field age", field="eligibility")
     assert changed(drop, closes_at=5) == Refusal("invalid", "That is over already.", field="closes_at")
 
 

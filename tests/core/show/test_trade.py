@@ -207,6 +207,14 @@ def taken_off(position: int, drop: str) -> Any:
     return type(event)(position, drop, None)
 
 
+def test_a_draft_that_is_cancelled_was_never_there() -> None:
+    """Viewers hear of what they saw alone."""
+    room = Driven()
+    room.feed(1000, offered(1, "seen", "announced"))
+    room.feed(2000, offered(2, "draft", "cancelled", ended_at=2000), offered(3, "seen", "cancelled", ended_at=2000))
+    assert {drop: view["state"] for drop, view in room.room.state["drops"].items()} == {"seen": "cancelled"}
+
+
 def test_what_is_left_is_told_once_a_tick() -> None:
     """However fast it sells; the last figure is exact."""
     room = Driven()
@@ -324,7 +332,8 @@ def test_the_room_agrees_with_the_ledger_after_any_story(story: list[tuple[int, 
             case ("drop", drop, state):
                 ended = now if state in {"closed", "cancelled"} else None
                 event = offered(position, drop, state, ended_at=ended)
-                drops[drop] = (event.view, ended)
+                if state != "cancelled" or drop in drops:  # nobody hears of a draft that came to nothing
+                    drops[drop] = (event.view, ended)
             case ("left", drop, left):
                 event = StockChanged(position, drop, left, "open")
                 if drop in drops:

@@ -161,6 +161,8 @@ async def test_chance_is_committed_to(shop: Shop) -> None:
     drop = await made(shop)
     fair = (await shop.call("PATCH", f"{DROPS}/{drop['id']}", json={"order": "fair"})).json
     assert fair["commitment"] == commitment_of(seed_of(await shop.ledger.secret("r1", drop["id"]) or b""))
+    assert (await shop.call("PATCH", f"{DROPS}/{drop['id']}", json={"order": "first"})).json["commitment"] is None
+    assert (await shop.call("PATCH", f"{DROPS}/{drop['id']}", json={"order": "fair"})).json["commitment"] == fair["commitment"]
 
 
 async def test_a_room_that_is_not_there_has_no_drops(shop: Shop) -> None:

@@ -18,7 +18,7 @@ local awards = key('awards', name)
 local done = redis.call('LLEN', awards)
 if offset + #users <= done then
   return {position, 'OK', #users > 0 and redis.call('LRANGE', awards, offset, offset + #users - 1) or {}}
-elseif drop.pot ~= 'frozen' or offset ~= done then
+elseif drop.pot ~= 'frozen' or drop.state == 'cancelled' or offset ~= done then
   return {position, 'REFUSED', 'conflict', ''}
 end
 local numbers = redis.call('HMGET', key('entries', name), unpack(users))
