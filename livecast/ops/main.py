@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any, Final, TypeAlias
 
@@ -20,22 +20,20 @@ from aiohttp import web
 
 from livecast import __version__
 from livecast.adapters.archive.store import SqlArchive, sqlite_url
-from livecast.adapters.redis.address import without_password
 from livecast.adapters.redis.bus import RedisBus
 from livecast.adapters.redis.formats import RedisFormats
 from livecast.adapters.redis.house import RedisHouseRules
 from livecast.adapters.redis.idempotency import RedisIdempotency
 from livecast.adapters.redis.ledger import RedisLedger
-from livecast.adapters.redis.ledger_calls import LedgerServer
 from livecast.adapters.redis.log import RedisRoomLog
 from livecast.adapters.redis.positions import RedisPositions
 from livecast.adapters.redis.records import RedisRoomRecords
 from livecast.adapters.redis.revoked import RedisRevokedKeys
 from livecast.adapters.redis.roster import RedisRoster
-from livecast.adapters.redis.server import RedisServer
 from livecast.adapters.redis.webhooks import RedisWebhooks
 from livecast.adapters.review_http import HttpJudge
 from livecast.adapters.webhook_http import HttpSender
+from livecast.archive import Archive
 from livecast.core.money.gifts import catalogue_rev
 from livecast.core.nodes.formats import Knows
 from livecast.core.nodes.placement import SHARDS
@@ -51,6 +49,7 @@ from livecast.edge.node import Node
 from livecast.edge.webhooks import WebhookDesk
 from livecast.facts import Observer, RoomsHeld, ShardsHeld, Trouble, VersionsSeen
 from livecast.house import HouseRules
+from livecast.ledger import Ledger
 from livecast.ops import logs
 from livecast.ops.configuration.neighbours import Neighbours
 from livecast.ops.configuration.reloading import Reloading, authenticator, money_rules
@@ -68,16 +67,25 @@ from livecast.ops.processes.process import (
     steady_clock,
     url_of,
 )
-from livecast.ops.processes.stopping import EXIT_FORMAT, StartFailed, later, unless
+from livecast.ops.processes.stopping import (
+    ARCHIVE_S,
+    CLOSE_HTTP_S,
+    CLOSE_STORE_S,
+    DRAIN_ROOMS_S,
+    DRAIN_VIEWERS_S,
+    DRAIN_WEBHOOKS_S,
+    EXIT_FORMAT,
+    StartFailed,
+    later,
+    unless,
+)
 from livecast.ops.revoking import Revoking
-from livecast.ops.stores.embedded import EmbeddedStoreError, EmbeddedValkey
-from livecast.ops.stores.holding import LedgerHolder
+from livecast.ops.stores.opening import enter_rooms, ledger_store, patience, rooms_store
 from livecast.ops.stores.probe import StoreProbe
-from livecast.ops.stores.valkey_binary import NoValkeyError
-from livecast.ports import StoreError, WrongFormat
+from livecast.ports import Clock, RoomRecords, StoreError
 from livecast.shard.archivist import Archivist, Retention
 from livecast.shard.checkpointer import Checkpointer
-from livecast.shard.formats import FormatWatch, enter, settle
+from livecast.shard.formats import FormatWatch
 from livecast.shard.house import House
 from livecast.shard.ownership import Ownership, Tenant
 from livecast.shard.position_keeper import PositionKeeper
@@ -89,21 +97,8 @@ from livecast.shard.webhooks import WebhookOffice
 #: What runs beside a node for as long as it does, given its address.
 Beside: TypeAlias = Callable[[str], Coroutine[Any, Any, None]]
 
-# How long each step of a stop may take: together less than the 15 s that a stop may.
-DRAIN_ROOMS_S: Final = 4.0
-DRAIN_VIEWERS_S: Final = 3.0
-CLOSE_HTTP_S: Final = 1.5
-DRAIN_WEBHOOKS_S: Final = 0.5
-CLOSE_STORE_S: Final = 0.4
-ARCHIVE_S: Final = 1.0
-STOP_VALKEY_S: Final = 2.0
-
 #: How long a start waits for the archive. SQLite answers in a tenth of it; a database that is away must not keep the rooms shut.
 START_ARCHIVE_S: Final = 5.0
-
-#: What a call of the rooms' store may take while a node starts. Nobody waits for an answer yet, and a machine that starts many
-#: things at once is slow: giving up after the 2 s of a node at work would only have somebody start it again.
-START_CALL_S: Final = 10.0
 
 #: What every wallet begins with in development.
 DEV_COINS: Final = 10_000
@@ -155,20 +150,20 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
     observer = Observers([prometheus, log_observer])
     for advice in settings.advice if not place.shared else ():
         observer.observe(Trouble("configuration", "settings", advice))
-    server = await _store(settings, stack, observer)
+    server = await rooms_store(settings, stack, observer)
     archived = settings.archive.url != "none"
     name = f"{settings.node.id}-{secrets.token_hex(6)}" if settings.node.id else secrets.token_hex(8)
     alone = not settings.redis.url  # a store of our own: nobody else is there, and nobody has to be watched
     roster = RedisRoster(server)
     formats = RedisFormats(server, "rooms")
-    with _patience(server):
-        await _enter(formats, None if alone else roster, name, settings)
+    with patience(server):
+        await enter_rooms(formats, None if alone else roster, name, settings)
     bus = RedisBus(server, observer)
     log = RedisRoomLog(server, record_bytes_max=settings.archive.backlog_bytes if archived else 0)
     later(stack, observer, log.close, CLOSE_STORE_S)
     later(stack, observer, bus.close, CLOSE_STORE_S)
 
-    money_server = await _ledger(settings, stack, observer)
+    money_server = await ledger_store(settings, stack, observer)
     ledger = RedisLedger(money_server, opening=DEV_COINS if settings.dev else 0)
     later(stack, observer, ledger.close, CLOSE_STORE_S)
 
@@ -177,11 +172,7 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
     house = House(id=secrets.token_hex(8), rules=house_rules, bus=bus, clock=clock, observer=observer)
     shards.keep_to(house)
     if settings.review.url:
-        judge = HttpJudge(settings.review.url, JudgeFailed, connections_max=settings.review.in_flight_max)
-        later(stack, observer, judge.close, CLOSE_STORE_S)
-        reviewer = Reviewer(rules=settings.review, judge=judge, clock=clock, observer=observer)
-        stack.callback(reviewer.stop)
-        shards.have_reviewed(reviewer)
+        shards.have_reviewed(_reviewer(settings, clock, stack, observer))
     treasury = Treasury(
         ledger=ledger, shards=shards, bus=bus, clock=clock, observer=observer, catalogue_rev=catalogue_rev(settings.gifts.catalogue)
     )
@@ -205,22 +196,16 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
     if archived:
         archive = SqlArchive(settings.archive.url or sqlite_url(settings.server.data_dir))
         later(stack, observer, archive.close, CLOSE_STORE_S)
-        archivist = Archivist(
-            archive=archive, records=RedisRoomRecords(server), ledger=ledger, clock=clock, observer=observer,
-            retention=Retention(settings.archive.chat_days, settings.archive.money_days, settings.archive.staff_days),
-            read=treasury.read,
-        )  # fmt: skip
+        archivist = _archivist(settings, archive, RedisRoomRecords(server), ledger, treasury, clock, observer)
         observer.add(archivist)
-        tenants.append(archivist)
-        treasury.listen(archivist.hear)
         checkpointer = Checkpointer(
             archive=archive, ledger=ledger, readers=[webhooks.cursors, archivist.read_to], clock=clock, observer=observer,
         )  # fmt: skip
-        tenants.append(checkpointer)
+        tenants += [archivist, checkpointer]
         checkpointer.start(())
         stack.callback(checkpointer.stop)
     workers = cores() if settings.server.workers == "auto" else settings.server.workers
-    with _patience(server):
+    with patience(server):
         receipts, key_apart = await _receipts(settings, house_rules)
     siblings = 2 * workers if place.shared else 1  # each may have a successor while it goes
     observer.add(Neighbours(settings, siblings, observer, key_apart=key_apart))
@@ -268,7 +253,7 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
     later(stack, observer, http.cleanup, CLOSE_HTTP_S)
     revoking = Revoking(keys, settings.auth.api_keys, RedisRevokedKeys(server), observer)
     try:
-        with _patience(server):
+        with patience(server):
             await revoking.refresh()
             await house.start()
             stack.callback(house.stop)
@@ -309,6 +294,27 @@ async def _start(  # noqa: PLR0915 - which parts there are, in the order in whic
     stack.callback(setattr, node, "draining", True)  # from the first moment of a stop `/readyz` says so
 
 
+def _reviewer(settings: Settings, clock: Clock, stack: AsyncExitStack, observer: Observer) -> Reviewer:
+    """Who asks somebody outside about comments."""
+    judge = HttpJudge(settings.review.url, JudgeFailed, connections_max=settings.review.in_flight_max)
+    later(stack, observer, judge.close, CLOSE_STORE_S)
+    reviewer = Reviewer(rules=settings.review, judge=judge, clock=clock, observer=observer)
+    stack.callback(reviewer.stop)
+    return reviewer
+
+
+def _archivist(  # noqa: PLR0917 - what it reads, and whom it tells
+    settings: Settings, archive: Archive, records: RoomRecords, ledger: Ledger, treasury: Treasury, clock: Clock, observer: Observer
+) -> Archivist:
+    """Who keeps the archive up; of new entries it hears from the treasury."""
+    kept = Retention(settings.archive.chat_days, settings.archive.money_days, settings.archive.staff_days)
+    archivist = Archivist(
+        archive=archive, records=records, ledger=ledger, clock=clock, observer=observer, retention=kept, read=treasury.read,
+    )  # fmt: skip
+    treasury.listen(archivist.hear)
+    return archivist
+
+
 async def _own(  # noqa: PLR0917 - those who have to do with it
     alone: bool,
     shards: Shards,
@@ -334,89 +340,11 @@ async def _own(  # noqa: PLR0917 - those who have to do with it
         await ownership.start()
 
 
-async def _store(settings: Settings, stack: AsyncExitStack, observer: Observer) -> RedisServer:
-    """The rooms' server: the configured one, or a Valkey of our own in the data directory."""
-    url = settings.redis.url
-    if not url:
-        valkey = EmbeddedValkey(settings.server.data_dir, "rooms", observer)
-        later(stack, observer, valkey.stop, STOP_VALKEY_S)
-        try:
-            url = await valkey.start()
-        except (EmbeddedStoreError, NoValkeyError) as error:
-            raise StartFailed(str(error)) from error
-    server = RedisServer(url)
-    later(stack, observer, server.close, CLOSE_STORE_S)
-    try:
-        with _patience(server):
-            await server.check()
-    except StoreError as error:
-        where = without_password(settings.redis.url) or "the embedded Valkey"
-        why = str(error).rstrip(".")
-        raise StartFailed(f"{where} cannot be used: {why}. Check [redis] url, and that the server runs") from error
-    return server
-
-
-@contextmanager
-def _patience(server: RedisServer) -> Iterator[None]:
-    """Within, a call of this store may take as long as one may while a node starts."""
-    usual = server.deadline_s
-    server.deadline_s = START_CALL_S
-    try:
-        yield
-    finally:
-        server.deadline_s = usual
-
-
-async def _enter(formats: RedisFormats, roster: RedisRoster | None, name: str, settings: Settings) -> None:
-    """Come to the rooms' store, beside whoever is there. Raises `StartFailed`."""
-    try:
-        if roster is None:
-            await settle("the rooms' store", formats, Knows())
-        else:
-            dead_after_s = settings.node.dead_after_ms / 1000
-            await enter(me=name, formats=formats, roster=roster, mine=Knows(), dead_after_s=dead_after_s)
-    except WrongFormat as error:
-        raise StartFailed(str(error), EXIT_FORMAT) from error
-    except StoreError as error:
-        raise StartFailed(f"the store does not answer as it should: {error}") from error
-
-
 def _leave(place: Place, observer: Observer, name: str, expelled: list[str], why: str) -> None:
     """A later version has raised the format of what is written while this node slept: stop, in order."""
     observer.observe(Trouble("this node must not go on", name, why, "error"))
     expelled.append(why)
     place.stop.set()
-
-
-async def _ledger(settings: Settings, stack: AsyncExitStack, observer: Observer) -> LedgerServer:
-    """The ledger's server: the configured one, or a Valkey of our own in the data directory.
-
-    One that does not answer, or is not durable enough, keeps money closed and nothing else: it is looked at with every new
-    connection, and money opens once it is as it should be.
-    """
-    wanted, url = settings.ledger, settings.ledger.url
-    if not url:
-        valkey = EmbeddedValkey(settings.server.data_dir, "ledger", observer)
-        later(stack, observer, valkey.stop, STOP_VALKEY_S)
-        try:
-            url = await valkey.start()
-        except (EmbeddedStoreError, NoValkeyError) as error:
-            raise StartFailed(str(error)) from error
-    server = LedgerServer(url, durability=wanted.durability, replicas=wanted.replicas)
-    later(stack, observer, server.close, CLOSE_STORE_S)
-    try:
-        await server.check()
-    except StoreError as error:
-        where = without_password(wanted.url) or "the embedded Valkey"
-        advice = f"look at [ledger] url and at that server; everything else works meanwhile ({error})"
-        observer.observe(Trouble("money is closed: the ledger cannot be used", where, advice, "error"))
-    holder = LedgerHolder(server, url, observer)
-    try:
-        await holder.start()
-    except WrongFormat as error:
-        raise StartFailed(str(error), EXIT_FORMAT) from error
-    later(stack, observer, holder.stop, CLOSE_STORE_S)
-    return server
 
 
 async def _receipts(settings: Settings, rules: HouseRules) -> tuple[Receipts, bool]:

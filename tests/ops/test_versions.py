@@ -25,10 +25,10 @@ from livecast.facts import Fact, Trouble
 from livecast.ledger import LedgerClosed
 from livecast.ops.cli import main
 from livecast.ops.configuration.settings import load
-from livecast.ops.main import _ledger
 from livecast.ops.processes.stopping import EXIT_FORMAT, StartFailed
 from livecast.ops.stores.holding import LedgerHolder
 from livecast.ops.stores.look import look_at_stores
+from livecast.ops.stores.opening import ledger_store
 from livecast.ports import WrongFormat
 
 LATER = json.dumps({"format": 9, "reader": 9, "since": "7.0.0", "what_this_version_does_not_know": [1]})
@@ -71,13 +71,13 @@ async def test_a_node_goes_from_a_ledger(ledger_valkey: str, ledger_server: Any)
     settings = load(dev=True, environment={"LIVECAST_LEDGER__URL": ledger_valkey})
     async with AsyncExitStack() as stack:
         with pytest.raises(StartFailed, match="the ledger is written in format 9") as refused:
-            await _ledger(settings, stack, Facts())
+            await ledger_store(settings, stack, Facts())
     assert refused.value.code == EXIT_FORMAT
     assert ledger_server.command("DBSIZE") == b":1\r\n"
     assert ledger_server.command("HSET", MARKS, "ledger", "scribble").startswith(b":")
     async with AsyncExitStack() as stack:
         with pytest.raises(StartFailed, match=r"no mark that this version knows.*HDEL") as refused:
-            await _ledger(settings, stack, Facts())
+            await ledger_store(settings, stack, Facts())
     assert refused.value.code == EXIT_FORMAT
 
 

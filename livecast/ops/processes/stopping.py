@@ -15,6 +15,14 @@ from livecast.ops.processes import early_signals
 #: Over which time reconnecting viewers of a stopped node are spread.
 BYE_SPREAD_MS: Final = 10_000
 
+# How long each step of a node's stop may take: together less than the 15 s that a stop may.
+DRAIN_ROOMS_S: Final = 4.0
+DRAIN_VIEWERS_S: Final = 3.0
+CLOSE_HTTP_S: Final = 1.5
+DRAIN_WEBHOOKS_S: Final = 0.5
+CLOSE_STORE_S: Final = 0.4
+ARCHIVE_S: Final = 1.0
+STOP_VALKEY_S: Final = 2.0
 
 #: Exit code where another version of livecast is needed: starting this one again changes nothing.
 EXIT_FORMAT: Final = 4
