@@ -71,6 +71,7 @@ class MemoryWebhooks:
         """Number -> the event, when it came, and the bytes of all before it."""
         self._count = self._bytes = 0
         self._once: dict[str, int] = {}
+        """What is told once -> until when that is remembered, oldest first."""
 
     # --- Endpoints ---
     async def endpoints(self) -> list[Endpoint]:
@@ -159,6 +160,8 @@ class MemoryWebhooks:
         return self._count
 
     def _trim(self, now: int) -> None:
+        while self._once and next(iter(self._once.values())) <= now:
+            del self._once[next(iter(self._once))]
         oldest_at = now - self._rules.events_keep_days * 86_400_000
         bytes_max = self._rules.events_max_mb * 1_048_576
         while self._events:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TypeAlias
 
 import msgspec
@@ -90,7 +90,7 @@ class Listener:
                 if left is None:
                     self._send(("SUNSUBSCRIBE", name))
 
-    async def leave(self, channels: Iterable[str]) -> None:
+    async def leave(self, channels: Collection[str]) -> None:
         """Hear these no more, but all that was on its way. Returns when it was heard, or the deadline has passed."""
         waiting = []
         for channel in channels:

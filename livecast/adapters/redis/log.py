@@ -61,10 +61,7 @@ class RedisRoomLog:
 
     async def regain(self, shard: int, former: str, token: str) -> bool:
         """Make `token` the owner of `shard` if `former` is, or nobody."""
-        answers = await self._server.run_script(REGAIN, [(keys.owner(shard), former, token)])
-        if isinstance(answers[0], Exception):
-            raise answers[0]
-        return bool(answers[0])
+        return bool(await self._server.script(REGAIN, keys.owner(shard), former, token))
 
     async def load(self, room: str) -> Stored | None:
         """The room with its remembered answers, in one moment's picture."""

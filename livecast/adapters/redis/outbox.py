@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from livecast.adapters.redis.messages import join
 from livecast.adapters.redis.server import RedisServer
-from livecast.facts import Observer, Trouble
+from livecast.facts import Observer, Trouble, fault_of
 from livecast.ports import StoreError, Unavailable
 
 OnLost: TypeAlias = Callable[[bool], None]
@@ -101,7 +101,10 @@ class _Post:
             await self._wake.wait()
             self._wake.clear()
             self._leaving, self._waiting, self._bytes = self._waiting, {}, 0
-            await self._publish(self._leaving)
+            try:
+                await self._publish(self._leaving)
+            except Exception as error:  # noqa: BLE001 - a fault in who is told must not make the whole node mute
+                self._observer.observe(fault_of("what became of messages was not taken in", "redis", error))
             self._leaving = {}
             if not self._waiting:
                 self._idle.set()

@@ -238,3 +238,23 @@ async def test_an_event_is_offered_again_while_its_shard_changes_hands(valkey: s
         assert replies[1].answer == Refusal("unavailable", retry_after_ms=1000)
     finally:
         await pair.close()
+
+
+async def test_a_fault_in_whoever_is_told_does_not_make_the_node_mute(valkey: str, facts: Any) -> None:
+    """It is told that nobody got its question, and raises: that is reported, and later messages leave as before."""
+    pair = Pair(valkey, facts)
+    heard: list[Any] = []
+
+    def stumble(_replies: Any) -> None:
+        raise RuntimeError("a fault in a handler")
+
+    try:
+        await pair.near.attach("a", stumble, lambda *_: None)
+        await pair.far.attach("b", heard.extend, lambda *_: None)
+        assert pair.near.post(ROOM, Ask(Origin("a", 1), ME, "room"))
+        await until(lambda: facts.troubles)
+        assert "a fault in a handler" in facts.troubles[0].advice
+        pair.near.reply("b", [Reply(1, "c1", Verdict("ok"))])
+        await until(lambda: heard)
+    finally:
+        await pair.close()

@@ -236,3 +236,11 @@ async def test_the_server_is_checked(valkey: str) -> None:
     server = RedisServer(valkey)
     assert int((await server.check()).split(".")[0]) >= 7
     await server.close()
+
+
+async def test_a_token_is_not_waited_for_beyond_the_deadline(crash_log: RedisRoomLog, crashable_valkey: Any) -> None:
+    """All rooms of a shard wait for its new token: a server that hangs costs them a call, and they ask again."""
+    crashable_valkey.freeze()
+    async with asyncio.timeout(8):
+        with pytest.raises(Unavailable):
+            await crash_log.regain(shard_of(ROOM), "owner", "new owner")
