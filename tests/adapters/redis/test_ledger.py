@@ -418,8 +418,8 @@ async def test_gifts_from_before_hosts_were_counted(ledger: RedisLedger) -> None
         return gift
 
     old = await give("1", "old")
-    await ledger.server.run("DEL", f"{TAG}hosts:{ROOM}", f"{TAG}hosts:{ROOM}/old")
     await ledger.reverse_gift(ROOM, old.tx, "", NOW)
+    await ledger.server.run("DEL", f"{TAG}hosts:{ROOM}", f"{TAG}hosts:{ROOM}/old")
     await give("2")
     assert await ledger.takings(ROOM, "new") == Takings(1, 1, {"mei": 1}, {"mei": HostGifts(1)})
     assert await ledger.takings(ROOM, None) == Takings(1, 1, {"mei": 1})
