@@ -1,8 +1,8 @@
 """Claims on their way to the ledger: those for one drop together, and each with an answer within a second.
 
 A batch leaves 5 ms after its first claim, or full; while one is under way the next gathers, so the busier the drop the fuller
-the batches. If the ledger does not answer, everybody who waits is told so at once: their outcome is open, and the same `cid`
-will settle it.
+the batches. Winners are told while the ledger decides the next batch: to sign their receipts takes the node as long. If the ledger
+does not answer, everybody who waits is told so at once: their outcome is open, and the same `cid` will settle it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import asyncio
 import secrets
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -157,9 +157,9 @@ class Claims:
 
 
 class Queue:
-    """The claims of one drop that wait, and the batch under way."""
+    """The claims of one drop that wait, the batch under way, and the winners of the one before it while they are told."""
 
-    __slots__ = ("_batch", "_claims", "_running", "_timer", "drop", "hub", "waiting")
+    __slots__ = ("_batch", "_claims", "_running", "_timer", "_winners", "drop", "hub", "waiting")
 
     def __init__(self, claims: Claims, hub: RoomHub, drop: str) -> None:
         self._claims = claims
@@ -167,6 +167,7 @@ class Queue:
         self.drop = drop
         self.waiting: deque[Waiting] = deque()
         self._batch: list[Waiting] = []
+        self._winners: list[Waiting] = []
         self._timer: asyncio.TimerHandle | None = None
         self._running = False
 
@@ -185,7 +186,7 @@ class Queue:
         waiting = self.waiting
         while waiting and waiting[0].at <= late:
             waiting.popleft().tell(UNAVAILABLE)
-        for one in self._batch:
+        for one in (*self._winners, *self._batch):
             if one.at > late:
                 return
             one.tell(UNAVAILABLE)
@@ -200,43 +201,56 @@ class Queue:
     async def _run(self) -> None:
         """Batch after batch, until nobody waits."""
         claims, waiting = self._claims, self.waiting
+        telling: asyncio.Task[None] | None = None
         try:
-            while waiting:
-                self._batch = [waiting.popleft() for _ in range(min(CLAIMS_MAX, len(waiting)))]
-                try:
-                    async with asyncio.timeout(DEADLINE_S):
-                        await self._decide(self._batch)
-                except (StoreError, TimeoutError) as fault:
-                    advice = f"they are answered `unavailable`; is the ledger up? ({str(fault) or 'no answer in time'})"
-                    claims.node.observer.observe(Trouble("claims not decided", self.hub.room, advice))
-                    self._tell_all(UNAVAILABLE)
+            while waiting or telling is not None:
+                won = await self._decide_next() if waiting else None
+                if telling is not None:
+                    await telling  # who was decided first hears first
+                self._winners = [] if won is None else [one for one, _ in won.units]
+                telling = asyncio.create_task(self._tell_winners(won)) if won is not None else None
         except Exception:
-            self._tell_all(UNAVAILABLE)  # a fault of ours: nobody knows what became of theirs
+            for those in (self._winners, self._batch, waiting):
+                _tell(those, UNAVAILABLE)  # a fault of ours: nobody knows what became of theirs
             raise
         finally:
+            if telling is not None:
+                telling.cancel()
             waiting.clear()
-            self._batch = []
+            self._batch, self._winners = [], []
             self._running = False
             claims.done(self)
 
-    def _tell_all(self, answer: Refusal) -> None:
-        """The same to all who have heard nothing yet."""
-        _tell(self._batch, answer)
-        _tell(self.waiting, answer)
-        self.waiting.clear()
+    async def _decide_next(self) -> _Winners | None:
+        """A batch of those who wait. Raises nothing but for faults of ours."""
+        waiting = self.waiting
+        self._batch = [waiting.popleft() for _ in range(min(CLAIMS_MAX, len(waiting)))]
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                return await self._decide(self._batch)
+        except (StoreError, TimeoutError) as fault:
+            self._in_doubt(fault, [*self._batch, *waiting])
+            waiting.clear()
+            return None
 
-    async def _decide(self, batch: Sequence[Waiting]) -> None:
-        """Have a batch decided and tell everybody. If it raises, some may have heard nothing."""
+    def _in_doubt(self, fault: Exception, those: Sequence[Waiting]) -> None:
+        """The ledger, or who else had to be asked, did not say what became of these."""
+        advice = f"they are answered `unavailable`; is the ledger up? ({str(fault) or 'no answer in time'})"
+        self._claims.node.observer.observe(Trouble("claims not decided", self.hub.room, advice))
+        _tell(those, UNAVAILABLE)
+
+    async def _decide(self, batch: Sequence[Waiting]) -> _Winners | None:
+        """Have a batch decided and tell everybody but those who won. If it raises, some may have heard nothing."""
         claims, hub = self._claims, self.hub
         try:
             card = await claims.cards.get(hub.room, self.drop)
         except msgspec.DecodeError as fault:
             claims.node.trouble("a drop cannot be read", f"{hub.room}/{self.drop}", fault)
             _tell(batch, UNAVAILABLE)
-            return
+            return None
         if card is None:
             _tell(batch, UNKNOWN_DROP)
-            return
+            return None
         lacking = dict[str, list[Missing] | None]()
         if card.asks_anything:
             people = {one.user: one.who for one in batch}
@@ -250,8 +264,7 @@ class Queue:
             asked = [Claim(one.user, one.cid) for one in batch]
         decided = await claims.ledger.claim(hub.room, self.drop, broadcast, asked, began)
         winners = self._tell_most(batch, decided, lacking, claims.node.clock() - began)
-        if winners:
-            await self._tell_winners(card, winners, broadcast)
+        return _Winners(card, winners, broadcast) if winners else None
 
     def _tell_most(
         self, batch: Sequence[Waiting], decided: Sequence[ClaimAnswer], lacking: dict[str, list[Missing] | None], took_ms: int
@@ -284,24 +297,42 @@ class Queue:
             self._claims.ring(self.hub.room)
         return winners
 
-    async def _tell_winners(self, card: Card, winners: list[tuple[Waiting, Won]], broadcast: str) -> None:
+    async def _tell_winners(self, won: _Winners) -> None:
         """Receipts take time: the others have heard by now, and the room goes on in between."""
-        claims = self._claims
-        merchant = await claims.merchant(card, self.hub)
-        # Who asks again in a later broadcast gets the same receipt.
-        broadcast = await claims.cards.broadcast(self.hub.room, self.drop) or broadcast
-        if merchant is None:  # who won is told once they ask again: a receipt says whom it is for
-            _tell((one for one, _ in winners), UNAVAILABLE)
-            return
-        acks = list[ClaimAck]()
         try:
-            for first in range(0, len(winners), SIGNED_TOGETHER):
-                if first:
-                    await asyncio.sleep(0)
-                acks += claims.won(card, winners[first : first + SIGNED_TOGETHER], broadcast, merchant)
-        finally:  # all at once: what one viewer won goes out in one write
-            for (one, _), ack in zip(winners, acks, strict=False):
-                one.tell(ack)
+            async with asyncio.timeout(DEADLINE_S):
+                acks = await self._acks(won)
+        except (StoreError, TimeoutError) as fault:
+            self._in_doubt(fault, self._winners)
+            return
+        if acks is None:  # who won is told once they ask again: a receipt says whom it is for
+            _tell(self._winners, UNAVAILABLE)
+            return
+        for one, ack in zip(self._winners, acks, strict=True):  # all at once: what one viewer won goes out in one write
+            one.tell(ack)
+
+    async def _acks(self, won: _Winners) -> list[ClaimAck] | None:
+        """What they are told, or None if nobody says whose drop it is."""
+        claims, card, units = self._claims, won.card, won.units
+        merchant = await claims.merchant(card, self.hub)
+        if merchant is None:
+            return None
+        # Who asks again in a later broadcast gets the same receipt.
+        broadcast = await claims.cards.broadcast(self.hub.room, self.drop) or won.broadcast
+        acks = list[ClaimAck]()
+        for first in range(0, len(units), SIGNED_TOGETHER):
+            if first:
+                await asyncio.sleep(0)
+            acks += claims.won(card, units[first : first + SIGNED_TOGETHER], broadcast, merchant)
+        return acks
+
+
+class _Winners(NamedTuple):
+    """Who won something in a batch, and what a receipt says of it."""
+
+    card: Card
+    units: list[tuple[Waiting, Won]]
+    broadcast: str
 
 
 def _tell(waiting: Iterable[Waiting], answer: Refusal) -> None:

@@ -18,9 +18,11 @@ from livecast.core.money.units import NewDrop, Terms
 from livecast.core.nodes.placement import shard_of
 from livecast.core.rules import Policy, RoomRules
 from livecast.edge.access.identity import Identity
+from livecast.edge.money import claims
 from livecast.edge.money.money import Money, MoneyRules
 from livecast.edge.rules import EdgeRules
 from livecast.facts import ClaimsDecided, Trouble
+from livecast.ports import Unavailable
 from livecast.shard.treasury import Treasury
 from livecast.wire.messages import ClaimAck, ClaimMessage
 from support.house import until
@@ -216,6 +218,86 @@ async def test_who_waits_too_long_hears_so_once(counter: Counter, monkeypatch: p
     assert [each.heard for each in hearers] == [[("c", "unavailable")]] * 3
     monkeypatch.undo()
     assert [(await counter.click(person.person.id, drop, "c"))["verdict"] for person in people] == ["won", "sold_out", "sold_out"]
+
+
+async def test_the_ledger_decides_while_winners_are_told(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One batch after the other, and the next is decided before the winners of the last have their receipts. Whose receipts cannot
+    be made in time are told that it is open; whoever comes while the last winners are told is not forgotten.
+    """
+    monkeypatch.setattr(claims, "CLAIMS_MAX", 2)
+    drop = await counter.drop(stock=100)
+    money, hub = counter.node.money, await counter.node.views.get(ROOM)
+    assert money is not None
+    assert hub is not None
+    decide, sign, calls, go_on = counter.ledger.claim, money._claims.merchant, list[int](), asyncio.Event()
+
+    async def counted(*what: Any) -> Any:
+        calls.append(len(what[3]))
+        return await decide(*what)
+
+    async def waits(*what: Any) -> str | None:
+        await go_on.wait()
+        return await sign(*what)
+
+    monkeypatch.setattr(counter.ledger, "claim", counted)
+    monkeypatch.setattr(money._claims, "merchant", waits)
+    hearer = Hearer()
+
+    def click(user: str) -> None:
+        who = Identity(Person(user, user))
+        assert money.claim(hub, who, ClaimMessage(user, drop), "", hearer, counter.clock()) is None
+
+    for n in range(6):
+        click(f"u{n}")
+    await until(lambda: calls == [2, 2], "the second batch is decided while nobody was told of the first")
+    assert not hearer.heard
+    go_on.set()
+    await until(lambda: len(hearer.heard) == 6, "all are told")
+    assert hearer.heard == [(f"u{n}", "won") for n in range(6)]
+    go_on.clear()
+    click("v0")
+    await until(lambda: len(calls) == 4, "decided")
+    click("v1")
+    await asyncio.sleep(0)
+    go_on.set()
+    await until(lambda: len(hearer.heard) == 8, "the last one, too")
+    go_on.clear()
+    for user in ("w0", "w1", "w2"):
+        click(user)
+    await until(lambda: len(calls) == 7, "decided")
+    counter.clock.ahead_ms += counter.node.rules.answer_deadline_ms
+    await until(lambda: len(hearer.heard) == 11, "they wait too long")
+    assert hearer.heard[6:] == [("v0", "won"), ("v1", "won")] + [(user, "unavailable") for user in ("w0", "w1", "w2")]
+    go_on.set()
+    monkeypatch.undo()
+    assert [(await counter.click(user, drop, user))["serial"] for user in ("w0", "w1", "w2")] == [9, 10, 11]
+
+
+async def test_a_store_that_fails_while_winners_are_told(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those winners hear that it is open, and the operator why; who is decided after them is not concerned."""
+    monkeypatch.setattr(claims, "CLAIMS_MAX", 2)
+    drop = await counter.drop(stock=100)
+    money, hub = counter.node.money, await counter.node.views.get(ROOM)
+    assert money is not None
+    assert hub is not None
+    sign, asked = money._claims.merchant, 0
+
+    async def fails_first(*what: Any) -> str | None:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            raise Unavailable("gone")
+        return await sign(*what)
+
+    monkeypatch.setattr(money._claims, "merchant", fails_first)
+    hearer = Hearer()
+    for n in range(4):
+        who = Identity(Person(f"u{n}", ""))
+        assert money.claim(hub, who, ClaimMessage(f"u{n}", drop), "", hearer, counter.clock()) is None
+    await until(lambda: len(hearer.heard) == 4, "all are told")
+    assert hearer.heard == [("u0", "unavailable"), ("u1", "unavailable"), ("u2", "won"), ("u3", "won")]
+    assert [fact.what for fact in counter.notes.of(Trouble)] == ["claims not decided"]
+    assert (await counter.click("u0", drop, "u0"))["serial"] == 1
 
 
 async def test_what_one_has_is_told(counter: Counter) -> None:
