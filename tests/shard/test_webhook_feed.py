@@ -7,7 +7,10 @@ import asyncio
 import msgspec
 
 from livecast.core.commands import Ban, PatchRoom, Start
+from livecast.core.events import Person
 from livecast.core.money.codes import code_key, code_of
+from livecast.core.money.coins import Gift, service_tx
+from livecast.core.money.gifts import about_of
 from livecast.core.money.units import Confirm, DropChange, Release, Revoke
 from livecast.core.webhooks.deliveries import BATCH_MAX
 from livecast.shard.webhook_feed import WebhookFeed
@@ -173,6 +176,13 @@ def test_gifts_and_reversals() -> None:
         assert sent.data.items() >= {"tx": "ann/1", "user": "ann", "gift": "rose", "n": 9, "value": 9, "total": 9}.items()
         assert taken_back.data.items() >= {"tx": "ann/1", "reason": "card stolen", "total": 0}.items()
         assert sent.broadcast == room.broadcast
+        about = about_of(Person("bob", "Bob"), 1)
+        elsewhere = Gift(service_tx("shop", "s-1"), "bob", ROOM, room.broadcast, "rose", 1, 1, paid="elsewhere", about=about)
+        await room.ledger.commit_gift(elsewhere, loop.unix_ms())
+        room.treasury.ring(ROOM)
+        of_service = (await room.told("room.started", "gift.sent", "gift.reversed", "gift.sent"))[3]
+        assert of_service.data.items() >= {"tx": "s-1", "key": "shop", "user": "bob", "paid": "elsewhere"}.items()
+        assert "key" not in sent.data
 
     newsroom(story)
 

@@ -36,6 +36,14 @@ def service_tx(key: str, tx: str) -> str:
     return f"/{key}/{tx}"
 
 
+def service_of(tx: str) -> tuple[str, str]:
+    """The API key and the `tx` that `service_tx` made an id of; ("", the id) of a viewer's gift."""
+    if not tx.startswith("/"):
+        return "", tx
+    _, key, chosen = tx.split("/", 2)
+    return key, chosen
+
+
 class Movement(Struct, frozen=True):
     """Coins into (`amount` > 0) or out of a wallet. `counter` names the other side of the booking, say `key:shop`.
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 from livecast.core.books.bookkeeping import BookEntry, DropChanged, GiftCommitted, GiftReversed, Grant, UnitsChanged, UnitsGranted
 from livecast.core.frames import Happened
 from livecast.core.money.codes import code_of
-from livecast.core.money.coins import Gift
+from livecast.core.money.coins import Gift, service_of
 from livecast.core.money.drops import view_of
 from livecast.core.money.units import Drop, UnitState
 from livecast.core.webhooks.deliveries import BATCH_MAX, Draft, WebhookEvent
@@ -200,7 +200,9 @@ def _unit(grant: Grant, drop: DropAbout) -> dict[str, Any]:
 
 # --- Gifts ------------------------------------------------------------------------------------------------------------
 def _gift(gift: Gift) -> dict[str, Any]:
-    return {"tx": gift.tx, "user": gift.user, "gift": gift.gift, "n": gift.n, "value": gift.value, "to": gift.to, "paid": gift.paid}
+    key, tx = service_of(gift.tx)  # a service knows its own as it chose it
+    said = {"tx": tx, "user": gift.user, "gift": gift.gift, "n": gift.n, "value": gift.value, "to": gift.to, "paid": gift.paid}
+    return {**said, "key": key} if key else said
 
 
 # --- Rooms ------------------------------------------------------------------------------------------------------------

@@ -7,7 +7,17 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livecast.core.money.coins import Gift, SpendLimits, day_of, limit_ends_in, month_of, objection_to_gift, service_tx, viewer_tx
+from livecast.core.money.coins import (
+    Gift,
+    SpendLimits,
+    day_of,
+    limit_ends_in,
+    month_of,
+    objection_to_gift,
+    service_of,
+    service_tx,
+    viewer_tx,
+)
 
 MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001 - the strategy adds the zone
 
@@ -30,6 +40,8 @@ def test_gift_ids_never_meet(user: str, cid: str, other: str, tx: str) -> None:
     assert viewer_tx(user, cid) != service_tx(other, tx)
     assert (viewer_tx(user, cid) == viewer_tx(other, tx)) is ((user, cid) == (other, tx))
     assert (service_tx(user, cid) == service_tx(other, tx)) is ((user, cid) == (other, tx))
+    assert service_of(service_tx(user, cid)) == (user, cid)
+    assert service_of(viewer_tx(user, cid)) == ("", viewer_tx(user, cid))
 
 
 def test_limits_are_inclusive() -> None:
