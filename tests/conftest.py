@@ -13,11 +13,13 @@ import tempfile
 import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
 from livecast.ops.stores.valkey_binary import valkey_binary
+from support.dealing import Dealer, turn
 from support.postgres import Postgres, fresh_postgres, remove
 from support.stores import Clustered, scratch
 
@@ -27,6 +29,19 @@ settings.load_profile("livecast")
 
 
 FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(optionalhook=True)  # there is no such hook without pytest-xdist
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Dealer | None:
+    """Where files stay together, so do those that share a browser."""
+    return Dealer(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In one of several processes: in the order in which they are dealt out."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: turn(item.nodeid))
 
 
 @pytest.hookimpl(wrapper=True)

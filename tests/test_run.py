@@ -1,12 +1,15 @@
-"""How `make test` treats what fails: once more alone, and only if it is little."""
+"""How `make test` deals tests out, and how it treats what fails: once more alone, and only if it is little."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from support.dealing import FIRST, TOGETHER, together, turn
 
 RUN = Path(__file__).with_name("run.py")
 
@@ -22,11 +25,13 @@ def test_it():
 
 
 def run(folder: Path, **files: str) -> subprocess.CompletedProcess[str]:
-    """`tests/run.py` over these files."""
-    (folder / "pytest.ini").write_text("[pytest]\n")
+    """`tests/run.py` over these files, with no plugin that they have no need of: to load all takes a second each time."""
+    (folder / "pytest.ini").write_text("[pytest]\naddopts = -p xdist\n")
+    env = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     for name, text in files.items():
         (folder / f"test_{name}.py").write_text(text)
-    return subprocess.run([sys.executable, str(RUN), "-q", "-n", "0"], cwd=folder, capture_output=True, text=True, check=False)
+    command = [sys.executable, str(RUN), "-q", "-n", "0"]
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
 
 
 def test_what_passes_alone_is_named_and_good(tmp_path: Path) -> None:
@@ -51,3 +56,15 @@ def test_a_run_that_broke_is_not_tried_again(tmp_path: Path, text: str) -> None:
     done = run(tmp_path, broken=text)
     assert done.returncode != 0
     assert "Once more" not in done.stdout
+
+
+def test_tests_that_share_something_stay_together() -> None:
+    """Files, and folders that share a browser; what waits begins before what computes. Each of the folders is there."""
+    assert together("tests/browser/test_viewer.py::test_people_talk") == together("tests/browser/test_looks.py::test_a[x::y]")
+    assert together("tests/core/test_room.py::test_a[x::y]") == "tests/core/test_room.py"
+    assert turn("tests/browser/test_viewer.py::test_it") < turn("tests/ops/commands/test_tail.py::test_it")
+    assert (
+        turn("tests/shard/test_house.py::test_it") < turn("tests/core/test_room.py::test_it") == turn("tests/test_run.py::test_it")
+    )
+    assert all((RUN.parent / name).is_dir() for name in FIRST)
+    assert all((RUN.parent.parent / folder).is_dir() for folder in TOGETHER)

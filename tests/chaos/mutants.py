@@ -26,14 +26,20 @@ class Bug(NamedTuple):
 
 
 def plant(bug: Bug, directory: Path) -> Path:
-    """A directory with the mutant in it, to go on PYTHONPATH before all others."""
+    """A directory with the mutant in it, to go on PYTHONPATH before all others.
+
+    What Python made of our files goes with them, or the mutant would compile all of it anew: seconds of a core. It holds for
+    files of the same time and size, so for none that is edited.
+    """
     ours = Path(livecast.__file__).parent
-    shutil.copytree(ours, directory / "livecast", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ours, directory / "livecast", ignore=shutil.ignore_patterns("node_modules", "*.pyc.*"))  # being written
     for edit in bug.edits:
         file = directory / "livecast" / edit.file
         source = file.read_text()
         assert source.count(edit.old) == 1, f"{bug.name}: {edit.file} has {source.count(edit.old)} times {edit.old!r}"
         file.write_text(source.replace(edit.old, edit.new))
+        for compiled in file.parent.glob(f"__pycache__/{file.stem}.*"):
+            compiled.unlink(missing_ok=True)  # two edits within a second of equal length would be one
     return directory
 
 

@@ -16,7 +16,7 @@ from support.stage import Prompt, until
 
 @pytest.fixture(scope="module")
 def node() -> Iterator[NodeProcess]:
-    """One node for the tests that do not break it."""
+    """One node for all tests, each in rooms of its own. One kills it and starts it again."""
     with NodeProcess() as process:
         yield process
 
@@ -81,22 +81,21 @@ async def test_the_view_is_what_a_newcomer_is_told(node: NodeProcess) -> None:
             assert ada.view.recent == late.view.recent
 
 
-async def test_a_restart_costs_a_welcome_and_no_answer() -> None:
+async def test_a_restart_costs_a_welcome_and_no_answer(node: NodeProcess) -> None:
     """Kill -9 of the node: the client comes back by itself to a new epoch with the old totals, and what it asked is answered."""
     events: list[Event] = []
-    with NodeProcess() as node:
-        async with LivecastClient(node.base, "c-restart", token=token("ada"), listen=events.append, rng=Prompt(0.05)) as ada:
-            assert (await ada.comment("before")).outcome == "shown"
-            await ada.like_counted(5)
-            epoch = ada.view.epoch
-            node.kill()
-            asked = asyncio.create_task(ada.comment("meanwhile", timeout_s=40))
-            await until(lambda: not ada.connected)
-            await asyncio.to_thread(node.start)
-            assert (await asked).outcome == "shown"
-            assert ada.view.epoch != epoch
-            assert ada.view.state["likes"] == 5
-            assert [comment.text for comment in ada.view.recent] == ["before", "meanwhile"]
+    async with LivecastClient(node.base, "c-restart", token=token("ada"), listen=events.append, rng=Prompt(0.05)) as ada:
+        assert (await ada.comment("before")).outcome == "shown"
+        await ada.like_counted(5)
+        epoch = ada.view.epoch
+        node.kill()
+        asked = asyncio.create_task(ada.comment("meanwhile", timeout_s=40))
+        await until(lambda: not ada.connected)
+        await asyncio.to_thread(node.start)
+        assert (await asked).outcome == "shown"
+        assert ada.view.epoch != epoch
+        assert ada.view.state["likes"] == 5
+        assert [comment.text for comment in ada.view.recent] == ["before", "meanwhile"]
     assert [event.state for event in events if isinstance(event, Connection)].count("open") == 2
     assert [event.recovered for event in events if isinstance(event, Welcome)] == [False, False]
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.request import Request, urlopen
 
@@ -41,6 +42,13 @@ def status(url: str, **headers: str) -> int:
         return int(getattr(error, "code", 0))
 
 
+@pytest.fixture(scope="module")
+def node() -> Iterator[NodeProcess]:
+    """For what leaves it as it is, and for the last test."""
+    with NodeProcess() as process:
+        yield process
+
+
 # --- Start and stop ---------------------------------------------------------------------------------------------------
 async def test_a_stop_is_clean_and_says_goodbye() -> None:
     """One line on stdout; at SIGTERM what was said is kept, viewers get `bye` 4000 with a delay, exit 0, no store left."""
@@ -63,25 +71,6 @@ async def test_a_stop_is_clean_and_says_goodbye() -> None:
         node.start()
         async with Outsider(node, "r") as viewer:
             assert [comment["text"] for comment in viewer.welcome["recent"]] == ["kept"]
-
-
-def test_a_stop_waits_for_no_body() -> None:
-    """Requests whose bodies do not come are given up: exit 0 in time, and nothing to report."""
-    with NodeProcess() as node:
-        assert status(f"{node.base}/v1/rooms/r/snapshot") == 200
-        port = int(node.base.rsplit(":", 1)[1])
-        head = b"POST /v1/rooms/r/comments HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer lck_dev_dev\r\n"
-        slow = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
-        for k, one in enumerate(slow):
-            one.sendall(head + (b"Content-Length: 100\r\n\r\n{" if k % 2 else b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"))
-        assert status(f"{node.base}/healthz") == 200  # they were read by now
-        began = time.monotonic()
-        assert node.stop() == 0
-        assert time.monotonic() - began < 10
-        for one in slow:
-            one.close()
-        assert "not stopped cleanly" not in node.log_text()
-        assert '"error"' not in node.log_text()
 
 
 def test_a_stop_during_the_start_is_a_clean_stop_too(tmp_path: Path) -> None:
@@ -132,14 +121,13 @@ def test_a_taken_port_is_exit_1_with_advice(tmp_path: Path) -> None:
     assert not (tmp_path / "d").exists()
 
 
-def test_a_taken_data_directory_is_exit_1_with_advice() -> None:
+def test_a_taken_data_directory_is_exit_1_with_advice(node: NodeProcess) -> None:
     """Two nodes must not write to one directory."""
-    with NodeProcess() as node:
-        ended = serve("--dev", "--port", "0", "--data-dir", str(node.data))
-        assert (ended.returncode, ended.stdout) == (1, "")
-        assert "--data-dir" in ended.stderr
-        assert "Traceback" not in ended.stderr
-        assert status(f"{node.base}/readyz") == 200, "the first one goes on"
+    ended = serve("--dev", "--port", "0", "--data-dir", str(node.data))
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "--data-dir" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert status(f"{node.base}/readyz") == 200, "the first one goes on"
 
 
 def test_a_store_that_does_not_answer_is_exit_1_without_its_password() -> None:
@@ -196,3 +184,22 @@ def test_metrics_need_a_key_outside_dev_and_a_revoked_key_opens_nothing() -> Non
             assert time.monotonic() < deadline, "still open after ten seconds"
             time.sleep(0.1)
         assert made["key"] not in node.log_text()
+
+
+# --- The end of the node that some tests share ------------------------------------------------------------------------
+def test_a_stop_waits_for_no_body(node: NodeProcess) -> None:
+    """Requests whose bodies do not come are given up: exit 0 in time, and nothing to report."""
+    assert status(f"{node.base}/v1/rooms/r/snapshot") == 200
+    port = int(node.base.rsplit(":", 1)[1])
+    head = b"POST /v1/rooms/r/comments HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer lck_dev_dev\r\n"
+    slow = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
+    for k, one in enumerate(slow):
+        one.sendall(head + (b"Content-Length: 100\r\n\r\n{" if k % 2 else b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"))
+    assert status(f"{node.base}/healthz") == 200  # they were read by now
+    began = time.monotonic()
+    assert node.stop() == 0
+    assert time.monotonic() - began < 10
+    for one in slow:
+        one.close()
+    assert "not stopped cleanly" not in node.log_text()
+    assert '"error"' not in node.log_text()

@@ -71,50 +71,50 @@ def shown(watcher: Outsider, drop: str) -> dict[str, Any]:
     return view
 
 
-async def test_what_is_due_while_the_node_is_dead_is_done_without_any_viewer(http: aiohttp.ClientSession) -> None:
+async def test_what_is_due_while_the_node_is_dead_is_done_without_any_viewer(
+    node: NodeProcess, http: aiohttp.ClientSession
+) -> None:
     """Kill -9 before one drop opens and another closes and is drawn: nobody ever comes to the room."""
-    with NodeProcess() as node:
-        desk = await Desk(node, "night", http).begin()
-        now = int(time.time() * 1000)
-        opening = await desk.drop(opened=False, opens_at=now + 2_500)
-        closing = await desk.drop(closes_at=now + 2_500, kind="draw", stock=1)
-        for user in ("ann", "bob"):
-            assert (await desk.click(user, closing))["verdict"] == "entered"
-        node.kill()
-        await asyncio.sleep(max(0.0, (now + 2_600) / 1000 - time.time()))  # their time comes while there is no node
-        node.start()
+    desk = await Desk(node, "night", http).begin()
+    now = int(time.time() * 1000)
+    opening = await desk.drop(opened=False, opens_at=now + 2_500)
+    closing = await desk.drop(closes_at=now + 2_500, kind="draw", stock=1)
+    for user in ("nan", "nat"):
+        assert (await desk.click(user, closing))["verdict"] == "entered"
+    node.kill()
+    await asyncio.sleep(max(0.0, (now + 2_600) / 1000 - time.time()))  # their time comes while there is no node
+    node.start()
 
-        async def states() -> list[str]:
-            return [(await desk.call("GET", f"/drops/{drop}"))["state"] for drop in (opening, closing)]
+    async def states() -> list[str]:
+        return [(await desk.call("GET", f"/drops/{drop}"))["state"] for drop in (opening, closing)]
 
-        await until(states, lambda found: found == ["open", "settled"], within_s=5)
-        winners = [user for user in ("ann", "bob") if any(entry["won"] for entry in (await desk.me(user))["entries"])]
-        claims = (await desk.call("GET", f"/drops/{closing}/claims"))["data"]
-        assert [claim["user"] for claim in claims] == winners
+    await until(states, lambda found: found == ["open", "settled"], within_s=5)
+    winners = [user for user in ("nan", "nat") if any(entry["won"] for entry in (await desk.me(user))["entries"])]
+    claims = (await desk.call("GET", f"/drops/{closing}/claims"))["data"]
+    assert [claim["user"] for claim in claims] == winners
 
 
-async def test_a_winner_of_a_draw_is_told_although_the_node_died(http: aiohttp.ClientSession) -> None:
+async def test_a_winner_of_a_draw_is_told_although_the_node_died(node: NodeProcess, http: aiohttp.ClientSession) -> None:
     """The node dies right after the close; who comes back hears of it, once."""
-    with NodeProcess() as node:
-        desk = await Desk(node, "draw", http).begin()
-        drop = await desk.drop(kind="draw", stock=1)
-        assert (await desk.click("ann", drop))["verdict"] == "entered"
-        await desk.call("POST", f"/drops/{drop}/close")
-        node.kill()
-        node.start()
-        async with Outsider(node, "draw", "ann") as ann:
+    desk = await Desk(node, "draw", http).begin()
+    drop = await desk.drop(kind="draw", stock=1)
+    assert (await desk.click("ann", drop))["verdict"] == "entered"
+    await desk.call("POST", f"/drops/{drop}/close")
+    node.kill()
+    node.start()
+    async with Outsider(node, "draw", "ann") as ann:
 
-            def notices() -> list[dict[str, Any]]:
-                return [message for message in ann.said if message["t"] == "notice" and message["kind"] == "draw.won"]
+        def notices() -> list[dict[str, Any]]:
+            return [message for message in ann.said if message["t"] == "notice" and message["kind"] == "draw.won"]
 
-            await ann.until(notices, what="notice")
-            await ann.until(lambda: shown(ann, drop).get("result"), what="result")
-            assert notices()[0]["data"] == {"room": "draw", "drop": drop, "serial": 1}
-            assert shown(ann, drop)["result"]["winners"] == 1
-            assert len(notices()) == 1
-        (claim,) = (await desk.me("ann"))["claims"]
-        assert claim["receipt"]
-        assert claim["code"]
+        await ann.until(notices, what="notice")
+        await ann.until(lambda: shown(ann, drop).get("result"), what="result")
+        assert notices()[0]["data"] == {"room": "draw", "drop": drop, "serial": 1}
+        assert shown(ann, drop)["result"]["winners"] == 1
+        assert len(notices()) == 1
+    (claim,) = (await desk.me("ann"))["claims"]
+    assert claim["receipt"]
+    assert claim["code"]
 
 
 async def test_what_a_shop_changes_and_sells_is_on_the_screens(node: NodeProcess, http: aiohttp.ClientSession) -> None:

@@ -190,63 +190,59 @@ async def test_gifts_move_coins_and_show_as_one_growing_line(node: NodeProcess):
             assert [line["u"]["id"] for line in cyn.welcome["state"]["board"]] == ["bob", "ann"]
 
 
-async def test_a_killed_node_takes_no_unit_with_it(http: aiohttp.ClientSession):
+async def test_a_killed_node_takes_no_unit_with_it(node: NodeProcess, http: aiohttp.ClientSession):
     """Kill -9 in the midst of the clicks: what was answered stays, what was not is settled by the same id."""
-    with NodeProcess() as node:
-        shop = Shop(node, "sale", http)
-        drop = await shop.open_drop(100)
-        told: dict[str, dict[str, Any]] = {}
+    shop = Shop(node, "killed", http)
+    drop = await shop.open_drop(100)
+    told: dict[str, dict[str, Any]] = {}
 
-        async def click(user: str) -> None:
-            with contextlib.suppress(aiohttp.ClientError):
-                said = await shop.click(user, drop, "one")
-                if said.get("verdict") in FINAL:
-                    told[user] = said
+    async def click(user: str) -> None:
+        with contextlib.suppress(aiohttp.ClientError):
+            said = await shop.click(user, drop, "one")
+            if said.get("verdict") in FINAL:
+                told[user] = said
 
-        clicks = [asyncio.create_task(click(f"u{n}")) for n in range(300)]
-        await until(lambda: len(told) >= 20)
-        node.kill()
-        await asyncio.gather(*clicks)
-        assert 20 <= len(told) < 300, "the kill came too late to show anything"
-        node.start()
-        settled = dict(
-            zip(
-                (f"u{n}" for n in range(300)), await in_slices([shop.settle(f"u{n}", drop, "one") for n in range(300)]), strict=True
-            )
-        )
-        assert {user: settled[user] for user in told} == told
-        agree(await shop.claims(drop), settled, 100)
+    clicks = [asyncio.create_task(click(f"k{n}")) for n in range(300)]
+    await until(lambda: len(told) >= 20)
+    node.kill()
+    await asyncio.gather(*clicks)
+    assert 20 <= len(told) < 300, "the kill came too late to show anything"
+    node.start()
+    settled = dict(
+        zip((f"k{n}" for n in range(300)), await in_slices([shop.settle(f"k{n}", drop, "one") for n in range(300)]), strict=True)
+    )
+    assert {user: settled[user] for user in told} == told
+    agree(await shop.claims(drop), settled, 100)
 
 
-async def test_a_frozen_and_a_killed_ledger_cost_time_and_nothing_else(http: aiohttp.ClientSession):
+async def test_a_frozen_and_a_killed_ledger_cost_time_and_nothing_else(node: NodeProcess, http: aiohttp.ClientSession):
     """While it is frozen claims are answered `unavailable` within a second and chat goes on; then the same id settles them."""
-    with NodeProcess() as node:
-        shop = Shop(node, "sale", http)
-        drop = await shop.open_drop(2)
-        async with Outsider(node, "sale", "ann") as ann:
-            (ledger,) = node.stores("ledger")
-            os.kill(ledger, signal.SIGSTOP)
-            try:
-                began = time.monotonic()
-                said = await ann.ask(t="claim", cid="c1", drop=drop)
-                gift = await ann.ask(t="gift", cid="g1", gift="rose", n=1)
-                assert time.monotonic() - began < 2.4
-                assert (said["code"], gift["code"]) == ("unavailable", "unavailable")
-                began = time.monotonic()
-                assert (await ann.ask(t="comment", cid="m1", text="still here"))["verdict"] == "shown"
-                assert time.monotonic() - began < 0.5
-                async with http.get(f"{node.base}/readyz") as ready:
-                    assert (ready.status, (await ready.json())["status"]) == (200, "degraded")
-            finally:
-                os.kill(ledger, signal.SIGCONT)
-            assert (await shop.settle("ann", drop, "c1"))["verdict"] == "won"
-            assert (await ann.ask(t="gift", cid="g1", gift="rose", n=1))["balance"] == 9_999
-            os.kill(ledger, signal.SIGKILL)
+    shop = Shop(node, "frozen", http)
+    drop = await shop.open_drop(2)
+    async with Outsider(node, "frozen", "fay") as fay:
+        (ledger,) = node.stores("ledger")
+        os.kill(ledger, signal.SIGSTOP)
+        try:
             began = time.monotonic()
-            assert (await shop.settle("bob", drop, "c1"))["verdict"] == "won"
-            assert time.monotonic() - began < 5
-            assert (await shop.settle("ann", drop, "c1"))["serial"] == 1
-            await ann.until(lambda: latest(ann, drop) == ("sold_out", 0), what="sold out drop on the screen")
+            said = await fay.ask(t="claim", cid="c1", drop=drop)
+            gift = await fay.ask(t="gift", cid="g1", gift="rose", n=1)
+            assert time.monotonic() - began < 2.4
+            assert (said["code"], gift["code"]) == ("unavailable", "unavailable")
+            began = time.monotonic()
+            assert (await fay.ask(t="comment", cid="m1", text="still here"))["verdict"] == "shown"
+            assert time.monotonic() - began < 0.5
+            async with http.get(f"{node.base}/readyz") as ready:
+                assert (ready.status, (await ready.json())["status"]) == (200, "degraded")
+        finally:
+            os.kill(ledger, signal.SIGCONT)
+        assert (await shop.settle("fay", drop, "c1"))["verdict"] == "won"
+        assert (await fay.ask(t="gift", cid="g1", gift="rose", n=1))["balance"] == 9_999
+        os.kill(ledger, signal.SIGKILL)
+        began = time.monotonic()
+        assert (await shop.settle("gus", drop, "c1"))["verdict"] == "won"
+        assert time.monotonic() - began < 5
+        assert (await shop.settle("fay", drop, "c1"))["serial"] == 1
+        await fay.until(lambda: latest(fay, drop) == ("sold_out", 0), what="sold out drop on the screen")
 
 
 async def test_a_ledger_that_cannot_be_used_closes_money_alone() -> None:

@@ -213,45 +213,46 @@ async def test_the_host_starts_pauses_and_ends(node: NodeProcess):
             assert ann.gaps() == []
 
 
-async def test_kill_and_start_again():
+async def test_kill_and_start_again(node: NodeProcess):
     """Kill -9 of the node: totals, policy, recent comments and remembered answers are there; the epoch is new."""
-    with NodeProcess() as node:
-        async with Outsider(node, "r", "ann") as ann:
-            said = await ann.ask(t="comment", cid="c", text="before the fall")
-            assert (await ann.ask(t="like", cid="l", n=9))["counted"] == 9
-            async with aiohttp.ClientSession(node.base, headers=DEV_KEY) as http:
-                assert (await http.patch("/v1/rooms/r/policy", json={"slow_mode_s": 5})).status == 200
-                assert (await http.post("/v1/rooms/r/mutes", json={"user": "troll"})).status in {200, 201}
-            await ann.until(ann.comments)
-            since = f"{ann.frames[-1]['epoch']}:{ann.frames[-1]['seq']}"
-            node.kill()
-            await ann.until(lambda: ann.closed)
+    async with Outsider(node, "fall", "ann") as ann:
+        said = await ann.ask(t="comment", cid="c", text="before the fall")
+        assert (await ann.ask(t="like", cid="l", n=9))["counted"] == 9
+        async with aiohttp.ClientSession(node.base, headers=DEV_KEY) as http:
+            assert (await http.patch("/v1/rooms/fall/policy", json={"slow_mode_s": 5})).status == 200
+            assert (await http.post("/v1/rooms/fall/mutes", json={"user": "troll"})).status in {200, 201}
+        await ann.until(ann.comments)
+        since = f"{ann.frames[-1]['epoch']}:{ann.frames[-1]['seq']}"
+        node.kill()
+        await ann.until(lambda: ann.closed)
+    began = time.monotonic()
+    node.start()
+    assert time.monotonic() - began < 30
+    async with Outsider(node, "fall", "ann", since=since) as ann, Outsider(node, "fall", "troll") as troll:
+        assert ann.welcome["recovered"] is False
+        assert ann.welcome["epoch"] != since.split(":", maxsplit=1)[0]
+        assert ann.welcome["state"]["likes"] == 9
+        assert ann.welcome["policy"]["slow_mode_s"] == 5
+        assert [c["text"] for c in ann.welcome["recent"]] == ["before the fall"]
+        assert await ann.ask(t="comment", cid="c", text="before the fall") == said
+        assert (await troll.ask(t="comment", cid="c", text="grr"))["code"] == "muted"
+
+
+async def test_an_orderly_stop_says_goodbye(node: NodeProcess):
+    """SIGTERM: everybody is told 4000 with when to come back, the exit code is 0, and it takes no longer than 15 s.
+
+    The last of this file: it is not started again.
+    """
+    async with Outsider(node, "stop", "ann") as ann:
+        await ann.ask(t="comment", cid="c", text="hello")
         began = time.monotonic()
-        node.start()
-        assert time.monotonic() - began < 30
-        async with Outsider(node, "r", "ann", since=since) as ann, Outsider(node, "r", "troll") as troll:
-            assert ann.welcome["recovered"] is False
-            assert ann.welcome["epoch"] != since.split(":", maxsplit=1)[0]
-            assert ann.welcome["state"]["likes"] == 9
-            assert ann.welcome["policy"]["slow_mode_s"] == 5
-            assert [c["text"] for c in ann.welcome["recent"]] == ["before the fall"]
-            assert await ann.ask(t="comment", cid="c", text="before the fall") == said
-            assert (await troll.ask(t="comment", cid="c", text="grr"))["code"] == "muted"
-
-
-async def test_an_orderly_stop_says_goodbye():
-    """SIGTERM: everybody is told 4000 with when to come back, the exit code is 0, and it takes no longer than 15 s."""
-    with NodeProcess() as node:
-        async with Outsider(node, "r", "ann") as ann:
-            await ann.ask(t="comment", cid="c", text="hello")
-            began = time.monotonic()
-            code = await asyncio.to_thread(node.stop)
-            await ann.until(lambda: ann.closed)
-            assert code == 0
-            assert time.monotonic() - began < 15
-            bye = next(m for m in ann.said if m["t"] == "bye")
-            assert bye["code"] == 4000
-            assert bye["reconnect"] is True
-            assert bye["retry_after_ms"] >= 0
-            assert ann.closed is not None
-            assert ann.closed[0] == 4000
+        code = await asyncio.to_thread(node.stop)
+        await ann.until(lambda: ann.closed)
+        assert code == 0
+        assert time.monotonic() - began < 15
+        bye = next(m for m in ann.said if m["t"] == "bye")
+        assert bye["code"] == 4000
+        assert bye["reconnect"] is True
+        assert bye["retry_after_ms"] >= 0
+        assert ann.closed is not None
+        assert ann.closed[0] == 4000

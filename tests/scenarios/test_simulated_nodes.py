@@ -1,6 +1,6 @@
 """Nodes that come, go, sleep and die, on virtual time: one voice per room, no silent hole, nothing acknowledged is lost.
 
-A seed that fails is the bug report: `simulate(seed)` does the same again. `make chaos` runs a thousand.
+A seed that fails is the bug report: `simulate(seed)` does the same again. `make chaos` runs a thousand, and so does `.ci/run`.
 """
 
 from __future__ import annotations

@@ -7,7 +7,8 @@ import json
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,15 @@ from support.hooks import Receiver
 from support.node import DEV_KEY, NodeProcess, token
 
 LIVECAST = str(Path(sys.executable).with_name("livecast"))
+numbers = count(1)
 
 
 class Shop:
-    """A merchant's hands: calls of the control plane, and viewers who click."""
+    """A merchant's hands: calls of the control plane, and viewers who click in a room."""
 
-    def __init__(self, node: NodeProcess) -> None:
+    def __init__(self, node: NodeProcess, room: str = "") -> None:
         self.node = node
+        self.room = room
         self.session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=15))
 
     async def call(self, method: str, path: str, body: Any = None, *, auth: str = "") -> Any:
@@ -39,23 +42,32 @@ class Shop:
 
     async def claim(self, user: str, drop: str) -> Any:
         message = {"t": "claim", "cid": f"c-{user}", "drop": drop}
-        return await self.call("POST", "/v1/rooms/r1/messages", message, auth=token(user))
+        return await self.call("POST", f"/v1/rooms/{self.room}/messages", message, auth=token(user))
 
     async def on_sale(self, stock: int) -> str:
-        drop = await self.call("POST", "/v1/rooms/r1/drops", {"title": "Bags", "kind": "coupon", "stock": stock})
-        await self.call("POST", f"/v1/rooms/r1/drops/{drop['id']}/open")
+        drop = await self.call("POST", f"/v1/rooms/{self.room}/drops", {"title": "Bags", "kind": "coupon", "stock": stock})
+        await self.call("POST", f"/v1/rooms/{self.room}/drops/{drop['id']}/open")
         return str(drop["id"])
 
 
+@pytest.fixture(scope="module")
+def node() -> Iterator[NodeProcess]:
+    """Less patient than by default."""
+    with NodeProcess(env={"LIVECAST_WEBHOOKS__RETRY_FIRST_MS": "20", "LIVECAST_WEBHOOKS__TIMEOUT_S": "2"}) as process:
+        yield process
+
+
 @pytest.fixture
-async def shop() -> AsyncIterator[Shop]:
-    """A node with a live room `r1` of merchant `m1`, less patient than by default. Not one for all: its tests kill it."""
-    with NodeProcess(env={"LIVECAST_WEBHOOKS__RETRY_FIRST_MS": "20", "LIVECAST_WEBHOOKS__TIMEOUT_S": "2"}) as node:
-        shop = Shop(node)
-        await shop.call("PUT", "/v1/rooms/r1", {"merchant": "m1", "title": "Night"})
-        await shop.call("POST", "/v1/rooms/r1/start")
-        yield shop
-        await shop.session.close()
+async def shop(node: NodeProcess) -> AsyncIterator[Shop]:
+    """With a live room of its own, of merchant `m1`. Afterwards nobody is told anything any more."""
+    shop = Shop(node, f"r{next(numbers)}")
+    await shop.call("PUT", f"/v1/rooms/{shop.room}", {"merchant": "m1", "title": "Night"})
+    await shop.call("POST", f"/v1/rooms/{shop.room}/start")
+    yield shop
+    for hook in (await shop.call("GET", "/v1/webhooks"))["data"]:
+        async with shop.session.delete(f"{node.base}/v1/webhooks/{hook['id']}", headers=DEV_KEY) as gone:
+            assert gone.status < 300
+    await shop.session.close()
 
 
 def taken(receiver: Receiver) -> dict[str, dict[str, Any]]:
@@ -76,7 +88,7 @@ async def test_a_sale_from_opening_to_the_last_unit(shop: Shop) -> None:
         events = list(taken(receiver).values())
         assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
         assert events[0]["type"] == "drop.opened"
-        assert {(event["room"], event["merchant"], event["test"]) for event in events} == {("r1", "m1", False)}
+        assert {(event["room"], event["merchant"], event["test"]) for event in events} == {(shop.room, "m1", False)}
         claims = [claim for event in events if event["type"] == "claim.granted" for claim in event["data"]["claims"]]
         won = [(a["serial"], a["code"]) for a in answers if a["verdict"] == "won"]
         assert [(claim["serial"], claim["code"]) for claim in claims] == won == [(1, won[0][1]), (2, won[1][1])]
@@ -109,7 +121,7 @@ async def test_killed_between_event_and_delivery(shop: Shop) -> None:
         for n in range(30, 60):
             answer = await shop.claim(f"u{n}", drop)
             won.add((answer["serial"], f"u{n}"))
-        await shop.call("POST", "/v1/rooms/r1/end")
+        await shop.call("POST", f"/v1/rooms/{shop.room}/end")
         shop.node.kill()
         receiver.handler, receiver.answers = None, lambda _n: 200
         shop.node.start()

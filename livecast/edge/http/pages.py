@@ -10,7 +10,7 @@ import gzip
 import hashlib
 import mimetypes
 from collections.abc import Iterable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
@@ -110,12 +110,17 @@ class Pages:
         return web.Response(body=body, content_type=file.content_type, charset=charset, headers=headers)
 
 
+@cache  # 70 ms for all files: where one process has many nodes after each other, as in tests, it is done once
+def _compressed(body: bytes) -> bytes:
+    return gzip.compress(body, 9, mtime=0)
+
+
 def _read(path: Path, rules: EdgeRules) -> File:
     body = path.read_bytes()
     if path.suffix == ".html":  # pages may offer what works in development alone, and know what their policy lets them load
         dev = b'data-dev="true" ' if rules.dev else b""
         body = body.replace(b"<html ", b'<html %sdata-media="%s" ' % (dev, " ".join(rules.media).encode()), 1)
-    compressed = gzip.compress(body, 9, mtime=0) if path.suffix in _TEXT else b""
+    compressed = _compressed(body) if path.suffix in _TEXT else b""
     known = {".js": "text/javascript", ".html": "text/html"}.get(path.suffix) or mimetypes.guess_type(path.name)[0]
     return File(
         body=body,

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 import redis
+from click.testing import CliRunner
 from prometheus_client.parser import text_string_to_metric_families
 
 from livecast.core.nodes.placement import shard_of
+from livecast.ops.cli import main
 from support.node import NodeProcess
 from support.till import Till
 
@@ -26,6 +28,12 @@ def livecast(*args: object, within: tuple[str, ...] = ()) -> subprocess.Complete
     """One command as a process of its own. `within`: a command that becomes it."""
     binary = str(Path(sys.executable).with_name("livecast"))
     return subprocess.run([*within, binary, *map(str, args)], capture_output=True, text=True, timeout=60, check=False)
+
+
+def here(*args: object) -> subprocess.CompletedProcess[str]:
+    """The same in this process, which has loaded by now what another one takes more than a second for."""
+    done = CliRunner().invoke(main, words := list(map(str, args)))
+    return subprocess.CompletedProcess(words, done.exit_code, done.stdout, done.stderr)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +100,7 @@ def test_cooked_books_end_with_1_and_the_key(node: NodeProcess, what: str, tmp_p
     kept = client.dump(key)
     getattr(client, str(name))(key, *rest)
     try:
-        done = livecast("audit", "--data-dir", node.data, "--textfile", tmp_path / "livecast.prom")
+        done = here("audit", "--data-dir", node.data, "--textfile", tmp_path / "livecast.prom")
     finally:
         client.restore(key, 0, kept, replace=True)  # type: ignore[arg-type]  # bytes, as it is not awaited
     assert done.returncode == 1, done
@@ -107,39 +115,40 @@ def test_cooked_books_end_with_1_and_the_key(node: NodeProcess, what: str, tmp_p
 def test_the_outcome_can_be_left_for_prometheus(node: NodeProcess, tmp_path: Path) -> None:
     """One file, readable for others, replaced as a whole; where it cannot be written that is said."""
     before = time.time()
-    done = livecast("audit", "--data-dir", node.data, "--textfile", tmp_path / "livecast.prom")
+    done = here("audit", "--data-dir", node.data, "--textfile", tmp_path / "livecast.prom")
     assert done.returncode == 0, done
     told = gauges(tmp_path / "livecast.prom")
     assert told["livecast_audit_agrees"] == 1
     assert before - 1 <= told["livecast_audit_finished_timestamp_seconds"] <= time.time() + 1
     assert [(file.name, oct(file.stat().st_mode)[-3:]) for file in tmp_path.iterdir()] == [("livecast.prom", "644")]
-    refused = livecast("audit", "--data-dir", node.data, "--textfile", tmp_path / "nowhere" / "livecast.prom")
+    refused = here("audit", "--data-dir", node.data, "--textfile", tmp_path / "nowhere" / "livecast.prom")
     assert (refused.returncode, "nowhere" in refused.stderr) == (3, True), refused
 
 
-def test_what_a_killed_node_left_can_be_audited(tmp_path: Path) -> None:
-    """Also after kill -9, with its store alive or not; and again once at rest. The audit leaves nothing running."""
-    with NodeProcess() as process:
-        Till(process, ROOM).trade()
-        process.kill()
-        for _ in range(2):
-            done = livecast("audit", "--data-dir", process.data)
-            assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "The books agree."), done
-            assert "no node is running on it" in done.stdout
-            assert process.stores("ledger") == []
-        copy = tmp_path / "copy"
-        shutil.copytree(process.data, copy, ignore=shutil.ignore_patterns("*.sock"))
-    done = livecast("audit", "--data-dir", copy)
+def test_what_a_killed_node_left_can_be_audited(node: NodeProcess, tmp_path: Path) -> None:
+    """Also after kill -9, with its store alive or not; and again once at rest. The audit leaves nothing running.
+
+    The last one with that node: it stays dead.
+    """
+    node.kill()
+    for _ in range(2):
+        done = here("audit", "--data-dir", node.data)
+        assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "The books agree."), done
+        assert "no node is running on it" in done.stdout
+        assert node.stores("ledger") == []
+    copy = tmp_path / "copy"
+    shutil.copytree(node.data, copy, ignore=shutil.ignore_patterns("*.sock"))
+    done = here("audit", "--data-dir", copy)
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "The books agree."), done
 
 
 def test_where_there_is_no_ledger_it_ends_with_2(tmp_path: Path) -> None:
     """And makes no directory; a server that does not answer ends with 3."""
-    done = livecast("audit", "--data-dir", tmp_path / "nothing")
+    done = here("audit", "--data-dir", tmp_path / "nothing")
     assert done.returncode == 2
     assert "--data-dir" in done.stderr
     assert not (tmp_path / "nothing").exists()
-    done = livecast("audit", "--ledger", f"unix://{tmp_path}/no.sock")
+    done = here("audit", "--ledger", f"unix://{tmp_path}/no.sock")
     assert done.returncode == 3
     assert "could not be read" in done.stderr
-    assert livecast("audit", "--no-such-option").returncode == 2
+    assert here("audit", "--no-such-option").returncode == 2

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import urllib.request
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -31,13 +30,12 @@ def say(node: NodeProcess, user: str, text: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def node() -> Iterator[NodeProcess]:
+def node(node: NodeProcess) -> NodeProcess:
     """A node with a live room that holds comments with `maybe` in them."""
-    with NodeProcess() as node:
-        call(node, "PUT", ROOM, {"title": "Desk"})
-        call(node, "POST", f"{ROOM}/start", {})
-        call(node, "PUT", "/v1/filters/room:desk", {"hold": ["maybe"]})
-        yield node
+    call(node, "PUT", ROOM, {"title": "Desk"})
+    call(node, "POST", f"{ROOM}/start", {})
+    call(node, "PUT", "/v1/filters/room:desk", {"hold": ["maybe"]})
+    return node
 
 
 def moderate(node: NodeProcess, *arguments: str, code: int = 0, room: bool = True) -> str:

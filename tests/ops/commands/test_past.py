@@ -8,7 +8,6 @@ import json
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,16 +55,15 @@ def until_archived(node: NodeProcess, room: str, n: int) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def node() -> Iterator[NodeProcess]:
+def node(node: NodeProcess) -> NodeProcess:
     """A node with a room in which several people said something."""
-    with NodeProcess() as node:
-        call(node, "PUT", "/v1/rooms/show", {"title": "A show"})
-        call(node, "POST", "/v1/rooms/show/start", {})
-        for n, text in enumerate(TEXTS):
-            message = {"t": "comment", "cid": "c", "text": text, **({"style": {"color": 255, "mode": "top"}} if n == 1 else {})}
-            call(node, "POST", "/v1/rooms/show/messages", message, token(f"u{n}", name=f"User {n}"))
-        until_archived(node, "show", len(TEXTS))
-        yield node
+    call(node, "PUT", "/v1/rooms/show", {"title": "A show"})
+    call(node, "POST", "/v1/rooms/show/start", {})
+    for n, text in enumerate(TEXTS):
+        message = {"t": "comment", "cid": "c", "text": text, **({"style": {"color": 255, "mode": "top"}} if n == 1 else {})}
+        call(node, "POST", "/v1/rooms/show/messages", message, token(f"u{n}", name=f"User {n}"))
+    until_archived(node, "show", len(TEXTS))
+    return node
 
 
 def test_the_report(node: NodeProcess, tmp_path: Path) -> None:
