@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -143,6 +144,16 @@ async def test_a_viewers_gift_is_taken_back(shop: Shop) -> None:
     assert (await shop.call("POST", f"/v1/gifts/{encoded}/reverse", json={"reason": "twice"})).json == back.json
     assert await board(shop) == []
     assert (await shop.call("GET", "/v1/wallets/ada")).json["balance"] == 50
+
+
+@pytest.mark.parametrize("cid", ["a/reverse", "..", "\n", "é ?#%2F\t\0"])
+async def test_no_gift_is_beyond_taking_back(shop: Shop, cid: str) -> None:
+    """A giver chooses the id; whatever it is, a charge-back can name it."""
+    await live(shop)
+    await rich(shop, "ada", 50)
+    sent = await give(shop, "ada", cid)
+    back = await shop.call("POST", f"/v1/gifts/{quote(sent.json['tx'], safe='')}/reverse", json={})
+    assert (back.status, back.json["tx"]) == (200, f"ada/{cid}")
 
 
 async def test_nobody_pays_for_words_that_are_not_shown(shop: Shop) -> None:
