@@ -100,6 +100,9 @@ def test_as_a_table(node: NodeProcess, tmp_path: Path) -> None:
     file.write_text("what was there")
     livecast(node, "export", "--room", "nowhere", "-o", str(file), fails=True)
     assert file.read_text() == "what was there"
+    nowhere = str(tmp_path / "missing" / "kept.csv")
+    said = livecast(node, "export", "--room", "show", "--format", "csv", "-o", nowhere, fails=True)
+    assert said == f"Error: {nowhere} cannot be written: No such file or directory\n"
 
 
 def test_a_user_asks(node: NodeProcess) -> None:
