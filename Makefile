@@ -26,7 +26,7 @@ run: $(VENV)/installed
 	@exec $(BIN)/livecast demo $(ARGS)
 
 # Four processes on two cores: many tests wait, for a node to start or a limit to pass. A file's tests stay together, as they
-# share what it starts. The few that fail are tried once more, alone (tests/run.py). For one at a time: `make test WORKERS=0`.
+# share what it starts, and so do some folders' (tests/support/dealing.py, which also says what is begun first). The few that fail are tried once more, alone (tests/run.py). For one at a time: `make test WORKERS=0`.
 test: $(VENV)/installed-dev
 	$(BIN)/python tests/run.py -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 

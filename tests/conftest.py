@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from livecast.ops.processes.loading import no_collection
 from livecast.ops.stores.valkey_binary import valkey_binary
 from support.dealing import Dealer, turn
 from support.postgres import Postgres, fresh_postgres, remove
@@ -35,6 +36,15 @@ FAILED = pytest.StashKey[bool]()
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Dealer | None:
     """Where files stay together, so do those that share a browser."""
     return Dealer(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is collected is kept: to look for garbage in it again and again takes a quarter of the time, and more later."""
+    with no_collection():
+        found = yield
+    gc.freeze()
+    return found
 
 
 @pytest.hookimpl(trylast=True)
