@@ -102,7 +102,7 @@ class Node:
         self.views = Views(self)
         self.rechecks = Rechecks(self)
         self.arrivals = Arrivals(self)
-        self.inbox = Inbox()
+        self.inbox = Inbox(self.clock)
         self.unsent = Unsent(self)
         self.mailbox = Mailbox(self)
         self.archive: Archive | None = None

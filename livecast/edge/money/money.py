@@ -103,14 +103,17 @@ class Money:
         self.rules = rules
         self._giving.keep_to(rules.catalogue, rules.limits)
         self._by_user = Rates(rules.claims_per_user_per_s, rules.claims_per_user_burst)
-        self._by_address = Rates(rules.claims_per_address_per_s, max(1, int(2 * rules.claims_per_address_per_s)))
+        per_address = rules.claims_per_address_per_s
+        self._by_address = Rates(per_address, max(1, int(2 * per_address))) if per_address else None
 
     # --- Claims and gifts ---------------------------------------------------------------------------------------------
     def claim(  # noqa: PLR0917 - a click has so much about it, and names cost a twentieth of what it does
         self, hub: RoomHub, who: Identity, message: ClaimMessage, address: str, asker: Asker, now: int
     ) -> Refusal | None:
         """A claim of somebody who may make one. None: `asker` hears the answer within a second."""
-        wait_ms = self._by_user.take(who.person.id, now) or (address and self._by_address.take(address, now))
+        wait_ms = self._by_user.take(who.person.id, now)
+        if self._by_address is not None and not wait_ms:
+            wait_ms = self._by_address.take(address, now)
         if wait_ms:
             return Refusal("rate_limited", retry_after_ms=wait_ms)
         return self._claims.take(hub, who, message, asker, now)

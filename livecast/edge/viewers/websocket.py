@@ -134,10 +134,9 @@ class ViewerSocket(asyncio.Protocol):
         self.node.trouble("a viewer's message could not be taken in", f"{self.room} {self.conn}", fault)
         self.transport.abort()
 
-    def take(self, messages: list[tuple[int, bytes]]) -> None:
-        """What `parser` made of bytes."""
+    def take(self, messages: list[tuple[int, bytes]], now: int) -> None:
+        """What `parser` made of bytes, at `now` (Unix ms)."""
         node, codec = self.node, self.codec
-        now = node.clock()
         for opcode, payload in messages:
             if opcode == codec.opcode and self.after != GONE:
                 # One from the connection's token bucket: `_full_at` is when it will be full again.

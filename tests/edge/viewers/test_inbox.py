@@ -12,6 +12,7 @@ from livecast.edge.viewers.inbox import Inbox
 from livecast.edge.viewers.websocket import ViewerSocket
 
 HEARD: list[str] = []
+NOW = 1_700_000_000_000
 
 
 class Talker:
@@ -25,7 +26,8 @@ class Talker:
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
         return [(2, word) for word in data.split()]
 
-    def take(self, messages: list[tuple[int, bytes]]) -> None:
+    def take(self, messages: list[tuple[int, bytes]], now: int) -> None:
+        assert now == NOW
         for _, word in messages:
             if word == b"?":
                 raise ValueError("what?")
@@ -45,7 +47,7 @@ def crowd() -> list[ViewerSocket]:
 
 async def test_a_turn_is_taken_in_behind_it_and_in_order(crowd: list[ViewerSocket]) -> None:
     """Nothing is heard while the loop reads; then everything, as it came."""
-    box = Inbox()
+    box = Inbox(lambda: NOW)
     for n, viewer in enumerate([*crowd, crowd[0]]):
         box.put(viewer, b"%d %d" % (n, n + 10))
     assert not HEARD
@@ -58,7 +60,7 @@ async def test_a_turn_is_taken_in_behind_it_and_in_order(crowd: list[ViewerSocke
 
 async def test_a_fault_with_one_keeps_nobody_else_from_being_heard(crowd: list[ViewerSocket]) -> None:
     """The others' words are taken in; the one is told apart."""
-    box = Inbox()
+    box = Inbox(lambda: NOW)
     for viewer, data in zip(crowd, (b"x", b"? y", b"z"), strict=True):
         box.put(viewer, data)
     await asyncio.sleep(0)
@@ -68,7 +70,7 @@ async def test_a_fault_with_one_keeps_nobody_else_from_being_heard(crowd: list[V
 async def test_too_much_is_taken_in_at_once(crowd: list[ViewerSocket], monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits is bounded in bytes, and the turn that was asked for finds nothing left."""
     monkeypatch.setattr(inbox, "BYTES_MAX", 10)
-    box = Inbox()
+    box = Inbox(lambda: NOW)
     box.put(crowd[0], b"12345")
     assert not HEARD
     box.put(crowd[1], b"67890 1")
