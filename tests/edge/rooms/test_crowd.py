@@ -132,6 +132,24 @@ async def test_a_frame_under_way_takes_along_whoever_it_has_not_reached(stage, v
         assert not viewer.gaps()
 
 
+async def test_one_of_many_who_are_alike(stage, viewers, monkeypatch):
+    """Somebody is told something while a frame is on its way to others like them: they hear both, everybody else the frame."""
+    monkeypatch.setattr(crowd, "CROWD", 0)
+    monkeypatch.setattr(crowd, "LATE", 1e6)
+    monkeypatch.setattr(crowd, "HELD_S", 60.0)
+    await stage.be_busy()
+    for who in (5, 7, 4):
+        last = stage.speak()  # a slice of four has it now
+        for cid in ("a", "b"):
+            stage.sockets[who].answer(f"{cid}{who}", Refusal("rate_limited"))
+        for viewer in viewers:
+            await viewer.hears(lambda m: m.get("seq") == last, "frame")  # noqa: B023 - asked here
+            assert not viewer.gaps()
+        told = [m.get("cid") or m.get("seq") for m in viewers[who].told]
+        assert told[-3:] == [f"a{who}", f"b{who}", last]
+    assert not await stage.waiting()
+
+
 async def test_no_frame_comes(stage, viewers, monkeypatch):
     """They wait no longer than said, and nobody waits any more once no frame is to be expected."""
     monkeypatch.setattr(crowd, "LATE", 1e6)
