@@ -35,9 +35,8 @@ def add_routes(app: web.Application, node: Node, store: IdempotencyStore, routes
     """Serve every row of the table; GET rows answer HEAD too."""
     for route in routes:
         handler = endpoint(node, store, route)
-        path = route.path.replace(
-            "{tx}", r"{tx:[\s\S]+}"
-        )  # a viewer's gift has the id USER/CID: two segments, and a CID is any text
+        # A viewer's gift has the id USER/CID: it spans two segments, and a CID is any text, line ends and all.
+        path = route.path.replace("{tx}", r"{tx:[\s\S]+}")
         path = _SEGMENT.sub(r"{\1:[^/]+}", path)  # by itself the router takes no braces, which ids of users may have
         app.router.add_route(route.method, path, handler)
         if route.method == "GET":
